@@ -1,0 +1,106 @@
+//! Stage 1: bytes in, a [`Network`] out.
+//!
+//! A YAML spec and an ONNX model become the same thing: a graph with all its weights as constants, and what
+//! surrounds it (preprocessing, labels). Everything that can be wrong with a user's files is found here.
+
+pub mod onnx;
+pub mod weights;
+pub mod yaml;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ir::Graph;
+
+/// A network as the passes take it.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Its name: the spec's, or the ONNX graph's, or the file's.
+    pub name: String,
+    /// One sentence about it, or empty.
+    pub description: String,
+    /// The operations, weights included.
+    pub graph: Graph,
+    /// How a picture becomes the input.
+    pub preprocess: Option<Preprocess>,
+    /// A label per class, or none.
+    pub labels: Vec<String>,
+    /// Trainable parameters as the file has them, before any pass.
+    pub parameters: u64,
+    /// Every file that was read, so that a build can be repeated when one changes.
+    pub files: Vec<PathBuf>,
+    /// Where the weights came from: `seed:7`, a file's name, or `the model`.
+    pub weights: String,
+}
+
+/// Where the weights of a network come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WeightSource {
+    /// The model file itself: ONNX initializers.
+    Model,
+    /// Made from the tensors' names by the seeded rule of [`weights::seeded`].
+    Seed(u64),
+    /// A file, whose format its content tells.
+    File(PathBuf),
+}
+
+impl WeightSource {
+    /// Reads `seed:N` or a path.
+    pub fn parse(text: &str) -> Self {
+        match text.strip_prefix("seed:").and_then(|seed| seed.parse().ok()) {
+            Some(seed) => Self::Seed(seed),
+            None => Self::File(PathBuf::from(text)),
+        }
+    }
+}
+
+/// How a picture becomes the network's input, in this order: resize, crop, channel order, `(x * scale - mean) / std`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// What the picture is resized to.
+    pub resize: Resize,
+    /// How it is resampled.
+    pub interpolation: Interpolation,
+    /// Whether the filter widens when a picture shrinks, as Pillow's does.
+    pub antialias: bool,
+    /// Height and width of the part cut from the middle, after resizing.
+    pub crop: Option<[usize; 2]>,
+    /// The order of the channels.
+    pub color: Color,
+    /// What an 8-bit value is multiplied with first: 1/255 for a range of 0 to 1, 1 for 0 to 255.
+    pub scale: f64,
+    /// Subtracted per channel, after scaling, in the order of `color`.
+    pub mean: [f64; 3],
+    /// Divided by per channel, in the order of `color`.
+    pub std: [f64; 3],
+}
+
+/// What a picture is resized to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resize {
+    /// The shorter side to this length, the other in proportion, rounded down as torchvision does.
+    ShorterSide(usize),
+    /// To this height and width, whatever the proportion.
+    Exact([usize; 2]),
+}
+
+/// How a picture is resampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Interpolation {
+    /// The nearest pixel.
+    Nearest,
+    /// A triangle filter.
+    Bilinear,
+    /// Keys' cubic filter with a = -0.5, Pillow's.
+    Bicubic,
+}
+
+/// The order of a picture's channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Color {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+}

@@ -1,0 +1,45 @@
+//! Weights: what a network asks for, and the files that answer.
+
+use crate::diagnostic::Place;
+use crate::ir::Shape;
+
+/// What a tensor is for. The seeded rule chooses its range by it; a check may depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Weights of a convolution or a dense layer.
+    Kernel,
+    /// Bias of a convolution or a dense layer.
+    Bias,
+    /// Scale of a batch normalisation.
+    Gamma,
+    /// Shift of a batch normalisation.
+    Beta,
+    /// Running mean.
+    Mean,
+    /// Running variance, never negative.
+    Variance,
+}
+
+/// The order of a kernel's axes in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Axes {
+    /// `[C_out, C_in / groups, H, W]` and `[units, features]`: PyTorch, ONNX.
+    OutputFirst,
+    /// `[H, W, C_in / groups, C_out]` and `[features, units]`: Keras.
+    OutputLast,
+}
+
+/// A tensor that a network asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Its name in the file.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// The shape the graph needs: output channels first.
+    pub shape: Shape,
+    /// How the file orders its axes.
+    pub axes: Axes,
+    /// The place in the spec that asks for it.
+    pub place: Option<Place>,
+}

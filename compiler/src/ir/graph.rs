@@ -1,0 +1,276 @@
+//! The graph on petgraph, and the only ways to change it.
+//!
+//! Nodes are operations with one result each; an edge carries the position of the operand it feeds. Every change
+//! goes through [`Graph`], which infers shapes at once, so a node's shape is never stale. Nothing here recurses:
+//! a thousand layers are a normal input.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use petgraph::Direction;
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::visit::EdgeRef;
+
+use super::{Op, Shape, ShapeError, Tensor, infer};
+
+/// Names a node of one graph. Stays valid until the node is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(NodeIndex<u32>);
+
+impl NodeId {
+    /// The position of the node in insertion order.
+    pub fn index(self) -> usize {
+        self.0.index()
+    }
+}
+
+/// An operation in the graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What the user's file calls it: a layer or an ONNX node.
+    pub name: String,
+    op: Op,
+    shape: Shape,
+}
+
+impl Node {
+    /// The operation and its attributes.
+    pub fn op(&self) -> &Op {
+        &self.op
+    }
+
+    /// The shape of the result.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+}
+
+/// A result of the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its name in the user's file.
+    pub name: String,
+    /// The node that makes it.
+    pub node: NodeId,
+}
+
+/// Why an edit was refused.
+pub type Edit<T> = Result<T, ShapeError>;
+
+/// A network as a directed acyclic graph.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    nodes: StableDiGraph<Node, usize, u32>,
+    outputs: Vec<Output>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a node; its shape follows from its operands.
+    pub fn add(&mut self, name: impl Into<String>, op: Op, operands: &[NodeId]) -> Edit<NodeId> {
+        let name = name.into();
+        let shape = self.infer(&name, &op, operands)?;
+        let id = NodeId(self.nodes.add_node(Node { name, op, shape }));
+        self.connect(id, operands);
+        Ok(id)
+    }
+
+    /// Adds the network's input, of shape `[N, C, H, W]`.
+    pub fn input(&mut self, name: impl Into<String>, layout: super::Layout, shape: impl Into<Shape>) -> NodeId {
+        NodeId(self.nodes.add_node(Node { name: name.into(), op: Op::Input(layout), shape: shape.into() }))
+    }
+
+    /// Adds a constant.
+    pub fn constant(&mut self, name: impl Into<String>, value: Tensor) -> NodeId {
+        let shape = value.shape().clone();
+        NodeId(self.nodes.add_node(Node { name: name.into(), op: Op::Constant(value), shape }))
+    }
+
+    /// Makes `node` a result of the network.
+    pub fn output(&mut self, name: impl Into<String>, node: NodeId) {
+        self.outputs.push(Output { name: name.into(), node });
+    }
+
+    /// Replaces what a node does and reads. Its shape must stay the same.
+    pub fn replace(&mut self, id: NodeId, op: Op, operands: &[NodeId]) -> Edit<()> {
+        let node = self.node(id);
+        let shape = self.infer(&node.name, &op, operands)?;
+        if shape != node.shape {
+            return Err(ShapeError {
+                node: node.name.clone(),
+                message: format!("a replacement would change the shape from {} to {shape}", node.shape),
+            });
+        }
+        let stale: Vec<_> = self.nodes.edges_directed(id.0, Direction::Incoming).map(|edge| edge.id()).collect();
+        for edge in stale {
+            self.nodes.remove_edge(edge);
+        }
+        self.connect(id, operands);
+        if let Some(node) = self.nodes.node_weight_mut(id.0) {
+            node.op = op;
+        }
+        Ok(())
+    }
+
+    /// Lets every reader of `old`, results of the network included, read `new` instead. Their shapes must agree.
+    pub fn redirect(&mut self, old: NodeId, new: NodeId) -> Edit<()> {
+        if self.node(old).shape != self.node(new).shape {
+            return Err(ShapeError {
+                node: self.node(old).name.clone(),
+                message: format!("its readers cannot read `{}` of another shape", self.node(new).name),
+            });
+        }
+        let readers: Vec<_> = self
+            .nodes
+            .edges_directed(old.0, Direction::Outgoing)
+            .filter(|edge| edge.target() != new.0)
+            .map(|edge| (edge.id(), edge.target(), *edge.weight()))
+            .collect();
+        for (edge, reader, position) in readers {
+            self.nodes.remove_edge(edge);
+            self.nodes.add_edge(new.0, reader, position);
+        }
+        for output in self.outputs.iter_mut().filter(|output| output.node == old) {
+            output.node = new;
+        }
+        Ok(())
+    }
+
+    /// Removes every node that no result of the network depends on, inputs excepted. Returns their names in graph order.
+    pub fn remove_dead(&mut self) -> Vec<String> {
+        let mut live = BTreeSet::new();
+        let mut open: Vec<_> = self.outputs.iter().map(|output| output.node).collect();
+        while let Some(id) = open.pop() {
+            if live.insert(id) {
+                open.extend(self.operands(id));
+            }
+        }
+        let dead: Vec<_> =
+            self.ids().filter(|id| !live.contains(id) && !matches!(self.node(*id).op, Op::Input(_))).collect();
+        dead.iter().filter_map(|id| self.nodes.remove_node(id.0)).map(|node| node.name).collect()
+    }
+
+    /// Renames a node.
+    pub fn rename(&mut self, id: NodeId, name: impl Into<String>) {
+        if let Some(node) = self.nodes.node_weight_mut(id.0) {
+            node.name = name.into();
+        }
+    }
+
+    /// The node of an id of this graph.
+    ///
+    /// # Panics
+    /// When the node was removed, or the id belongs to another graph: an error of the caller, never of the input.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// Whether the node is still there.
+    pub fn contains(&self, id: NodeId) -> bool {
+        self.nodes.contains_node(id.0)
+    }
+
+    /// What a node reads, in operand order.
+    pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
+        let mut edges: Vec<_> = self
+            .nodes
+            .edges_directed(id.0, Direction::Incoming)
+            .map(|edge| (*edge.weight(), NodeId(edge.source())))
+            .collect();
+        edges.sort_unstable();
+        edges.into_iter().map(|(_, source)| source).collect()
+    }
+
+    /// The nodes that read this one, once per operand they read it as, in graph order.
+    pub fn readers(&self, id: NodeId) -> Vec<NodeId> {
+        let mut readers: Vec<_> =
+            self.nodes.edges_directed(id.0, Direction::Outgoing).map(|edge| NodeId(edge.target())).collect();
+        readers.sort_unstable();
+        readers
+    }
+
+    /// The only reader of a node, when there is just one and it is not a result of the network too.
+    pub fn only_reader(&self, id: NodeId) -> Option<NodeId> {
+        match self.readers(id).as_slice() {
+            [reader] if self.outputs.iter().all(|output| output.node != id) => Some(*reader),
+            _ => None,
+        }
+    }
+
+    /// The value of a node, when it is a constant.
+    pub fn value(&self, id: NodeId) -> Option<&Tensor> {
+        match &self.node(id).op {
+            Op::Constant(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// The network's inputs, in the order they were added.
+    pub fn inputs(&self) -> Vec<NodeId> {
+        self.ids().filter(|id| matches!(self.node(*id).op, Op::Input(_))).collect()
+    }
+
+    /// The network's results, in the order they were added.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// All nodes, in the order they were added.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.nodes.node_indices().map(NodeId)
+    }
+
+    /// The number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.node_count()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All nodes, each after what it reads, as near to the order they were added as that allows: the same for the same graph.
+    /// Nodes on a cycle, which [`Graph::add`] and [`Graph::redirect`] cannot rule out between them, are left out.
+    pub fn topological(&self) -> Vec<NodeId> {
+        let mut missing = vec![0_usize; self.ids().map(|id| id.index() + 1).max().unwrap_or(0)];
+        let mut ready = BTreeSet::new();
+        for id in self.ids() {
+            let count = self.nodes.edges_directed(id.0, Direction::Incoming).count();
+            if count == 0 {
+                ready.insert(id);
+            }
+            if let Some(slot) = missing.get_mut(id.index()) {
+                *slot = count;
+            }
+        }
+        let mut order = Vec::with_capacity(self.len());
+        while let Some(id) = ready.pop_first() {
+            order.push(id);
+            let mut fed: VecDeque<_> = self.readers(id).into();
+            while let Some(reader) = fed.pop_front() {
+                if let Some(slot) = missing.get_mut(reader.index()) {
+                    *slot -= 1;
+                    if *slot == 0 {
+                        ready.insert(reader);
+                    }
+                }
+            }
+        }
+        order
+    }
+
+    fn infer(&self, name: &str, op: &Op, operands: &[NodeId]) -> Edit<Shape> {
+        let shapes: Vec<_> = operands.iter().map(|id| &self.node(*id).shape).collect();
+        infer(op, &shapes).map_err(|message| ShapeError { node: name.to_owned(), message })
+    }
+
+    fn connect(&mut self, id: NodeId, operands: &[NodeId]) {
+        for (position, operand) in operands.iter().enumerate() {
+            self.nodes.add_edge(operand.0, id.0, position);
+        }
+    }
+}

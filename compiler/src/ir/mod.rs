@@ -1,0 +1,17 @@
+//! The intermediate representation: a directed acyclic graph of tensor operations.
+//!
+//! Logical layout is `[N, C, H, W]` for maps and `[N, C]` for vectors, `[C_out, C_in / groups, kernel height, kernel width]`
+//! for convolution weights and `[units, features]` for dense weights, whatever the files on disk say.
+
+mod graph;
+pub mod interpreter;
+mod op;
+mod shape;
+mod tensor;
+pub mod text;
+pub mod verify;
+
+pub use graph::{Edit, Graph, Node, NodeId, Output};
+pub use op::{Activation, BatchNorm, Conv, Dense, Layout, Op, Pad, Padding, Pool};
+pub use shape::{ShapeError, infer};
+pub use tensor::{Shape, Tensor};

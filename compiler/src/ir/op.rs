@@ -1,0 +1,194 @@
+//! The operations: a closed set, matched exhaustively everywhere.
+//!
+//! What a fusion adds to an operation (a shortcut, an activation) is an attribute of it, not a new operation.
+//! The operands of a node stand in the order that the comment of each operation gives.
+
+use super::Tensor;
+
+/// An operation with its attributes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// The network's input. No operands.
+    Input(Layout),
+    /// Values known at compile time. No operands.
+    Constant(Tensor),
+    /// Convolution. Operands: `x`, `kernel`, `bias` if any, `shortcut` if any.
+    Conv(Conv),
+    /// Batch normalisation with running statistics: `gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
+    /// Operands: `x`, `gamma` if any, `beta` if any, `mean`, `variance`, each of the latter `[C]`.
+    BatchNorm(BatchNorm),
+    /// An activation on its own. Operand: `x`.
+    Activation(Activation),
+    /// Maximum over a window; padding counts as minus infinity. Operand: `x`.
+    MaxPool(Pool),
+    /// Mean over a window. Operand: `x`.
+    AveragePool {
+        /// The window.
+        pool: Pool,
+        /// Whether explicit padding counts as zeros in the divisor; overhang by `ceil_mode` never does.
+        count_include_padding: bool,
+    },
+    /// Mean over height and width: `[N, C, H, W]` to `[N, C, 1, 1]`. Operand: `x`.
+    GlobalAveragePool,
+    /// `[N, C, H, W]` to `[N, C * H * W]`. Operand: `x`.
+    Flatten,
+    /// `x * kernel^T + bias`. Operands: `x` `[N, features]`, `kernel` `[units, features]`, `bias` `[units]` if any.
+    Dense(Dense),
+    /// Sum of two tensors of one shape. Operands: `a`, `b`.
+    Add {
+        /// What is applied to the sum.
+        activation: Option<Activation>,
+    },
+    /// Softmax over the classes of `[N, C]`. Operand: `x`.
+    Softmax,
+    /// Zeros around a map, in channels, height and width. Operand: `x`.
+    Pad(Pad),
+    /// Every `stride`-th row and column, from the first. Operand: `x`.
+    Subsample {
+        /// Vertical and horizontal step.
+        stride: [usize; 2],
+    },
+}
+
+impl Op {
+    /// The operation's name, as in text form, tables and generated comments.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Input(_) => "input",
+            Self::Constant(_) => "constant",
+            Self::Conv(_) => "conv",
+            Self::BatchNorm(_) => "batch_norm",
+            Self::Activation(Activation::Relu) => "relu",
+            Self::MaxPool(_) => "max_pool",
+            Self::AveragePool { .. } => "average_pool",
+            Self::GlobalAveragePool => "global_average_pool",
+            Self::Flatten => "flatten",
+            Self::Dense(_) => "dense",
+            Self::Add { .. } => "add",
+            Self::Softmax => "softmax",
+            Self::Pad(_) => "pad",
+            Self::Subsample { .. } => "subsample",
+        }
+    }
+
+    /// How many operands a node of this operation has.
+    pub fn arity(&self) -> usize {
+        match self {
+            Self::Input(_) | Self::Constant(_) => 0,
+            Self::Conv(conv) => 2 + usize::from(conv.bias) + usize::from(conv.shortcut),
+            Self::BatchNorm(norm) => 3 + usize::from(norm.gamma) + usize::from(norm.beta),
+            Self::Dense(dense) => 2 + usize::from(dense.bias),
+            Self::Add { .. } => 2,
+            Self::Activation(_)
+            | Self::MaxPool(_)
+            | Self::AveragePool { .. }
+            | Self::GlobalAveragePool
+            | Self::Flatten
+            | Self::Softmax
+            | Self::Pad(_)
+            | Self::Subsample { .. } => 1,
+        }
+    }
+}
+
+/// How the caller's buffer of a map is laid out; inside the graph a map is always `[N, C, H, W]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Layout {
+    /// `[N, C, H, W]`
+    #[default]
+    Nchw,
+    /// `[N, H, W, C]`
+    Nhwc,
+}
+
+/// A function of each element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `max(x, 0)`
+    Relu,
+}
+
+/// Rows and columns added on each side of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Padding {
+    /// Rows above.
+    pub top: usize,
+    /// Columns to the left.
+    pub left: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns to the right.
+    pub right: usize,
+}
+
+impl Padding {
+    /// The same on all four sides.
+    pub const fn same(amount: usize) -> Self {
+        Self { top: amount, left: amount, bottom: amount, right: amount }
+    }
+}
+
+/// Attributes of a convolution. Padding is with zeros.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Conv {
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal step.
+    pub stride: [usize; 2],
+    /// Zeros around the input.
+    pub padding: Padding,
+    /// Distance of neighbouring kernel elements, vertical and horizontal; 1 is a dense kernel.
+    pub dilation: [usize; 2],
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+    /// Whether there is a bias operand `[C_out]`.
+    pub bias: bool,
+    /// Whether there is a shortcut operand of the output's shape, added before the activation.
+    pub shortcut: bool,
+    /// What is applied last.
+    pub activation: Option<Activation>,
+}
+
+/// Attributes of a batch normalisation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchNorm {
+    /// Added to the variance, > 0.
+    pub epsilon: f64,
+    /// Whether there is a scale operand.
+    pub gamma: bool,
+    /// Whether there is a shift operand.
+    pub beta: bool,
+    /// What is applied last.
+    pub activation: Option<Activation>,
+}
+
+/// A pooling window.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pool {
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal step.
+    pub stride: [usize; 2],
+    /// Padding around the input.
+    pub padding: Padding,
+    /// Whether the output size is rounded up. A last window that would start beyond the input and its leading padding is dropped.
+    pub ceil_mode: bool,
+}
+
+/// Attributes of a dense layer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Dense {
+    /// Whether there is a bias operand `[units]`.
+    pub bias: bool,
+    /// What is applied last.
+    pub activation: Option<Activation>,
+}
+
+/// Zeros added around a map.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pad {
+    /// Channels added before the first and after the last.
+    pub channels: [usize; 2],
+    /// Rows and columns added.
+    pub spatial: Padding,
+}

@@ -1,0 +1,180 @@
+//! The shape rule of every operation.
+
+use std::fmt;
+
+use super::{Conv, Op, Padding, Pool, Shape};
+
+/// A node whose operands do not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShapeError {
+    /// The node's name.
+    pub node: String,
+    /// What does not fit, with the shapes.
+    pub message: String,
+}
+
+impl fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "node `{}`: {}", self.node, self.message)
+    }
+}
+
+impl std::error::Error for ShapeError {}
+
+/// The shape of an operation's result, or what is wrong with its operands.
+pub fn infer(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
+    if operands.len() != op.arity() {
+        return Err(format!("{} takes {} operands, got {}", op.name(), op.arity(), operands.len()));
+    }
+    match (op, operands) {
+        (Op::Constant(tensor), _) => Ok(tensor.shape().clone()),
+        (Op::Input(_), _) => Err("an input has no operands to infer from".to_owned()),
+        (Op::Conv(conv), [x, kernel, rest @ ..]) => conv_shape(conv, x, kernel, rest),
+        (Op::BatchNorm(norm), [x, vectors @ ..]) => {
+            let channels = *x.0.get(1).ok_or_else(|| format!("batch_norm takes [N, C, ...], got {x}"))?;
+            for vector in vectors {
+                if vector.0 != [channels] {
+                    return Err(format!("batch_norm over {channels} channels got a vector of shape {vector}"));
+                }
+            }
+            if !(norm.epsilon > 0.0 && norm.epsilon.is_finite()) {
+                return Err(format!("batch_norm epsilon is {}, must be positive", norm.epsilon));
+            }
+            Ok((*x).clone())
+        }
+        (Op::Activation(_), [x]) => Ok((*x).clone()),
+        (Op::MaxPool(pool), [x]) => pool_shape(pool, x, "max_pool"),
+        (Op::AveragePool { pool, .. }, [x]) => pool_shape(pool, x, "average_pool"),
+        (Op::GlobalAveragePool, [x]) => {
+            let [n, c, _, _] = map(x, "global_average_pool")?;
+            Ok([n, c, 1, 1].into())
+        }
+        (Op::Flatten, [x]) => match x.0.split_first() {
+            Some((n, rest)) if !rest.is_empty() => Ok([*n, rest.iter().product()].into()),
+            _ => Err(format!("flatten takes [N, ...], got {x}")),
+        },
+        (Op::Dense(_), [x, kernel, bias @ ..]) => {
+            let [n, features] = vector(x, "dense")?;
+            let [units, expected] = vector(kernel, "the kernel of dense")?;
+            if features != expected {
+                return Err(format!("dense got {features} features, its kernel {kernel} takes {expected}"));
+            }
+            match bias.first() {
+                Some(bias) if bias.0 != [units] => Err(format!("dense of {units} units got a bias of shape {bias}")),
+                _ => Ok([n, units].into()),
+            }
+        }
+        (Op::Add { .. }, [a, b]) => {
+            if a == b {
+                Ok((*a).clone())
+            } else {
+                Err(format!("add of different shapes, {a} and {b}"))
+            }
+        }
+        (Op::Softmax, [x]) => vector(x, "softmax").map(Shape::from),
+        (Op::Pad(pad), [x]) => {
+            let [n, c, h, w] = map(x, "pad")?;
+            let [h, w] = padded([h, w], pad.spatial)?;
+            let c = sum(&[c, pad.channels[0], pad.channels[1]])?;
+            Ok([n, c, h, w].into())
+        }
+        (Op::Subsample { stride }, [x]) => {
+            let [n, c, h, w] = map(x, "subsample")?;
+            positive("stride", stride)?;
+            Ok([n, c, h.div_ceil(stride[0]), w.div_ceil(stride[1])].into())
+        }
+        _ => Err(format!("{} got {} operands", op.name(), operands.len())),
+    }
+}
+
+fn conv_shape(conv: &Conv, x: &Shape, kernel: &Shape, rest: &[&Shape]) -> Result<Shape, String> {
+    let [n, channels, h, w] = map(x, "conv")?;
+    let [out, per_group, kh, kw] = map(kernel, "the kernel of conv")?;
+    if [kh, kw] != conv.kernel {
+        return Err(format!("conv kernel is {:?}, its weights {kernel} say {:?}", conv.kernel, [kh, kw]));
+    }
+    positive("kernel", &conv.kernel)?;
+    positive("stride", &conv.stride)?;
+    positive("dilation", &conv.dilation)?;
+    positive("groups", &[conv.groups])?;
+    if !channels.is_multiple_of(conv.groups) || !out.is_multiple_of(conv.groups) {
+        return Err(format!("{} groups do not divide {channels} input and {out} output channels", conv.groups));
+    }
+    if channels / conv.groups != per_group {
+        return Err(format!(
+            "conv got {channels} input channels in {} groups, its weights {kernel} take {per_group} per group",
+            conv.groups
+        ));
+    }
+    let [height, width] = padded([h, w], conv.padding)?;
+    let out_h = steps(height, extent(kh, conv.dilation[0])?, conv.stride[0], "height")?;
+    let out_w = steps(width, extent(kw, conv.dilation[1])?, conv.stride[1], "width")?;
+    let shape = Shape::from([n, out, out_h, out_w]);
+    let (bias, shortcut) = rest.split_at(usize::from(conv.bias));
+    if let Some(bias) = bias.first().filter(|bias| bias.0 != [out]) {
+        return Err(format!("conv of {out} output channels got a bias of shape {bias}"));
+    }
+    match shortcut.first() {
+        Some(other) if **other != shape => Err(format!("conv gives {shape}, its shortcut is {other}")),
+        _ => Ok(shape),
+    }
+}
+
+fn pool_shape(pool: &Pool, x: &Shape, name: &str) -> Result<Shape, String> {
+    let [n, c, h, w] = map(x, name)?;
+    positive("kernel", &pool.kernel)?;
+    positive("stride", &pool.stride)?;
+    let before = [pool.padding.top, pool.padding.left];
+    let after = [pool.padding.bottom, pool.padding.right];
+    let padded = padded([h, w], pool.padding)?;
+    let mut out = [n, c, 0, 0];
+    for axis in 0..2 {
+        let (kernel, stride, input) = (pool.kernel[axis], pool.stride[axis], [h, w][axis]);
+        if before[axis] >= kernel || after[axis] >= kernel {
+            return Err(format!("{name} padding must be smaller than its kernel {:?}", pool.kernel));
+        }
+        let whole = steps(padded[axis], kernel, stride, ["height", "width"][axis]);
+        out[2 + axis] = if pool.ceil_mode {
+            let count = padded[axis].saturating_sub(kernel).div_ceil(stride) + 1;
+            // A last window that would start in the padding behind the input sees nothing of it.
+            if (count - 1) * stride >= input + before[axis] { count - 1 } else { count }
+        } else {
+            whole?
+        };
+    }
+    Ok(out.into())
+}
+
+fn steps(padded: usize, kernel: usize, stride: usize, axis: &str) -> Result<usize, String> {
+    match padded.checked_sub(kernel) {
+        Some(room) => Ok(room / stride + 1),
+        None => Err(format!("the padded input is {padded} in {axis}, smaller than the kernel's {kernel}")),
+    }
+}
+
+fn extent(kernel: usize, dilation: usize) -> Result<usize, String> {
+    (kernel - 1).checked_mul(dilation).and_then(|span| span.checked_add(1)).ok_or_else(|| "kernel too large".to_owned())
+}
+
+fn padded([h, w]: [usize; 2], padding: Padding) -> Result<[usize; 2], String> {
+    Ok([sum(&[h, padding.top, padding.bottom])?, sum(&[w, padding.left, padding.right])?])
+}
+
+fn sum(terms: &[usize]) -> Result<usize, String> {
+    terms
+        .iter()
+        .try_fold(0_usize, |total, term| total.checked_add(*term))
+        .ok_or_else(|| "an extent does not fit in memory".to_owned())
+}
+
+fn positive(what: &str, values: &[usize]) -> Result<(), String> {
+    if values.contains(&0) { Err(format!("{what} is {values:?}, must be positive")) } else { Ok(()) }
+}
+
+fn map(shape: &Shape, what: &str) -> Result<[usize; 4], String> {
+    shape.map().ok_or_else(|| format!("{what} takes four axes, got {shape}"))
+}
+
+fn vector(shape: &Shape, what: &str) -> Result<[usize; 2], String> {
+    shape.vector().ok_or_else(|| format!("{what} takes two axes, got {shape}"))
+}

@@ -1,0 +1,267 @@
+//! Shapes and layouts of a compiled network, as constants of its program.
+//!
+//! **Maps.** Inside a network a map lies in the arena as `[batch][blocks][frame + height + frame][frame + width + frame][block]`
+//! f32 values: channels in blocks of 16 (`NCHW16c`), so that one pixel of a block is one 64-byte line. The network's own input, when it
+//! has fewer than 16 channels, is one block of just as many. The frame is a border of zeros as wide as the widest padding of
+//! any layer that reads the map; the step that writes a map writes its frame too. Lanes past the last channel are zero, always.
+//!
+//! **Vectors.** `[batch][features rounded up to 16]`, zeros behind the last feature; the same bytes as a map of 1 x 1 pixels without frame.
+//!
+//! **Panels.** The weights of a convolution or dense layer are panels of `panel` (16 or 32) output channels, one after
+//! the other. A panel is its bias, `[panel]`, then its weights, `[K][panel]`, where K walks the input in the order
+//! (block of the panel's window, kernel row, kernel column, lane). Channels that do not exist, and pairs of channels of different
+//! groups, have zero weights. The window of a panel is the run of input blocks that its output channels read: all blocks without groups.
+//! Each group of panels starts on a 64-byte line.
+//!
+//! All offsets and lengths count f32 values.
+
+/// Channels per block inside a network.
+pub const BLOCK: usize = 16;
+
+/// Widths of the border of zeros around a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Rows above.
+    pub top: usize,
+    /// Columns to the left.
+    pub left: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns to the right.
+    pub right: usize,
+}
+
+impl Frame {
+    /// No border.
+    pub const NONE: Self = Self { top: 0, left: 0, bottom: 0, right: 0 };
+
+    /// Whether there is no border.
+    pub const fn is_none(self) -> bool {
+        self.top == 0 && self.left == 0 && self.bottom == 0 && self.right == 0
+    }
+}
+
+/// A map of one image, as it lies in the arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Map {
+    /// Channels that exist.
+    pub channels: usize,
+    /// Rows, without the frame.
+    pub height: usize,
+    /// Columns, without the frame.
+    pub width: usize,
+    /// Channels per block: [`BLOCK`], or fewer for the network's input.
+    pub block: usize,
+    /// The border of zeros.
+    pub frame: Frame,
+}
+
+impl Map {
+    /// Number of blocks.
+    pub const fn blocks(self) -> usize {
+        self.channels.div_ceil(self.block)
+    }
+
+    /// Distance of two rows of a block.
+    pub const fn row(self) -> usize {
+        (self.frame.left + self.width + self.frame.right) * self.block
+    }
+
+    /// Distance of two blocks.
+    pub const fn plane(self) -> usize {
+        (self.frame.top + self.height + self.frame.bottom) * self.row()
+    }
+
+    /// Distance of two images.
+    pub const fn len(self) -> usize {
+        self.blocks() * self.plane()
+    }
+
+    /// Whether there is nothing in it.
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Offset of the first pixel inside the frame.
+    pub const fn interior(self) -> usize {
+        self.frame.top * self.row() + self.frame.left * self.block
+    }
+}
+
+/// What a step applies to its result last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `max(x, 0)`
+    Relu,
+}
+
+/// The order in which a convolution's tiles are computed, and so the way they are split among threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// For each band of so many tiles, for each panel, for each tile of the band: small weights stay in cache.
+    Bands(usize),
+    /// For each panel, for each tile: each weight is read once.
+    Panels,
+}
+
+/// A convolution, with bias; `output = activation(conv(input) + bias + shortcut)`.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map read. Its frame covers the padding.
+    pub input: Map,
+    /// The map written.
+    pub output: Map,
+    /// The map added before the activation, of the output's size. May be the output's own buffer, if their layouts agree.
+    pub shortcut: Option<Map>,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal step.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal distance of neighbouring kernel elements.
+    pub dilation: [usize; 2],
+    /// Rows above and columns left of the input that the first window covers.
+    pub padding: [usize; 2],
+    /// Output channels per panel of weights: 16 or 32. The output's blocks fill whole panels.
+    pub panel: usize,
+    /// Input blocks that a panel reads.
+    pub window: usize,
+    /// The first input block of each panel's window; empty when each begins at block 0.
+    pub first_block: &'static [usize],
+    /// What is applied last.
+    pub activation: Activation,
+    /// Loop order.
+    pub order: Order,
+}
+
+/// How a window is reduced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reduction {
+    /// The largest element that exists: padding never wins.
+    Max,
+    /// The mean of the elements that exist.
+    Mean,
+    /// The mean over the window's part inside the padded map, zeros of the padding included.
+    MeanWithPadding,
+}
+
+/// A pooling layer.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map read.
+    pub input: Map,
+    /// The map written.
+    pub output: Map,
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal step.
+    pub stride: [usize; 2],
+    /// Padding above, left, below, right.
+    pub padding: [usize; 4],
+    /// How a window is reduced.
+    pub reduction: Reduction,
+}
+
+/// An element-wise step over one or two maps of one size: `output = activation(...)`.
+#[derive(Debug, Clone, Copy)]
+pub struct ElementwiseGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map read.
+    pub input: Map,
+    /// The second map read, for a sum.
+    pub other: Option<Map>,
+    /// The map written. May be the buffer of one that is read, if their layouts agree.
+    pub output: Map,
+    /// Whether a scale and a shift per channel, `[channels rounded up to 16]` each, scale first, are applied before the activation.
+    pub affine: bool,
+    /// What is applied last.
+    pub activation: Activation,
+}
+
+/// A map taken from another at a stride, shifted, with zeros where nothing is:
+/// `output[c][y][x] = input[c - channels_before][y * stride - top][x * stride - left]`.
+#[derive(Debug, Clone, Copy)]
+pub struct RemapGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map read.
+    pub input: Map,
+    /// The map written.
+    pub output: Map,
+    /// Vertical and horizontal step.
+    pub stride: [usize; 2],
+    /// Zero channels before the first.
+    pub channels_before: usize,
+    /// Zero rows above.
+    pub top: usize,
+    /// Zero columns to the left.
+    pub left: usize,
+}
+
+/// Mean over the pixels of each channel; writes a vector.
+#[derive(Debug, Clone, Copy)]
+pub struct GlobalPoolGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map read.
+    pub input: Map,
+}
+
+/// A dense layer from vector to vector, with bias.
+#[derive(Debug, Clone, Copy)]
+pub struct DenseGeometry {
+    /// Images.
+    pub batch: usize,
+    /// Features read.
+    pub features: usize,
+    /// Units written.
+    pub units: usize,
+    /// Units per panel of weights: 16 or 32. The units rounded up to 16 fill whole panels.
+    pub panel: usize,
+    /// What is applied last.
+    pub activation: Activation,
+}
+
+/// Softmax over the features of a vector.
+#[derive(Debug, Clone, Copy)]
+pub struct SoftmaxGeometry {
+    /// Images.
+    pub batch: usize,
+    /// Features read and written; in place or not.
+    pub features: usize,
+}
+
+/// A map written out as a vector of `channels * height * width` features in `[C, H, W]` order.
+#[derive(Debug, Clone, Copy)]
+pub struct FlattenGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map read.
+    pub input: Map,
+}
+
+/// The caller's dense buffer read into a map.
+#[derive(Debug, Clone, Copy)]
+pub struct InputGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map written.
+    pub output: Map,
+    /// Whether the caller's buffer is `[N, H, W, C]` instead of `[N, C, H, W]`.
+    pub channels_last: bool,
+}
+
+/// A map written to the caller's dense buffer, `[N, C, H, W]`; a vector is a map of 1 x 1 pixels.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map read.
+    pub input: Map,
+}

@@ -1,0 +1,4 @@
+//! The runtime of compiled residual networks.
+
+pub mod geometry;
+pub mod network;
