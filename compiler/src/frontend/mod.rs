@@ -104,3 +104,12 @@ pub enum Color {
     /// Blue, green, red.
     Bgr,
 }
+
+/// Reads a model with its weights.
+pub fn load(
+    _model: &str,
+    _weights: Option<&WeightSource>,
+    _batch: usize,
+) -> Result<(Network, crate::diagnostic::Diagnostics), crate::diagnostic::Diagnostics> {
+    Err(crate::diagnostic::Diagnostics::new())
+}

@@ -1,0 +1,81 @@
+//! The stages in order: the table of contents of the compiler.
+
+use std::collections::BTreeSet;
+
+use crate::codegen::{self, Item};
+use crate::diagnostic::Diagnostics;
+use crate::frontend::{self, Network, WeightSource};
+use crate::ir::Graph;
+use crate::passes::{self, PassReport};
+use crate::plan::{self, Plan};
+
+/// What is to be compiled, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// A path (`.yaml`, `.yml`, `.onnx`) or the name of a spec that ships with the compiler.
+    pub model: String,
+    /// Where the weights come from; the model's own or the spec's default when not given.
+    pub weights: Option<WeightSource>,
+    /// Images per call, from 1.
+    pub batch: usize,
+    /// Names of passes that are not to run.
+    pub disabled_passes: BTreeSet<String>,
+}
+
+impl Options {
+    /// A model with everything else at its default: its own weights, one image per call, every pass.
+    pub fn new(model: impl Into<String>) -> Self {
+        Self { model: model.into(), weights: None, batch: 1, disabled_passes: BTreeSet::new() }
+    }
+}
+
+/// What the compiler is doing, for those who show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading the model and its weights.
+    Load,
+    /// Running the passes.
+    Optimise,
+    /// Choosing algorithms, tiles and memory, and packing the weights.
+    Plan,
+}
+
+/// A network with every decision taken, ready to be written down as code.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The network as it was read, its graph before any pass.
+    pub network: Network,
+    /// The graph after the passes.
+    pub graph: Graph,
+    /// What each pass did.
+    pub passes: Vec<PassReport>,
+    /// Steps, memory and packed weights.
+    pub plan: Plan,
+    /// What is doubtful but no error.
+    pub warnings: Diagnostics,
+}
+
+impl Compiled {
+    /// The network as a Rust module: tokens of its program and of the type that `item` describes.
+    pub fn tokens(&self, item: &Item) -> proc_macro2::TokenStream {
+        codegen::module(self, item)
+    }
+
+    /// The same as formatted source, with a header that says what it was made from.
+    pub fn source(&self, item: &Item) -> String {
+        codegen::source(self, item)
+    }
+}
+
+/// Compiles a model: every stage but the writing of code, which [`Compiled`] does.
+pub fn compile(options: &Options, progress: &mut dyn FnMut(Stage)) -> Result<Compiled, Diagnostics> {
+    progress(Stage::Load);
+    let (network, mut warnings) = frontend::load(&options.model, options.weights.as_ref(), options.batch)?;
+    progress(Stage::Optimise);
+    let mut graph = network.graph.clone();
+    let reports = passes::run(&mut graph, &options.disabled_passes)?;
+    progress(Stage::Plan);
+    let (plan, doubts) = plan::plan(&network, &graph)?;
+    warnings.extend(doubts);
+    Ok(Compiled { network, graph, passes: reports, plan, warnings })
+}
