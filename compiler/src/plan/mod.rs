@@ -1,27 +1,65 @@
 //! Stage 3: every decision, no tokens.
+//!
+//! The graph becomes a list of steps in the order they run. Each has its geometry (shapes and layouts as
+//! `runtime/src/geometry.rs` defines them), its register tiles, its places in the arena and in the packed weights.
+
+mod arena;
+#[path = "../../../runtime/src/geometry.rs"]
+pub mod geometry;
+mod layout;
+mod lower;
+mod pack;
+mod tile;
+
+pub use tile::{Tile, Tiles};
 
 use crate::diagnostic::Diagnostics;
 use crate::frontend::Network;
 use crate::ir::Graph;
+use geometry::{
+    ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry, InputGeometry,
+    OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+};
 
 /// A network with every decision taken.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The steps in the order they run.
     pub steps: Vec<Step>,
+    /// Name, shape in the caller's order of axes, and whether channels are last.
+    pub input: Input,
+    /// Name and shape of the result.
+    pub output: Output,
     /// Length of the arena in f32 values.
     pub arena: usize,
+    /// The most f32 values that are alive at once: no arena can be smaller.
+    pub arena_lower_bound: usize,
     /// The packed weights as they lie in the blob behind its header.
     pub weights: Vec<f32>,
     /// Says which plan the packed weights belong to.
     pub fingerprint: u64,
 }
 
-impl Plan {
-    /// The blob: header and packed weights, as the program includes or opens it.
-    pub fn blob(&self) -> Vec<u8> {
-        Vec::new()
-    }
+/// The network's input as the caller gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// `[N, C, H, W]`, or `[N, H, W, C]` when the channels are last.
+    pub shape: [usize; 4],
+    /// Whether the channels are last.
+    pub channels_last: bool,
+}
+
+/// The network's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// `[N, C, H, W]` or `[N, C]`.
+    pub shape: Vec<usize>,
+    /// Whether it went through softmax.
+    pub softmax: bool,
 }
 
 /// One step of the program.
@@ -29,17 +67,111 @@ impl Plan {
 pub struct Step {
     /// The layer's name in the user's file.
     pub name: String,
-    /// What it does, as a specification: operation, shapes, tile, epilogue.
+    /// What it does, as a specification: operation, shapes, epilogue.
     pub summary: String,
-    /// Shape of the result, logical: `[N, C, H, W]` or `[N, C]`.
+    /// Shape of the result: `[N, C, H, W]` or `[N, C]`.
     pub shape: Vec<usize>,
-    /// Weights and biases it uses after the passes.
+    /// Weights and biases it uses, after the passes.
     pub parameters: u64,
     /// Multiply-accumulates for one image.
     pub macs: u64,
+    /// The kernel that runs it.
+    pub kernel: Kernel,
+    /// Where it reads and writes.
+    pub operands: Operands,
+}
+
+/// A kernel with its geometry.
+#[derive(Debug, Clone)]
+pub enum Kernel {
+    /// The caller's buffer into the first map.
+    Input(InputGeometry),
+    /// A convolution.
+    Conv {
+        /// Shapes and layouts; `first_block` is empty here, see beside.
+        geometry: ConvGeometry,
+        /// The first input block of each panel's window; empty when each begins at block 0.
+        first_block: Vec<usize>,
+        /// Register tiles.
+        tiles: Tiles,
+    },
+    /// A pooling layer.
+    Pool(PoolGeometry),
+    /// A sum, a scale and shift, an activation.
+    Elementwise(ElementwiseGeometry),
+    /// A strided, shifted copy.
+    Remap(RemapGeometry),
+    /// Mean over a map.
+    GlobalPool(GlobalPoolGeometry),
+    /// A dense layer.
+    Dense(DenseGeometry),
+    /// Softmax.
+    Softmax(SoftmaxGeometry),
+    /// A map as a vector.
+    Flatten(FlattenGeometry),
+    /// The last map into the caller's buffer.
+    Output(OutputGeometry),
+}
+
+/// Offsets of what a step reads and writes, in f32 values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Operands {
+    /// What is read, in the arena.
+    pub input: Option<usize>,
+    /// What else is read, in the arena: a shortcut, the second term of a sum.
+    pub other: Option<usize>,
+    /// What is written, in the arena.
+    pub output: Option<usize>,
+    /// Where its weights begin, in the packed weights.
+    pub weights: Option<usize>,
+}
+
+/// First bytes of a blob.
+const MAGIC: &[u8; 8] = b"RESNETW1";
+
+impl Plan {
+    /// The blob: header and packed weights, as the program includes or opens it.
+    pub fn blob(&self) -> Vec<u8> {
+        let mut blob = Vec::with_capacity(64 + self.weights.len() * 4);
+        blob.extend_from_slice(MAGIC);
+        blob.extend_from_slice(&self.fingerprint.to_le_bytes());
+        blob.extend_from_slice(&(self.weights.len() as u64).to_le_bytes());
+        blob.extend_from_slice(&pack::checksum(&self.weights).to_le_bytes());
+        blob.resize(64, 0);
+        blob.extend(self.weights.iter().flat_map(|value| value.to_le_bytes()));
+        blob
+    }
+
+    /// Multiply-accumulates of convolutions and dense layers for one image.
+    pub fn macs(&self) -> u64 {
+        self.steps.iter().map(|step| step.macs).sum()
+    }
 }
 
 /// Takes every decision.
-pub fn plan(_network: &Network, _graph: &Graph) -> Result<(Plan, Diagnostics), Diagnostics> {
-    Err(Diagnostics::new())
+///
+/// # Errors
+/// When the network has another number of inputs or results than one, or does not fit in memory.
+pub fn plan(network: &Network, graph: &Graph) -> Result<(Plan, Diagnostics), Diagnostics> {
+    let _ = network;
+    let layouts = layout::layouts(graph)?;
+    let lowered = lower::lower(graph, &layouts)?;
+    let arena = arena::assign(&lowered)?;
+    let mut steps = lowered.steps;
+    for (step, operands) in steps.iter_mut().zip(&arena.operands) {
+        step.operands.input = operands.input;
+        step.operands.other = operands.other;
+        step.operands.output = operands.output;
+    }
+    let fingerprint = pack::fnv(format!("{steps:?} {}", arena.length).as_bytes());
+    let plan = Plan {
+        steps,
+        input: lowered.input,
+        output: lowered.output,
+        arena: arena.length,
+        arena_lower_bound: arena.lower_bound,
+        weights: lowered.weights,
+        fingerprint,
+    };
+    Ok((plan, Diagnostics::new()))
 }

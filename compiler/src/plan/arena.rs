@@ -1,0 +1,100 @@
+//! Places for all maps in one arena, so that those alive at the same time do not overlap.
+//!
+//! Greedy by size: the largest buffer first, each at the lowest offset that is free for as long as it lives.
+
+use std::collections::BTreeMap;
+
+use super::Operands;
+use super::lower::{Buffer, Lowered};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// Where everything lies.
+pub(super) struct Arena {
+    /// Offsets per step; weights not among them.
+    pub operands: Vec<Operands>,
+    /// Length in f32 values.
+    pub length: usize,
+    /// The most f32 values alive at once.
+    pub lower_bound: usize,
+}
+
+/// The steps from the one that writes a buffer to the last that reads it.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    first: usize,
+    last: usize,
+}
+
+/// Arenas past this many f32 values (16 GiB) are refused.
+const LIMIT: usize = 1 << 32;
+
+/// Buffers start on 64-byte lines.
+const LINE: usize = 16;
+
+/// Gives every buffer its place.
+pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
+    let mut lives: BTreeMap<Buffer, Life> = BTreeMap::new();
+    for (index, used) in lowered.buffers.iter().enumerate() {
+        for buffer in [used.input, used.other, used.output].into_iter().flatten() {
+            lives.entry(buffer).or_insert(Life { first: index, last: index }).last = index;
+        }
+    }
+    let size = |buffer: Buffer| lowered.sizes.get(&buffer).copied().unwrap_or(0).next_multiple_of(LINE);
+    let mut order: Vec<(Buffer, Life)> = lives.iter().map(|(buffer, life)| (*buffer, *life)).collect();
+    order.sort_by_key(|(buffer, life)| (usize::MAX - size(*buffer), life.first, *buffer));
+
+    let mut placed: Vec<(usize, usize, Life)> = Vec::with_capacity(order.len());
+    let mut offsets: BTreeMap<Buffer, usize> = BTreeMap::new();
+    let mut length = 0_usize;
+    for (buffer, life) in order {
+        let size = size(buffer);
+        let mut taken: Vec<(usize, usize)> = placed
+            .iter()
+            .filter(|(_, _, other)| life.first <= other.last && other.first <= life.last)
+            .map(|(start, end, _)| (*start, *end))
+            .collect();
+        taken.sort_unstable();
+        let mut offset = 0_usize;
+        for (start, end) in taken {
+            if offset + size <= start {
+                break;
+            }
+            offset = offset.max(end);
+        }
+        let end = offset.saturating_add(size);
+        placed.push((offset, end, life));
+        offsets.insert(buffer, offset);
+        length = length.max(end);
+    }
+    if length > LIMIT {
+        return Err(Diagnostic::error("E-PLAN", format!("its activations need {} GiB at a time", length >> 28))
+            .expected("at most 16 GiB")
+            .hint("a smaller input or a smaller batch")
+            .into());
+    }
+
+    let mut change: BTreeMap<usize, isize> = BTreeMap::new();
+    for (buffer, life) in &lives {
+        let size = size(*buffer) as isize;
+        *change.entry(life.first).or_default() += size;
+        *change.entry(life.last + 1).or_default() -= size;
+    }
+    let (mut alive, mut lower_bound) = (0_isize, 0_isize);
+    for delta in change.values() {
+        alive += delta;
+        lower_bound = lower_bound.max(alive);
+    }
+
+    let offset = |buffer: Option<Buffer>| buffer.and_then(|buffer| offsets.get(&buffer).copied());
+    let operands = lowered
+        .buffers
+        .iter()
+        .map(|used| Operands {
+            input: offset(used.input),
+            other: offset(used.other),
+            output: offset(used.output),
+            weights: None,
+        })
+        .collect();
+    Ok(Arena { operands, length, lower_bound: lower_bound.unsigned_abs() })
+}

@@ -1,0 +1,533 @@
+//! Nodes to steps: kernels with their geometry, buffers, packed weights.
+//!
+//! A step writes in place over what it reads when nobody reads that later and the layouts agree: sums over their first term,
+//! convolutions over their shortcut. A flattened map of 1 x 1 pixels is the same bytes, so it is no step at all.
+
+use std::collections::BTreeMap;
+
+use super::geometry::{
+    self, BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame, GlobalPoolGeometry,
+    InputGeometry, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry,
+};
+use super::layout::{Layouts, extents};
+use super::{Input, Kernel, Operands, Output, Step, pack, tile};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::ir::{Activation, BatchNorm, Conv, Dense, Graph, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
+
+/// Names a buffer of the arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Buffer(usize);
+
+/// The buffers of a step.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Used {
+    pub input: Option<Buffer>,
+    pub other: Option<Buffer>,
+    pub output: Option<Buffer>,
+}
+
+/// All steps, without places in the arena.
+#[derive(Debug)]
+pub(super) struct Lowered {
+    pub steps: Vec<Step>,
+    /// Beside `steps`.
+    pub buffers: Vec<Used>,
+    /// Length of each buffer in f32 values.
+    pub sizes: BTreeMap<Buffer, usize>,
+    pub input: Input,
+    pub output: Output,
+    pub weights: Vec<f32>,
+}
+
+/// Lowers every node.
+pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnostics> {
+    let [input] = graph.inputs().try_into().map_err(|inputs: Vec<_>| count("inputs", inputs.len()))?;
+    let output = match graph.outputs() {
+        [output] => output.clone(),
+        others => return Err(count("outputs", others.len()).into()),
+    };
+    let order = graph.topological();
+    let mut last_read = BTreeMap::new();
+    for (position, id) in order.iter().enumerate() {
+        for operand in graph.operands(*id) {
+            last_read.insert(operand, position);
+        }
+    }
+    last_read.insert(output.node, usize::MAX);
+
+    let Some([batch, channels, height, width]) = extents(graph.node(input).shape()) else {
+        return Err(Diagnostic::error("E-PLAN", format!("its input has shape {}", graph.node(input).shape()))
+            .expected("[N, C, H, W]")
+            .into());
+    };
+    let channels_last = matches!(graph.node(input).op(), Op::Input(Layout::Nhwc));
+    let softmax = matches!(graph.node(output.node).op(), Op::Softmax);
+    let mut lowering = Lowering {
+        graph,
+        layouts,
+        last_read,
+        batch,
+        position: 0,
+        homes: BTreeMap::new(),
+        occupied: BTreeMap::new(),
+        lowered: Lowered {
+            steps: Vec::new(),
+            buffers: Vec::new(),
+            sizes: BTreeMap::new(),
+            input: Input {
+                name: graph.node(input).name.clone(),
+                shape: if channels_last {
+                    [batch, height, width, channels]
+                } else {
+                    [batch, channels, height, width]
+                },
+                channels_last,
+            },
+            output: Output { name: output.name.clone(), shape: graph.node(output.node).shape().0.clone(), softmax },
+            weights: Vec::new(),
+        },
+        problems: Diagnostics::new(),
+    };
+    for (position, id) in order.into_iter().enumerate() {
+        lowering.position = position;
+        lowering.node(id);
+    }
+    lowering.finish(output.node)
+}
+
+fn count(what: &str, found: usize) -> Diagnostic {
+    Diagnostic::error("E-PLAN", format!("the network has {found} {what}")).expected(format!("one of the {what}"))
+}
+
+struct Lowering<'a> {
+    graph: &'a Graph,
+    layouts: &'a Layouts,
+    /// Position of the last reader of each node; the end for the network's result.
+    last_read: BTreeMap<NodeId, usize>,
+    batch: usize,
+    /// Position of the node at hand.
+    position: usize,
+    /// The buffer of each node.
+    homes: BTreeMap<NodeId, Buffer>,
+    /// Position until which each buffer is read.
+    occupied: BTreeMap<Buffer, usize>,
+    lowered: Lowered,
+    problems: Diagnostics,
+}
+
+/// What a node becomes.
+struct Draft {
+    kernel: Kernel,
+    used: Used,
+    weights: Option<usize>,
+    parameters: u64,
+    macs: u64,
+    summary: String,
+}
+
+impl Lowering<'_> {
+    fn node(&mut self, id: NodeId) {
+        let graph = self.graph;
+        let operands = graph.operands(id);
+        let (Some(&map), op) = (self.layouts.get(&id), graph.node(id).op()) else { return };
+        let draft = match op {
+            Op::Constant(_) => None,
+            Op::Input(layout) => {
+                let output = self.fresh(id, map);
+                let geometry = InputGeometry { batch: self.batch, output: map, channels_last: *layout == Layout::Nhwc };
+                let summary = format!("input {}", size(map));
+                Some(draft(Kernel::Input(geometry), Used { output: Some(output), ..Used::default() }, summary))
+            }
+            Op::Conv(conv) => self.conv(id, map, conv, &operands),
+            Op::BatchNorm(norm) => self.batch_norm(id, map, norm, &operands),
+            Op::Activation(kind) => self.elementwise(id, map, &operands, Some(*kind), "activation"),
+            Op::Add { activation } => self.elementwise(id, map, &operands, *activation, "add"),
+            Op::MaxPool(pool) => self.pool(id, map, pool, Reduction::Max, &operands),
+            Op::AveragePool { pool, count_include_padding: true } => {
+                self.pool(id, map, pool, Reduction::MeanWithPadding, &operands)
+            }
+            Op::AveragePool { pool, count_include_padding: false } => {
+                self.pool(id, map, pool, Reduction::Mean, &operands)
+            }
+            Op::GlobalAveragePool => self.global_pool(id, map, &operands),
+            Op::Flatten => self.flatten(id, map, &operands),
+            Op::Dense(dense) => self.dense(id, map, dense, &operands),
+            Op::Softmax => self.softmax(id, map, &operands),
+            Op::Pad(pad) => self.remap(id, map, [1, 1], pad, &operands),
+            Op::Subsample { stride } => {
+                let nothing = Pad { channels: [0, 0], spatial: Padding::default() };
+                self.remap(id, map, *stride, &nothing, &operands)
+            }
+        };
+        if let Some(draft) = draft {
+            self.push(graph.node(id).name.clone(), graph.node(id).shape().0.clone(), draft);
+        }
+    }
+
+    fn push(&mut self, name: String, shape: Vec<usize>, draft: Draft) {
+        self.lowered.steps.push(Step {
+            name,
+            summary: draft.summary,
+            shape,
+            parameters: draft.parameters,
+            macs: draft.macs,
+            kernel: draft.kernel,
+            operands: Operands { weights: draft.weights, ..Operands::default() },
+        });
+        self.lowered.buffers.push(draft.used);
+    }
+
+    fn finish(mut self, output: NodeId) -> Result<Lowered, Diagnostics> {
+        if let Some((map, buffer)) = self.read(output) {
+            let geometry = OutputGeometry { batch: self.batch, input: map };
+            let used = Used { input: Some(buffer), ..Used::default() };
+            let (name, shape) = (self.lowered.output.name.clone(), self.lowered.output.shape.clone());
+            let summary = format!("output {}", size(map));
+            self.push(name, shape, draft(Kernel::Output(geometry), used, summary));
+        }
+        self.problems.finish(self.lowered).map(|(lowered, _)| lowered)
+    }
+
+    /// The layout and the buffer of a node that is read.
+    fn read(&mut self, id: NodeId) -> Option<(Map, Buffer)> {
+        match (self.layouts.get(&id), self.homes.get(&id)) {
+            (Some(map), Some(buffer)) => Some((*map, *buffer)),
+            _ => {
+                let node = self.graph.node(id);
+                self.problems.push(
+                    Diagnostic::error("E-PLAN", format!("a constant of shape {} is read where a map is needed", node.shape()))
+                        .about(node.name.clone())
+                        .hint("let the pass fold_constants run"),
+                );
+                None
+            }
+        }
+    }
+
+    /// The value of a weight.
+    fn weight(&mut self, id: Option<&NodeId>) -> Option<Tensor> {
+        let id = *id?;
+        let value = self.graph.value(id).cloned();
+        if value.is_none() {
+            self.problems.push(
+                Diagnostic::error("E-PLAN", "a weight is computed from the input")
+                    .about(self.graph.node(id).name.clone())
+                    .expected("weights that are known at compile time"),
+            );
+        }
+        value
+    }
+
+    /// A buffer of its own for a node's result.
+    fn fresh(&mut self, id: NodeId, map: Map) -> Buffer {
+        let buffer = self.scratch(map);
+        self.settle(id, buffer);
+        buffer
+    }
+
+    fn scratch(&mut self, map: Map) -> Buffer {
+        let buffer = Buffer(self.lowered.sizes.len());
+        self.lowered.sizes.insert(buffer, map.len().saturating_mul(self.batch));
+        buffer
+    }
+
+    fn settle(&mut self, id: NodeId, buffer: Buffer) {
+        let until = self.last_read.get(&id).copied().unwrap_or(self.position);
+        let occupied = self.occupied.entry(buffer).or_default();
+        *occupied = until.max(*occupied);
+        self.homes.insert(id, buffer);
+    }
+
+    /// The buffer of `over` for a node's result when nobody reads it later and the layouts agree, else one of its own.
+    fn in_place(&mut self, id: NodeId, map: Map, over: Option<(Map, Buffer)>, but: Option<Buffer>) -> Buffer {
+        match over {
+            Some((other, buffer))
+                if other == map
+                    && but != Some(buffer)
+                    && self.occupied.get(&buffer).is_some_and(|until| *until <= self.position) =>
+            {
+                self.settle(id, buffer);
+                buffer
+            }
+            _ => self.fresh(id, map),
+        }
+    }
+
+    fn conv(&mut self, id: NodeId, map: Map, conv: &Conv, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let kernel = self.weight(operands.get(1))?;
+        let bias = if conv.bias { Some(self.weight(operands.get(2))?) } else { None };
+        let shortcut = if conv.shortcut { Some(self.read(*operands.last()?)?) } else { None };
+        let outputs = map.channels;
+        let even = outputs.div_ceil(BLOCK).is_multiple_of(2);
+        let whole = conv.groups == 1 || (outputs / conv.groups).is_multiple_of(32);
+        let panel = if even && whole { 2 * BLOCK } else { BLOCK };
+        let (window, first_block) = pack::windows(input.channels, outputs, conv.groups, input.block, panel);
+        let mut geometry = ConvGeometry {
+            batch: self.batch,
+            input,
+            output: map,
+            shortcut: shortcut.map(|(map, _)| map),
+            kernel: conv.kernel,
+            stride: conv.stride,
+            dilation: conv.dilation,
+            padding: [conv.padding.top, conv.padding.left],
+            panel,
+            window,
+            first_block: &[],
+            activation: activation(conv.activation),
+            order: Order::Panels,
+        };
+        let tiles = tile::tiles(&geometry);
+        let weights = self.lowered.weights.len();
+        pack::conv(&mut self.lowered.weights, &geometry, &first_block, conv.groups, &kernel, bias.as_ref());
+        geometry.order = tile::order(&geometry, tiles.avx512.pixels, self.lowered.weights.len() - weights);
+        let output = self.in_place(id, map, shortcut, Some(from));
+        let parameters = (kernel.shape().len() + bias.map_or(0, |bias| bias.shape().len())) as u64;
+        Some(Draft {
+            summary: conv_summary(conv, &geometry),
+            used: Used { input: Some(from), other: shortcut.map(|(_, buffer)| buffer), output: Some(output) },
+            weights: Some(weights),
+            parameters,
+            macs: (map.height * map.width * kernel.shape().len()) as u64,
+            kernel: Kernel::Conv { geometry, first_block, tiles },
+        })
+    }
+
+    fn batch_norm(&mut self, id: NodeId, map: Map, norm: &BatchNorm, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let mut vectors = operands.iter().skip(1);
+        let gamma = if norm.gamma { Some(self.weight(vectors.next())?) } else { None };
+        let beta = if norm.beta { Some(self.weight(vectors.next())?) } else { None };
+        let (mean, variance) = (self.weight(vectors.next())?, self.weight(vectors.next())?);
+        let at = |tensor: &Option<Tensor>, index: usize, default: f64| {
+            tensor.as_ref().and_then(|tensor| tensor.values().get(index).copied()).map_or(default, f64::from)
+        };
+        let (mut scales, mut shifts) = (Vec::new(), Vec::new());
+        for (channel, (mean, variance)) in mean.values().iter().zip(variance.values()).enumerate() {
+            let scale = at(&gamma, channel, 1.0) / (f64::from(*variance) + norm.epsilon).sqrt();
+            scales.push(scale);
+            shifts.push(at(&beta, channel, 0.0) - f64::from(*mean) * scale);
+        }
+        let weights = self.lowered.weights.len();
+        pack::affine(&mut self.lowered.weights, &scales, &shifts);
+        let output = self.in_place(id, map, Some((input, from)), None);
+        let geometry = ElementwiseGeometry {
+            batch: self.batch,
+            input,
+            other: None,
+            output: map,
+            affine: true,
+            activation: activation(norm.activation),
+        };
+        let summary = format!("batch_norm {}{}", size(map), epilogue(false, norm.activation));
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        Some(Draft {
+            weights: Some(weights),
+            parameters: 2 * map.channels as u64,
+            ..draft(Kernel::Elementwise(geometry), used, summary)
+        })
+    }
+
+    fn elementwise(
+        &mut self,
+        id: NodeId,
+        map: Map,
+        operands: &[NodeId],
+        kind: Option<Activation>,
+        name: &str,
+    ) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let other = match operands.get(1) {
+            Some(other) => Some(self.read(*other)?),
+            None => None,
+        };
+        let output = self.in_place(id, map, Some((input, from)), other.map(|(_, buffer)| buffer));
+        let geometry = ElementwiseGeometry {
+            batch: self.batch,
+            input,
+            other: other.map(|(map, _)| map),
+            output: map,
+            affine: false,
+            activation: activation(kind),
+        };
+        let summary = format!("{name} {}{}", size(map), epilogue(false, kind));
+        let used = Used { input: Some(from), other: other.map(|(_, buffer)| buffer), output: Some(output) };
+        Some(draft(Kernel::Elementwise(geometry), used, summary))
+    }
+
+    fn pool(
+        &mut self,
+        id: NodeId,
+        map: Map,
+        pool: &Pool,
+        reduction: Reduction,
+        operands: &[NodeId],
+    ) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let output = self.fresh(id, map);
+        let Padding { top, left, bottom, right } = pool.padding;
+        let geometry = PoolGeometry {
+            batch: self.batch,
+            input,
+            output: map,
+            kernel: pool.kernel,
+            stride: pool.stride,
+            padding: [top, left, bottom, right],
+            reduction,
+        };
+        let name = self.graph.node(id).op().name();
+        let summary = format!("{name} {} stride {}, {}", pair(pool.kernel), step(pool.stride), size(map));
+        Some(draft(Kernel::Pool(geometry), Used { input: Some(from), other: None, output: Some(output) }, summary))
+    }
+
+    fn global_pool(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let kernel = Kernel::GlobalPool(GlobalPoolGeometry { batch: self.batch, input });
+        let summary = format!("global_average_pool {}", size(input));
+        if map.frame.is_none() {
+            let output = self.fresh(id, map);
+            return Some(draft(kernel, Used { input: Some(from), other: None, output: Some(output) }, summary));
+        }
+        // The kernel writes a vector; a reader that pads wants zeros around it.
+        let bare = Map { frame: Frame::NONE, ..map };
+        let vector = self.scratch(bare);
+        let node = self.graph.node(id);
+        let used = Used { input: Some(from), other: None, output: Some(vector) };
+        self.push(node.name.clone(), node.shape().0.clone(), draft(kernel, used, summary));
+        let output = self.fresh(id, map);
+        let geometry = RemapGeometry {
+            batch: self.batch,
+            input: bare,
+            output: map,
+            stride: [1, 1],
+            channels_before: 0,
+            top: 0,
+            left: 0,
+        };
+        let used = Used { input: Some(vector), other: None, output: Some(output) };
+        Some(draft(Kernel::Remap(geometry), used, format!("frame {}", size(map))))
+    }
+
+    fn flatten(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        if input.height == 1 && input.width == 1 && input.frame.is_none() {
+            self.settle(id, from);
+            return None;
+        }
+        let output = self.fresh(id, map);
+        let geometry = FlattenGeometry { batch: self.batch, input };
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        Some(draft(Kernel::Flatten(geometry), used, format!("flatten {}", size(input))))
+    }
+
+    fn dense(&mut self, id: NodeId, map: Map, dense: &Dense, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let kernel = self.weight(operands.get(1))?;
+        let bias = if dense.bias { Some(self.weight(operands.get(2))?) } else { None };
+        let panel = if map.channels.div_ceil(BLOCK).is_multiple_of(2) { 2 * BLOCK } else { BLOCK };
+        let geometry = DenseGeometry {
+            batch: self.batch,
+            features: input.channels,
+            units: map.channels,
+            panel,
+            activation: activation(dense.activation),
+        };
+        let weights = self.lowered.weights.len();
+        pack::dense(&mut self.lowered.weights, &geometry, &kernel, bias.as_ref());
+        let output = self.fresh(id, map);
+        let summary =
+            format!("dense {} -> {}{}", geometry.features, geometry.units, epilogue(false, dense.activation));
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        Some(Draft {
+            weights: Some(weights),
+            parameters: (kernel.shape().len() + bias.map_or(0, |bias| bias.shape().len())) as u64,
+            macs: kernel.shape().len() as u64,
+            ..draft(Kernel::Dense(geometry), used, summary)
+        })
+    }
+
+    fn softmax(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let output = self.in_place(id, map, Some((input, from)), None);
+        let geometry = SoftmaxGeometry { batch: self.batch, features: map.channels };
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        Some(draft(Kernel::Softmax(geometry), used, format!("softmax {}", map.channels)))
+    }
+
+    fn remap(
+        &mut self,
+        id: NodeId,
+        map: Map,
+        stride: [usize; 2],
+        pad: &Pad,
+        operands: &[NodeId],
+    ) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let output = self.fresh(id, map);
+        let geometry = RemapGeometry {
+            batch: self.batch,
+            input,
+            output: map,
+            stride,
+            channels_before: pad.channels[0],
+            top: pad.spatial.top,
+            left: pad.spatial.left,
+        };
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        let name = self.graph.node(id).op().name();
+        Some(draft(Kernel::Remap(geometry), used, format!("{name} {} -> {}", size(input), size(map))))
+    }
+}
+
+fn draft(kernel: Kernel, used: Used, summary: String) -> Draft {
+    Draft { kernel, used, weights: None, parameters: 0, macs: 0, summary }
+}
+
+fn activation(kind: Option<Activation>) -> geometry::Activation {
+    match kind {
+        None => geometry::Activation::None,
+        Some(Activation::Relu) => geometry::Activation::Relu,
+    }
+}
+
+/// `conv 3x3 stride 2 padding 1, 64x56x56 -> 128x28x28, shortcut, relu`
+fn conv_summary(conv: &Conv, geometry: &ConvGeometry) -> String {
+    let mut text = format!("conv {} stride {}", pair(conv.kernel), step(conv.stride));
+    let Padding { top, left, bottom, right } = conv.padding;
+    if conv.padding == Padding::same(top) {
+        if top > 0 {
+            text += &format!(" padding {top}");
+        }
+    } else {
+        text += &format!(" padding [{top}, {left}, {bottom}, {right}]");
+    }
+    if conv.dilation != [1, 1] {
+        text += &format!(" dilation {}", step(conv.dilation));
+    }
+    if conv.groups != 1 {
+        text += &format!(" groups {}", conv.groups);
+    }
+    text + &format!(", {} -> {}{}", size(geometry.input), size(geometry.output), epilogue(conv.shortcut, conv.activation))
+}
+
+fn epilogue(shortcut: bool, kind: Option<Activation>) -> String {
+    let shortcut = if shortcut { ", shortcut" } else { "" };
+    let kind = match kind {
+        None => "",
+        Some(Activation::Relu) => ", relu",
+    };
+    format!("{shortcut}{kind}")
+}
+
+fn size(map: Map) -> String {
+    format!("{}x{}x{}", map.channels, map.height, map.width)
+}
+
+fn pair([a, b]: [usize; 2]) -> String {
+    format!("{a}x{b}")
+}
+
+fn step([a, b]: [usize; 2]) -> String {
+    if a == b { a.to_string() } else { format!("{a}x{b}") }
+}
