@@ -1,8 +1,18 @@
 //! Stage 4: a plan written down as Rust. Cannot fail: whatever is wrong was found before.
+//!
+//! The code is a type that stands for the network, a type per distinct layer whose only content is its geometry, and a
+//! constant table of steps. Every dimension is a constant; weights are never tokens.
 
-use proc_macro2::TokenStream;
+mod layer;
+mod network;
+
+use std::collections::BTreeMap;
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
 
 use crate::pipeline::Compiled;
+use crate::plan::{Kernel, Operands, Step};
 
 /// The type that stands for the network in generated code.
 #[derive(Debug, Clone)]
@@ -12,7 +22,7 @@ pub struct Item {
     /// Its visibility.
     pub visibility: TokenStream,
     /// Its name.
-    pub name: proc_macro2::Ident,
+    pub name: Ident,
     /// The path of the runtime crate: `::resnet`.
     pub runtime: TokenStream,
     /// Where the packed weights are.
@@ -22,18 +32,193 @@ pub struct Item {
 /// Where a generated program finds its packed weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Weights {
-    /// Inside the program: an expression-position path for `include_bytes!`, relative to the source file or absolute.
+    /// Inside the program: a path for `include_bytes!`, relative to the source file or absolute.
     Embedded(String),
     /// Given when the network is made.
     Runtime,
 }
 
-/// The tokens of the module's content.
-pub fn module(_compiled: &Compiled, _item: &Item) -> TokenStream {
-    TokenStream::new()
+/// The tokens of the network: the type `item` describes, and everything it needs, hidden.
+pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
+    let Item { attributes, visibility, name, runtime, .. } = item;
+    let plan = &compiled.plan;
+    let layers = Layers::of(&plan.steps);
+    let definitions = layers.definitions.iter().map(|definition| definition.tokens(runtime));
+    let steps = plan.steps.iter().zip(&layers.of_step).enumerate().map(|(index, (step, layer))| {
+        let constant = format_ident!("STEP_{index}");
+        let doc = format!(" `{}`: {}", step.name, step.summary);
+        let constructor = constructor(&step.kernel);
+        let generics = if generic(&step.kernel) { quote!(I, #layer) } else { quote!(#layer) };
+        let (label, operands) = (&step.name, operands(&step.operands));
+        quote! {
+            #[doc = #doc]
+            const #constant: Step = Step::#constructor::<#generics>(#label, #operands);
+        }
+    });
+    let table = (0..plan.steps.len()).map(|index| format_ident!("STEP_{index}"));
+    let (arena, length) = (number(plan.arena), number(plan.weights.len()));
+    let fingerprint = Literal::u64_unsuffixed(plan.fingerprint);
+    let description = network::constant(compiled);
+    let api = network::api(compiled, item);
+    quote! {
+        #attributes
+        #visibility struct #name {
+            engine: #runtime::Engine<Self>,
+        }
+
+        const _: () = {
+            use #runtime::geometry::*;
+            use #runtime::kernel::Tile;
+            use #runtime::network::{Color, Interpolation, Network, Preprocess, Resize};
+            use #runtime::{Error, Isa, Layer, Model, Operands, Options, Program, Step, Tensor, Tiles, Weights};
+
+            #description
+
+            #(#definitions)*
+
+            /// The steps for one instruction set.
+            struct Steps<I>(::core::marker::PhantomData<I>);
+
+            impl<I: Isa> Steps<I> {
+                #(#steps)*
+
+                const ALL: &'static [Step] = &[#(Self::#table),*];
+            }
+
+            impl Program for #name {
+                const NETWORK: &'static Network = &NETWORK;
+                const ARENA: usize = #arena;
+                const WEIGHTS: usize = #length;
+                const FINGERPRINT: u64 = #fingerprint;
+
+                fn steps<I: Isa>() -> &'static [Step] {
+                    Steps::<I>::ALL
+                }
+            }
+
+            #api
+        };
+    }
 }
 
-/// The tokens as formatted source with a header.
-pub fn source(_compiled: &Compiled, _item: &Item) -> String {
-    String::new()
+/// The tokens as formatted source, under a header that says what it was made from.
+pub fn source(compiled: &Compiled, item: &Item) -> String {
+    let tokens = module(compiled, item);
+    let code = match syn::parse2(tokens.clone()) {
+        Ok(file) => prettyplease::unparse(&file),
+        // Unformatted code is still right.
+        Err(_) => tokens.to_string(),
+    };
+    network::header(compiled) + &code
+}
+
+/// The distinct layers among steps.
+struct Layers {
+    definitions: Vec<Definition>,
+    /// The layer of each step.
+    of_step: Vec<Ident>,
+}
+
+/// A distinct layer: code grows with these, not with depth.
+struct Definition {
+    name: Ident,
+    summary: String,
+    users: Vec<String>,
+    kernel: Kernel,
+}
+
+impl Layers {
+    fn of(steps: &[Step]) -> Self {
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+        let (mut definitions, mut of_step): (Vec<Definition>, Vec<Ident>) = (Vec::new(), Vec::new());
+        for step in steps {
+            let next = definitions.len();
+            let index = *seen.entry(format!("{:?}", step.kernel)).or_insert(next);
+            if index == next {
+                let stem = layer::stem(&step.kernel);
+                let count = counts.entry(stem).or_default();
+                *count += 1;
+                definitions.push(Definition {
+                    name: format_ident!("{stem}{count}"),
+                    summary: step.summary.clone(),
+                    users: Vec::new(),
+                    kernel: step.kernel.clone(),
+                });
+            }
+            if let Some(definition) = definitions.get_mut(index) {
+                definition.users.push(step.name.clone());
+                of_step.push(definition.name.clone());
+            }
+        }
+        Self { definitions, of_step }
+    }
+}
+
+impl Definition {
+    fn tokens(&self, runtime: &TokenStream) -> TokenStream {
+        let name = &self.name;
+        let (geometry, type_name) = layer::geometry(&self.kernel);
+        let mut docs = vec![format!(" {}", self.summary)];
+        let tiles = layer::tiles(&self.kernel).map(|(tiles, summary)| {
+            docs.push(format!(" {summary}"));
+            quote!(impl Tiles for #name { #tiles })
+        });
+        docs.push(format!(" Used by {}.", users(&self.users)));
+        let _ = runtime;
+        quote! {
+            #(#[doc = #docs])*
+            struct #name;
+
+            impl Layer<#type_name> for #name {
+                const GEOMETRY: #type_name = #geometry;
+            }
+
+            #tiles
+        }
+    }
+}
+
+/// The first few names, and how many more there are.
+fn users(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn constructor(kernel: &Kernel) -> Ident {
+    format_ident!(
+        "{}",
+        match kernel {
+            Kernel::Input(_) => "input",
+            Kernel::Conv { .. } => "conv",
+            Kernel::Pool(_) => "pool",
+            Kernel::Elementwise(_) => "elementwise",
+            Kernel::Remap(_) => "remap",
+            Kernel::GlobalPool(_) => "global_pool",
+            Kernel::Dense(_) => "dense",
+            Kernel::Softmax(_) => "softmax",
+            Kernel::Flatten(_) => "flatten",
+            Kernel::Output(_) => "output",
+        }
+    )
+}
+
+/// Whether a step's constructor is generic over the instruction set.
+fn generic(_kernel: &Kernel) -> bool {
+    true
+}
+
+fn operands(operands: &Operands) -> TokenStream {
+    let (input, output) = (number(operands.input.unwrap_or(0)), number(operands.output.unwrap_or(0)));
+    let other = operands.other.map(number).map(|other| quote!(.with_other(#other)));
+    let weights = operands.weights.map(number).map(|weights| quote!(.with_weights(#weights)));
+    quote!(Operands::new(#input, #output) #other #weights)
+}
+
+fn number(value: usize) -> Literal {
+    Literal::usize_unsuffixed(value)
 }

@@ -1,0 +1,174 @@
+//! The geometry of a layer as tokens: struct literals of the types in `runtime/src/geometry.rs`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+
+use super::number;
+use crate::plan::geometry::{
+    Activation, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame, GlobalPoolGeometry,
+    InputGeometry, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry,
+};
+use crate::plan::{Kernel, Tile, Tiles};
+
+/// What the types of such layers are called, before their number.
+pub(super) fn stem(kernel: &Kernel) -> &'static str {
+    match kernel {
+        Kernel::Input(_) => "Input",
+        Kernel::Conv { .. } => "Conv",
+        Kernel::Pool(_) => "Pool",
+        Kernel::Elementwise(_) => "Elementwise",
+        Kernel::Remap(_) => "Remap",
+        Kernel::GlobalPool(_) => "GlobalPool",
+        Kernel::Dense(_) => "Dense",
+        Kernel::Softmax(_) => "Softmax",
+        Kernel::Flatten(_) => "Flatten",
+        Kernel::Output(_) => "Output",
+    }
+}
+
+/// A layer's geometry, and the name of its type.
+pub(super) fn geometry(kernel: &Kernel) -> (TokenStream, Ident) {
+    let name = format_ident!("{}Geometry", stem(kernel));
+    let tokens = match kernel {
+        Kernel::Input(InputGeometry { batch, output, channels_last }) => {
+            let (batch, output) = (number(*batch), map(output));
+            quote!(InputGeometry { batch: #batch, output: #output, channels_last: #channels_last })
+        }
+        Kernel::Conv { geometry, first_block, .. } => conv(geometry, first_block),
+        Kernel::Pool(geometry) => pool(geometry),
+        Kernel::Elementwise(ElementwiseGeometry { batch, input, other, output, affine, activation }) => {
+            let (batch, input, output) = (number(*batch), map(input), map(output));
+            let (other, activation) = (optional(other), self::activation(*activation));
+            quote!(ElementwiseGeometry {
+                batch: #batch, input: #input, other: #other, output: #output, affine: #affine, activation: #activation,
+            })
+        }
+        Kernel::Remap(RemapGeometry { batch, input, output, stride, channels_before, top, left }) => {
+            let (batch, input, output, stride) = (number(*batch), map(input), map(output), list(stride));
+            let (before, top, left) = (number(*channels_before), number(*top), number(*left));
+            quote!(RemapGeometry {
+                batch: #batch, input: #input, output: #output, stride: #stride, channels_before: #before, top: #top,
+                left: #left,
+            })
+        }
+        Kernel::GlobalPool(GlobalPoolGeometry { batch, input }) => {
+            let (batch, input) = (number(*batch), map(input));
+            quote!(GlobalPoolGeometry { batch: #batch, input: #input })
+        }
+        Kernel::Dense(DenseGeometry { batch, features, units, panel, activation }) => {
+            let (batch, features, units) = (number(*batch), number(*features), number(*units));
+            let (panel, activation) = (number(*panel), self::activation(*activation));
+            quote!(DenseGeometry {
+                batch: #batch, features: #features, units: #units, panel: #panel, activation: #activation,
+            })
+        }
+        Kernel::Softmax(SoftmaxGeometry { batch, features }) => {
+            let (batch, features) = (number(*batch), number(*features));
+            quote!(SoftmaxGeometry { batch: #batch, features: #features })
+        }
+        Kernel::Flatten(FlattenGeometry { batch, input }) => {
+            let (batch, input) = (number(*batch), map(input));
+            quote!(FlattenGeometry { batch: #batch, input: #input })
+        }
+        Kernel::Output(OutputGeometry { batch, input }) => {
+            let (batch, input) = (number(*batch), map(input));
+            quote!(OutputGeometry { batch: #batch, input: #input })
+        }
+    };
+    (tokens, name)
+}
+
+/// A layer's register tiles as associated types, and in words.
+pub(super) fn tiles(kernel: &Kernel) -> Option<(TokenStream, String)> {
+    let Kernel::Conv { tiles: Tiles { avx512, avx2, neon, portable }, geometry, .. } = kernel else { return None };
+    let order = match geometry.order {
+        Order::Bands(tiles) => format!("bands of {tiles} tiles"),
+        Order::Panels => "panel by panel".to_owned(),
+    };
+    let summary = format!(
+        "Direct convolution, panels of {}, {order}; tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable).",
+        geometry.panel, avx512.pixels, avx2.pixels, neon.pixels, portable.pixels
+    );
+    let [avx512, avx2, neon, portable] = [avx512, avx2, neon, portable].map(tile);
+    let tokens = quote! {
+        type Avx512 = #avx512;
+        type Avx2 = #avx2;
+        type Neon = #neon;
+        type Portable = #portable;
+    };
+    Some((tokens, summary))
+}
+
+fn tile(tile: &Tile) -> TokenStream {
+    let (pixels, tail, vectors) = (number(tile.pixels), number(tile.tail), number(tile.vectors));
+    quote!(Tile<#pixels, #tail, #vectors>)
+}
+
+fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
+    let (batch, input, output) = (number(geometry.batch), map(&geometry.input), map(&geometry.output));
+    let shortcut = optional(&geometry.shortcut);
+    let (kernel, stride, dilation) = (list(&geometry.kernel), list(&geometry.stride), list(&geometry.dilation));
+    let (padding, panel, window) = (list(&geometry.padding), number(geometry.panel), number(geometry.window));
+    let (first_block, activation) = (list(first_block), activation(geometry.activation));
+    let order = match geometry.order {
+        Order::Bands(tiles) => {
+            let tiles = number(tiles);
+            quote!(Order::Bands(#tiles))
+        }
+        Order::Panels => quote!(Order::Panels),
+    };
+    quote!(ConvGeometry {
+        batch: #batch, input: #input, output: #output, shortcut: #shortcut, kernel: #kernel, stride: #stride,
+        dilation: #dilation, padding: #padding, panel: #panel, window: #window, first_block: &#first_block,
+        activation: #activation, order: #order,
+    })
+}
+
+fn pool(geometry: &PoolGeometry) -> TokenStream {
+    let (batch, input, output) = (number(geometry.batch), map(&geometry.input), map(&geometry.output));
+    let (kernel, stride, padding) = (list(&geometry.kernel), list(&geometry.stride), list(&geometry.padding));
+    let reduction = match geometry.reduction {
+        Reduction::Max => quote!(Reduction::Max),
+        Reduction::Mean => quote!(Reduction::Mean),
+        Reduction::MeanWithPadding => quote!(Reduction::MeanWithPadding),
+    };
+    quote!(PoolGeometry {
+        batch: #batch, input: #input, output: #output, kernel: #kernel, stride: #stride, padding: #padding,
+        reduction: #reduction,
+    })
+}
+
+fn map(map: &Map) -> TokenStream {
+    let (channels, height, width, block) =
+        (number(map.channels), number(map.height), number(map.width), number(map.block));
+    let frame = if map.frame.is_none() {
+        quote!(Frame::NONE)
+    } else {
+        let Frame { top, left, bottom, right } = map.frame;
+        let (top, left, bottom, right) = (number(top), number(left), number(bottom), number(right));
+        quote!(Frame { top: #top, left: #left, bottom: #bottom, right: #right })
+    };
+    quote!(Map { channels: #channels, height: #height, width: #width, block: #block, frame: #frame })
+}
+
+fn optional(value: &Option<Map>) -> TokenStream {
+    match value {
+        Some(value) => {
+            let map = map(value);
+            quote!(Some(#map))
+        }
+        None => quote!(None),
+    }
+}
+
+fn activation(activation: Activation) -> TokenStream {
+    match activation {
+        Activation::None => quote!(Activation::None),
+        Activation::Relu => quote!(Activation::Relu),
+    }
+}
+
+fn list(values: &[usize]) -> TokenStream {
+    let values = values.iter().map(|value| number(*value));
+    quote!([#(#values),*])
+}

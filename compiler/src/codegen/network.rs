@@ -1,0 +1,282 @@
+//! What surrounds the steps: the description of the network, the methods of its type, the header of the file.
+
+use std::fmt::Write;
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+use sha2::{Digest, Sha256};
+
+use super::{Item, Weights, number};
+use crate::frontend::{Color, Interpolation, Preprocess, Resize};
+use crate::pipeline::Compiled;
+
+/// Comment lines above generated code: what it was made from, and how.
+pub(super) fn header(compiled: &Compiled) -> String {
+    let (network, plan) = (&compiled.network, &compiled.plan);
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        // A name from a user's file must not end the comment.
+        let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let _ = writeln!(text, "// {name:<11}{value}");
+    };
+    line("resnetc", format!("{}; generated code, not meant to be edited", env!("CARGO_PKG_VERSION")));
+    line("network", network.name.clone());
+    line("weights", network.weights.clone());
+    line("input", format!("{} {:?}", plan.input.name, plan.input.shape));
+    line("output", format!("{} {:?}", plan.output.name, plan.output.shape));
+    line("passes", passes(compiled).join(" "));
+    line("counts", format!("{} parameters, {} multiply-accumulates", network.parameters, plan.macs()));
+    line("memory", format!("{} bytes of activations, {} of weights", plan.arena * 4, plan.weights.len() * 4));
+    for (name, sum) in checksums(compiled) {
+        line(name, sum);
+    }
+    text.push('\n');
+    text
+}
+
+/// The constant `NETWORK`.
+pub(super) fn constant(compiled: &Compiled) -> TokenStream {
+    let (network, plan) = (&compiled.network, &compiled.plan);
+    let (name, description, weights) = (&network.name, &network.description, &network.weights);
+    let (input, output) = (&plan.input.name, &plan.output.name);
+    let input_shape = plan.input.shape.map(number);
+    let channels_last = plan.input.channels_last;
+    let output_shape = plan.output.shape.iter().map(|extent| number(*extent));
+    let softmax = plan.output.softmax;
+    let (parameters, macs) = (Literal::u64_unsuffixed(network.parameters), Literal::u64_unsuffixed(plan.macs()));
+    let passes = passes(compiled);
+    let steps = number(plan.steps.len());
+    let (arena, blob) = (number(plan.arena * 4), number(plan.weights.len() * 4));
+    let checksums = checksums(compiled);
+    let checksums = checksums.iter().map(|(name, sum)| quote!((#name, #sum)));
+    let compiler = env!("CARGO_PKG_VERSION");
+    let preprocess = match &network.preprocess {
+        Some(preprocess) => {
+            let preprocess = self::preprocess(preprocess);
+            quote!(Some(#preprocess))
+        }
+        None => quote!(None),
+    };
+    let labels = &network.labels;
+    quote! {
+        /// The description of the network.
+        static NETWORK: Network = Network {
+            name: #name,
+            description: #description,
+            input: #input,
+            input_shape: [#(#input_shape),*],
+            channels_last: #channels_last,
+            output: #output,
+            output_shape: &[#(#output_shape),*],
+            softmax: #softmax,
+            parameters: #parameters,
+            macs: #macs,
+            passes: &[#(#passes),*],
+            steps: #steps,
+            arena_bytes: #arena,
+            weight_bytes: #blob,
+            weights: #weights,
+            checksums: &[#(#checksums),*],
+            compiler: #compiler,
+            preprocess: #preprocess,
+            labels: &[#(#labels),*],
+        };
+    }
+}
+
+/// The methods of the type, and its implementation of `Model` when it carries its weights.
+pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
+    let (plan, name, runtime) = (&compiled.plan, &item.name, &item.runtime);
+    let input_shape = plan.input.shape.map(number);
+    let rank = number(plan.output.shape.len());
+    let output_shape: Vec<Literal> = plan.output.shape.iter().map(|extent| number(*extent)).collect();
+    let input = array(&plan.input.shape);
+    let output = array(&plan.output.shape);
+    let input_doc = format!(" Shape of the input `{}`: {}.", plan.input.name, axes(plan.input.channels_last));
+    let output_doc = format!(" Shape of the output `{}`.", plan.output.name);
+    let make = match &item.weights {
+        Weights::Embedded(path) => quote! {
+            impl #name {
+                /// Makes the network ready, with as many threads as the process may use.
+                ///
+                /// # Errors
+                /// When the variable `RESNET_ISA` names an instruction set that is unknown or missing here.
+                pub fn new() -> Result<Self, Error> {
+                    Self::with_options(Options::default())
+                }
+
+                /// Makes the network ready.
+                ///
+                /// # Errors
+                /// As [`Self::new`], and when the options ask for no thread.
+                pub fn with_options(options: Options) -> Result<Self, Error> {
+                    static BLOB: &#runtime::Aligned<[u8]> = &#runtime::Aligned(*include_bytes!(#path));
+                    #runtime::Engine::new(Weights::embedded(&BLOB.0), options).map(|engine| Self { engine })
+                }
+            }
+
+            impl Model for #name {
+                const NETWORK: &'static Network = &NETWORK;
+
+                fn open(options: Options) -> Result<Self, Error> {
+                    Self::with_options(options)
+                }
+
+                fn run(&mut self, input: &[f32]) -> Result<&[f32], Error> {
+                    self.engine.infer(input)
+                }
+
+                fn isa(&self) -> &'static str {
+                    self.engine.isa()
+                }
+
+                fn threads(&self) -> usize {
+                    self.engine.threads()
+                }
+
+                fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(#runtime::Traced<'_>)) -> Result<(), Error> {
+                    self.engine.trace(input, visit)
+                }
+            }
+        },
+        Weights::Runtime => quote! {
+            impl #name {
+                /// Makes the network ready with `weights` packed for it, and as many threads as the process may use.
+                ///
+                /// # Errors
+                /// When the weights are damaged or belong to another network, or when the variable `RESNET_ISA` names an
+                /// instruction set that is unknown or missing here.
+                pub fn new(weights: Weights) -> Result<Self, Error> {
+                    Self::with_options(weights, Options::default())
+                }
+
+                /// Makes the network ready with `weights` packed for it.
+                ///
+                /// # Errors
+                /// As [`Self::new`], and when the options ask for no thread.
+                pub fn with_options(weights: Weights, options: Options) -> Result<Self, Error> {
+                    #runtime::Engine::new(weights, options).map(|engine| Self { engine })
+                }
+            }
+        },
+    };
+    quote! {
+        impl #name {
+            /// The network's name.
+            pub const NAME: &'static str = NETWORK.name;
+            #[doc = #input_doc]
+            pub const INPUT_SHAPE: [usize; 4] = [#(#input_shape),*];
+            #[doc = #output_doc]
+            pub const OUTPUT_SHAPE: [usize; #rank] = [#(#output_shape),*];
+            /// Trainable parameters.
+            pub const PARAMETERS: u64 = NETWORK.parameters;
+            /// Multiply-accumulates for one image.
+            pub const MACS: u64 = NETWORK.macs;
+            /// Bytes of activations that an instance holds.
+            pub const ARENA_BYTES: u64 = NETWORK.arena_bytes;
+            /// Bytes of packed weights.
+            pub const WEIGHT_BYTES: u64 = NETWORK.weight_bytes;
+            /// A label per class, or empty.
+            pub const LABELS: &'static [&'static str] = NETWORK.labels;
+            /// The whole description.
+            pub const NETWORK: &'static Network = &NETWORK;
+
+            /// Runs the network. Allocates nothing; the result is valid until the next call.
+            pub fn infer(&mut self, input: &#input) -> &#output {
+                self.engine.infer_array(input)
+            }
+
+            /// The instruction set in use: `avx512`, `avx2`, `neon` or `portable`.
+            pub fn isa(&self) -> &'static str {
+                self.engine.isa()
+            }
+
+            /// The number of threads in use.
+            pub fn threads(&self) -> usize {
+                self.engine.threads()
+            }
+        }
+
+        /// A copy has memory of its own for activations, and shares weights and threads.
+        impl Clone for #name {
+            fn clone(&self) -> Self {
+                Self { engine: self.engine.clone() }
+            }
+        }
+
+        #make
+    }
+}
+
+fn axes(channels_last: bool) -> &'static str {
+    if channels_last { "`[N, H, W, C]`" } else { "`[N, C, H, W]`" }
+}
+
+/// `[[f32; 1000]; 1]`
+fn array(shape: &[usize]) -> TokenStream {
+    shape.iter().rev().fold(quote!(f32), |inner, extent| {
+        let extent = number(*extent);
+        quote!([#inner; #extent])
+    })
+}
+
+fn passes(compiled: &Compiled) -> Vec<&'static str> {
+    compiled.passes.iter().map(|report| report.pass).collect()
+}
+
+/// SHA-256 of the packed weights, and the fingerprint of the plan.
+fn checksums(compiled: &Compiled) -> Vec<(&'static str, String)> {
+    let mut hash = Sha256::new();
+    let mut buffer = Vec::with_capacity(1 << 16);
+    for chunk in compiled.plan.weights.chunks(1 << 14) {
+        buffer.clear();
+        buffer.extend(chunk.iter().flat_map(|value| value.to_le_bytes()));
+        hash.update(&buffer);
+    }
+    let sum = hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    vec![("sha256", sum), ("plan", format!("{:016x}", compiled.plan.fingerprint))]
+}
+
+fn preprocess(preprocess: &Preprocess) -> TokenStream {
+    let resize = match preprocess.resize {
+        Resize::ShorterSide(length) => {
+            let length = number(length);
+            quote!(Resize::ShorterSide(#length))
+        }
+        Resize::Exact(size) => {
+            let size = size.map(number);
+            quote!(Resize::Exact([#(#size),*]))
+        }
+    };
+    let interpolation = match preprocess.interpolation {
+        Interpolation::Nearest => quote!(Interpolation::Nearest),
+        Interpolation::Bilinear => quote!(Interpolation::Bilinear),
+        Interpolation::Bicubic => quote!(Interpolation::Bicubic),
+    };
+    let antialias = preprocess.antialias;
+    let crop = match preprocess.crop {
+        Some(size) => {
+            let size = size.map(number);
+            quote!(Some([#(#size),*]))
+        }
+        None => quote!(None),
+    };
+    let color = match preprocess.color {
+        Color::Rgb => quote!(Color::Rgb),
+        Color::Bgr => quote!(Color::Bgr),
+    };
+    let (scale, mean, std) = (preprocess.scale, preprocess.mean, preprocess.std);
+    quote!(Preprocess {
+        resize: #resize,
+        interpolation: #interpolation,
+        antialias: #antialias,
+        crop: #crop,
+        color: #color,
+        scale: #scale,
+        mean: [#(#mean),*],
+        std: [#(#std),*],
+    })
+}
