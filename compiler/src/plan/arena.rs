@@ -98,3 +98,59 @@ pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
         .collect();
     Ok(Arena { operands, length, lower_bound: lower_bound.unsigned_abs() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lower::Used;
+    use super::super::{Input, Output};
+    use super::*;
+
+    /// Random lives: no two buffers that are alive at once overlap, and the arena is never below its bound.
+    #[test]
+    fn buffers_alive_at_once_do_not_overlap() {
+        let mut state = 7_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..50 {
+            let count = 40;
+            let sizes: BTreeMap<Buffer, usize> = (0..count).map(|i| (Buffer::numbered(i), 1 + random(5000))).collect();
+            let buffers: Vec<Used> = (0..count)
+                .map(|i| Used {
+                    input: (i > 0).then(|| Buffer::numbered(i - 1)),
+                    other: (i > 2).then(|| Buffer::numbered(random(i - 1))),
+                    output: Some(Buffer::numbered(i)),
+                })
+                .collect();
+            let lowered = Lowered {
+                steps: Vec::new(),
+                buffers: buffers.clone(),
+                sizes: sizes.clone(),
+                input: Input { name: String::new(), shape: [0; 4], channels_last: false },
+                output: Output { name: String::new(), shape: Vec::new(), softmax: false },
+                weights: Vec::new(),
+            };
+            let arena = assign(&lowered).unwrap();
+            assert!(arena.length >= arena.lower_bound);
+            let mut place: BTreeMap<Buffer, (usize, usize, usize)> = BTreeMap::new();
+            for (index, (used, at)) in buffers.iter().zip(&arena.operands).enumerate() {
+                for (buffer, offset) in [(used.input, at.input), (used.other, at.other), (used.output, at.output)]
+                    .into_iter()
+                    .filter_map(|(b, o)| b.zip(o))
+                {
+                    let entry = place.entry(buffer).or_insert((offset, index, index));
+                    assert_eq!(entry.0, offset, "a buffer moved");
+                    entry.2 = index;
+                }
+            }
+            for (a, (start_a, first_a, last_a)) in &place {
+                for (b, (start_b, first_b, last_b)) in &place {
+                    let together = a != b && first_a <= last_b && first_b <= last_a;
+                    let apart = start_a + sizes[a] <= *start_b || start_b + sizes[b] <= *start_a;
+                    assert!(!together || apart, "{a:?} and {b:?} overlap");
+                }
+            }
+        }
+    }
+}

@@ -45,7 +45,8 @@ pub(super) fn layouts(graph: &Graph) -> Result<Layouts, Diagnostics> {
                 _ => only_convs = false,
             }
         }
-        let raw = matches!(node.op(), Op::Input(_)) && only_convs && graph.outputs().iter().all(|output| output.node != id);
+        let raw =
+            matches!(node.op(), Op::Input(_)) && only_convs && graph.outputs().iter().all(|output| output.node != id);
         let block = if raw { channels.clamp(1, BLOCK) } else { BLOCK };
         layouts.insert(id, Map { channels, height, width, block, frame });
     }

@@ -18,6 +18,13 @@ use crate::ir::{Activation, BatchNorm, Conv, Dense, Graph, Layout, NodeId, Op, P
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Buffer(usize);
 
+#[cfg(test)]
+impl Buffer {
+    pub(super) fn numbered(number: usize) -> Self {
+        Self(number)
+    }
+}
+
 /// The buffers of a step.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Used {
@@ -76,11 +83,7 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
             sizes: BTreeMap::new(),
             input: Input {
                 name: graph.node(input).name.clone(),
-                shape: if channels_last {
-                    [batch, height, width, channels]
-                } else {
-                    [batch, channels, height, width]
-                },
+                shape: if channels_last { [batch, height, width, channels] } else { [batch, channels, height, width] },
                 channels_last,
             },
             output: Output { name: output.name.clone(), shape: graph.node(output.node).shape().0.clone(), softmax },
@@ -195,9 +198,12 @@ impl Lowering<'_> {
             _ => {
                 let node = self.graph.node(id);
                 self.problems.push(
-                    Diagnostic::error("E-PLAN", format!("a constant of shape {} is read where a map is needed", node.shape()))
-                        .about(node.name.clone())
-                        .hint("let the pass fold_constants run"),
+                    Diagnostic::error(
+                        "E-PLAN",
+                        format!("a constant of shape {} is read where a map is needed", node.shape()),
+                    )
+                    .about(node.name.clone())
+                    .hint("let the pass fold_constants run"),
                 );
                 None
             }
@@ -356,14 +362,7 @@ impl Lowering<'_> {
         Some(draft(Kernel::Elementwise(geometry), used, summary))
     }
 
-    fn pool(
-        &mut self,
-        id: NodeId,
-        map: Map,
-        pool: &Pool,
-        reduction: Reduction,
-        operands: &[NodeId],
-    ) -> Option<Draft> {
+    fn pool(&mut self, id: NodeId, map: Map, pool: &Pool, reduction: Reduction, operands: &[NodeId]) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
         let output = self.fresh(id, map);
         let Padding { top, left, bottom, right } = pool.padding;
@@ -436,8 +435,7 @@ impl Lowering<'_> {
         let weights = self.lowered.weights.len();
         pack::dense(&mut self.lowered.weights, &geometry, &kernel, bias.as_ref());
         let output = self.fresh(id, map);
-        let summary =
-            format!("dense {} -> {}{}", geometry.features, geometry.units, epilogue(false, dense.activation));
+        let summary = format!("dense {} -> {}{}", geometry.features, geometry.units, epilogue(false, dense.activation));
         let used = Used { input: Some(from), other: None, output: Some(output) };
         Some(Draft {
             weights: Some(weights),
@@ -455,14 +453,7 @@ impl Lowering<'_> {
         Some(draft(Kernel::Softmax(geometry), used, format!("softmax {}", map.channels)))
     }
 
-    fn remap(
-        &mut self,
-        id: NodeId,
-        map: Map,
-        stride: [usize; 2],
-        pad: &Pad,
-        operands: &[NodeId],
-    ) -> Option<Draft> {
+    fn remap(&mut self, id: NodeId, map: Map, stride: [usize; 2], pad: &Pad, operands: &[NodeId]) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
         let output = self.fresh(id, map);
         let geometry = RemapGeometry {
@@ -508,7 +499,12 @@ fn conv_summary(conv: &Conv, geometry: &ConvGeometry) -> String {
     if conv.groups != 1 {
         text += &format!(" groups {}", conv.groups);
     }
-    text + &format!(", {} -> {}{}", size(geometry.input), size(geometry.output), epilogue(conv.shortcut, conv.activation))
+    text + &format!(
+        ", {} -> {}{}",
+        size(geometry.input),
+        size(geometry.output),
+        epilogue(conv.shortcut, conv.activation)
+    )
 }
 
 fn epilogue(shortcut: bool, kind: Option<Activation>) -> String {

@@ -21,7 +21,13 @@ pub(super) fn checksum(weights: &[f32]) -> u64 {
 
 /// The run of input blocks that each panel of a convolution reads: how many, and the first of each panel.
 /// Without groups that is all blocks from the first, and the list is empty.
-pub(super) fn windows(channels: usize, outputs: usize, groups: usize, block: usize, panel: usize) -> (usize, Vec<usize>) {
+pub(super) fn windows(
+    channels: usize,
+    outputs: usize,
+    groups: usize,
+    block: usize,
+    panel: usize,
+) -> (usize, Vec<usize>) {
     let blocks = channels.div_ceil(block);
     if groups == 1 {
         return (blocks, Vec::new());
@@ -90,7 +96,9 @@ pub(super) fn dense(into: &mut Vec<f32>, dense: &DenseGeometry, kernel: &Tensor,
         into.resize(start + (dense.features + 1) * dense.panel, 0.0);
         let Some((head, body)) = into.get_mut(start..).map(|all| all.split_at_mut(dense.panel)) else { continue };
         let first = panel * dense.panel;
-        for (lane, (slot, row)) in head.iter_mut().zip(kernel.values().chunks_exact(dense.features).skip(first)).enumerate() {
+        for (lane, (slot, row)) in
+            head.iter_mut().zip(kernel.values().chunks_exact(dense.features).skip(first)).enumerate()
+        {
             *slot = bias.and_then(|bias| bias.values().get(first + lane).copied()).unwrap_or(0.0);
             for (column, value) in body.chunks_exact_mut(dense.panel).zip(row) {
                 if let Some(slot) = column.get_mut(lane) {
@@ -106,5 +114,114 @@ pub(super) fn affine(into: &mut Vec<f32>, scale: &[f64], shift: &[f64]) {
     for vector in [scale, shift] {
         into.extend(vector.iter().map(|value| *value as f32));
         into.resize(into.len().next_multiple_of(BLOCK), 0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::geometry::{Activation, Frame, Map, Order};
+    use super::*;
+
+    fn value(seed: usize) -> f32 {
+        ((seed.wrapping_mul(2_654_435_761) >> 7) % 17) as f32 - 8.0
+    }
+
+    /// One output pixel of a convolution whose kernel covers its whole input, read from the panels as the contract says.
+    fn through_panels(geometry: &ConvGeometry, first_block: &[usize], packed: &[f32], input: &[f32]) -> Vec<f32> {
+        let [kh, kw] = geometry.kernel;
+        let (block, panel) = (geometry.input.block, geometry.panel);
+        let panel_length = (1 + geometry.window * kh * kw * block) * panel;
+        (0..geometry.output.channels)
+            .map(|output| {
+                let body = &packed[output / panel * panel_length..];
+                let lane = output % panel;
+                let first = first_block.get(output / panel).copied().unwrap_or(0);
+                let mut sum = body[lane];
+                let mut k = 0;
+                for b in 0..geometry.window {
+                    for tap in 0..kh * kw {
+                        for inner in 0..block {
+                            let channel = (first + b) * block + inner;
+                            let x =
+                                if channel < geometry.input.channels { input[channel * kh * kw + tap] } else { 0.0 };
+                            sum += x * body[(1 + k) * panel + lane];
+                            k += 1;
+                        }
+                    }
+                }
+                sum
+            })
+            .collect()
+    }
+
+    #[test]
+    fn panels_give_the_convolution_for_every_kind_of_groups() {
+        for (channels, outputs, groups, block, panel) in [
+            (3, 64, 1, 3, 32),
+            (64, 64, 1, 16, 32),
+            (26, 26, 1, 16, 32),
+            (40, 48, 1, 16, 16),
+            (128, 128, 32, 16, 16),
+            (256, 256, 32, 16, 16),
+            (512, 512, 32, 16, 16),
+            (1024, 1024, 32, 16, 32),
+            (48, 96, 2, 16, 16),
+            (72, 24, 3, 16, 16),
+            (20, 20, 20, 16, 16),
+            (6, 4, 2, 6, 16),
+        ] {
+            let kernel_size = [2, 3];
+            let (window, first_block) = windows(channels, outputs, groups, block, panel);
+            let map = |channels, block, height, width| Map { channels, height, width, block, frame: Frame::NONE };
+            let geometry = ConvGeometry {
+                batch: 1,
+                input: map(channels, block, 2, 3),
+                output: map(outputs, BLOCK, 1, 1),
+                shortcut: None,
+                kernel: kernel_size,
+                stride: [1, 1],
+                dilation: [1, 1],
+                padding: [0, 0],
+                panel,
+                window,
+                first_block: &[],
+                activation: Activation::None,
+                order: Order::Panels,
+            };
+            let per_group = channels / groups;
+            let weights: Vec<f32> = (0..outputs * per_group * 6).map(value).collect();
+            let bias: Vec<f32> = (0..outputs).map(|o| value(o + 99)).collect();
+            let input: Vec<f32> = (0..channels * 6).map(|i| value(i + 7)).collect();
+            let kernel = Tensor::new([outputs, per_group, 2, 3], weights.clone()).unwrap();
+            let mut packed = Vec::new();
+            conv(&mut packed, &geometry, &first_block, groups, &kernel, Tensor::new([outputs], bias.clone()).as_ref());
+            assert_eq!(packed.len(), outputs.next_multiple_of(BLOCK) * (1 + window * 6 * block), "{groups} groups");
+            let expected: Vec<f32> = (0..outputs)
+                .map(|o| {
+                    let start = o / (outputs / groups) * per_group;
+                    let taps = (0..per_group * 6).map(|i| weights[o * per_group * 6 + i] * input[start * 6 + i]);
+                    bias[o] + taps.sum::<f32>()
+                })
+                .collect();
+            assert_eq!(
+                through_panels(&geometry, &first_block, &packed, &input),
+                expected,
+                "{groups} groups of {channels}"
+            );
+        }
+    }
+
+    #[test]
+    fn dense_panels_hold_bias_and_columns() {
+        let geometry = DenseGeometry { batch: 1, features: 2, units: 17, panel: 32, activation: Activation::None };
+        let kernel = Tensor::new([17, 2], (0..34).map(|i| i as f32).collect::<Vec<_>>()).unwrap();
+        let bias = Tensor::new([17], (0..17).map(|i| -(i as f32)).collect::<Vec<_>>()).unwrap();
+        let mut packed = Vec::new();
+        dense(&mut packed, &geometry, &kernel, Some(&bias));
+        assert_eq!(packed.len(), 3 * 32);
+        assert_eq!(
+            (packed[16], packed[32 + 16], packed[64 + 16], packed[17], packed[64 + 17]),
+            (-16.0, 32.0, 33.0, 0.0, 0.0)
+        );
     }
 }

@@ -62,7 +62,10 @@ const PORTABLE_VECTORS: usize = 2;
 fn best(extent: usize, most: usize, vectors: usize) -> Tile {
     let cost = |pixels: usize| if pixels == 0 { 0 } else { (pixels * vectors).max(pixels + vectors).max(8) };
     let pixels = (1..=most.min(extent))
-        .min_by_key(|&pixels| (extent / pixels * cost(pixels) + cost(extent % pixels), usize::MAX - pixels))
+        .min_by_key(|&pixels| {
+            let (whole, tail) = (extent / pixels, extent % pixels);
+            (whole * cost(pixels) + cost(tail), whole + usize::from(tail > 0), tail)
+        })
         .unwrap_or(1);
     Tile { pixels, tail: extent % pixels, vectors }
 }
