@@ -50,13 +50,8 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 
-    pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
-        // SAFETY: as in `as_slice`, and the buffer is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
-    }
-
     pub(super) fn as_mut_bytes(&mut self) -> &mut [u8] {
-        // SAFETY: as in `as_mut_slice`; every byte pattern is a f32.
+        // SAFETY: as in `as_slice`, and the buffer is borrowed mutably; every byte pattern is a f32.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.length * size_of::<f32>()) }
     }
 }

@@ -20,6 +20,9 @@ mod remap;
 mod softmax;
 mod tile;
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 pub(crate) use check::{
