@@ -40,7 +40,9 @@ impl<'m> Node<'m> {
     pub fn view(&self, position: usize) -> Result<&View, Failure> {
         match self.value(position)? {
             Value::Computed(view) => Ok(view),
-            Value::Constant(_) | Value::Unknown => Err(Failure::Unsupported(format!("its input {position} is constant"))),
+            Value::Constant(_) | Value::Unknown => {
+                Err(Failure::Unsupported(format!("its input {position} is constant")))
+            }
         }
     }
 
@@ -61,7 +63,8 @@ impl<'m> Node<'m> {
 
     /// Integers of a constant input.
     pub fn input_ints(&self, position: usize) -> Result<&[i64], Failure> {
-        let wrong = || refuse("E-ONNX-TYPE", format!("its input {position} has floating-point values, integers are due"));
+        let wrong =
+            || refuse("E-ONNX-TYPE", format!("its input {position} has floating-point values, integers are due"));
         self.literal(position)?.as_ints().ok_or_else(wrong)
     }
 

@@ -2,15 +2,16 @@
 
 use super::attributes::{Node, attribute, pair};
 use super::importer::{Failure, Importer, Outcome, refuse};
-use crate::ir::{Conv, NodeId, Op, Padding};
 use crate::Diagnostic;
+use crate::ir::{Conv, NodeId, Op, Padding};
 
 /// Conv.
 pub(super) fn conv<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let x = importer.map(node.view(0)?)?;
     let weights = node.literal(1)?;
     let &[out, _, height, width] = weights.dims.as_slice() else {
-        let reason = format!("its weights have the shape {:?}, not that of a convolution over height and width", weights.dims);
+        let reason =
+            format!("its weights have the shape {:?}, not that of a convolution over height and width", weights.dims);
         return Err(Failure::Unsupported(reason));
     };
     let kernel = pair("kernel_shape", node.ints("kernel_shape")?, [height, width])?;
@@ -43,7 +44,9 @@ pub(super) fn conv<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome 
 /// The floating-point values of a constant input.
 pub(super) fn floats(node: &Node<'_>, position: usize) -> Result<std::sync::Arc<[f32]>, Failure> {
     let values = node.literal(position)?.as_floats();
-    values.cloned().ok_or_else(|| refuse("E-ONNX-TYPE", format!("its input {position} has integers, floating-point values are due")))
+    values.cloned().ok_or_else(|| {
+        refuse("E-ONNX-TYPE", format!("its input {position} has integers, floating-point values are due"))
+    })
 }
 
 /// A bias of the wrong length.

@@ -70,7 +70,9 @@ pub(super) fn sum<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         let term = node.value(position)?;
         total = match (&total, term) {
             (Value::Computed(a), Value::Computed(b)) => both(importer, node, a, b)?,
-            (Value::Constant(a), Value::Constant(b)) => Value::Constant(fold::elementwise(importer, Arithmetic::Add, a, b)?),
+            (Value::Constant(a), Value::Constant(b)) => {
+                Value::Constant(fold::elementwise(importer, Arithmetic::Add, a, b)?)
+            }
             _ => return Err(Failure::Unsupported("a sum of constants and computed values".to_owned())),
         };
     }
@@ -116,11 +118,8 @@ fn affine<'m>(
     let Data::Float(values) = &constant.data else {
         return Err(refuse("E-ONNX-TYPE", "it mixes floating-point values and integers"));
     };
-    let (x_node, view) = if x.layout(importer.shape(x)) == Some(NHWC) {
-        (x.node, x.clone())
-    } else {
-        channels(importer, x)?
-    };
+    let (x_node, view) =
+        if x.layout(importer.shape(x)) == Some(NHWC) { (x.node, x.clone()) } else { channels(importer, x)? };
     let count = importer.graph.node(x_node).shape().0.get(1).copied().unwrap_or(0);
     let per_channel = per_channel(importer, x, constant, values, count)?;
     let neutral = match operation {
@@ -138,7 +137,9 @@ fn affine<'m>(
         (Arithmetic::Sub, 0) => (None, Some(negated())),
         (Arithmetic::Sub, _) => (Some(vec![-1.0; count]), Some(per_channel)),
         (Arithmetic::Mul, _) => (Some(per_channel), None),
-        (Arithmetic::Div, 0) => (Some(per_channel.iter().map(|value| (1.0 / f64::from(*value)) as f32).collect()), None),
+        (Arithmetic::Div, 0) => {
+            (Some(per_channel.iter().map(|value| (1.0 / f64::from(*value)) as f32).collect()), None)
+        }
         (Arithmetic::Div, _) => return Err(Failure::Unsupported("a constant divided by a computed value".to_owned())),
     };
     let name = importer.input_name(node, 1 - position, "constant");
@@ -150,7 +151,9 @@ fn affine<'m>(
     }
     let norm = BatchNorm { epsilon: NO_EPSILON, gamma: gamma.is_some(), beta: beta.is_some(), activation: None };
     let mut operands = vec![x_node];
-    for (role, values) in [("gamma", gamma), ("beta", beta), ("mean", Some(vec![0.0; count])), ("variance", Some(vec![1.0; count]))] {
+    for (role, values) in
+        [("gamma", gamma), ("beta", beta), ("mean", Some(vec![0.0; count])), ("variance", Some(vec![1.0; count]))]
+    {
         if let Some(values) = values {
             operands.push(importer.constant(&format!("{}.{role}", node.name), vec![count], values)?);
         }
@@ -225,6 +228,7 @@ fn per_channel(
     if x.dims.len() == 2 && constant.dims.len() == 1 {
         return Err(wrong_bias(&constant.dims, count));
     }
-    let reason = format!("a constant of shape {:?} on a value of shape {:?} is not one per channel", constant.dims, x.dims);
+    let reason =
+        format!("a constant of shape {:?} on a value of shape {:?} is not one per channel", constant.dims, x.dims);
     Err(Failure::Unsupported(reason))
 }

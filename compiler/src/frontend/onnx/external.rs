@@ -32,9 +32,8 @@ impl External {
     /// The bytes of a tensor that takes `size` of them.
     pub fn read(&mut self, tensor: &TensorProto, size: usize) -> Result<Vec<u8>, Failure> {
         let fail = |message: String| refuse("E-ONNX-EXT", format!("tensor `{}`: {message}", tensor.name));
-        let entry = |key: &str| {
-            tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
-        };
+        let entry =
+            |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
         let number = |key: &str| {
             entry(key)
                 .map(|text| text.parse::<u64>().map_err(|_| fail(format!("its `{key}` is `{text}`, not a number"))))
@@ -57,7 +56,9 @@ impl External {
             }
         };
         if offset.checked_add(size as u64).is_none_or(|last| last > *end) {
-            return Err(fail(format!("bytes {offset} to {offset} + {size} lie beyond the {end} bytes of `{location}`")));
+            return Err(fail(format!(
+                "bytes {offset} to {offset} + {size} lie beyond the {end} bytes of `{location}`"
+            )));
         }
         let mut bytes = vec![0; size];
         file.seek(SeekFrom::Start(offset))

@@ -49,7 +49,9 @@ pub(super) fn constant_of_shape<'m>(importer: &mut Importer<'m>, node: &Node<'m>
     let value = node.tensor("value")?.map(|tensor| literal::read(tensor, &mut importer.external)).transpose()?;
     let data = match value.map(|value| value.data) {
         None => Data::Float(std::iter::repeat_n(0.0, count).collect()),
-        Some(Data::Float(values)) if values.len() == 1 => Data::Float(values.iter().copied().cycle().take(count).collect()),
+        Some(Data::Float(values)) if values.len() == 1 => {
+            Data::Float(values.iter().copied().cycle().take(count).collect())
+        }
         Some(Data::Int(values)) if values.len() == 1 => Data::Int(values.iter().copied().cycle().take(count).collect()),
         Some(_) => return Err(attribute("value", "a tensor", "one number")),
     };
@@ -61,12 +63,10 @@ pub(super) fn gather<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
     let from = node.literal(0)?;
     let axis = axis(node.int("axis", 0)?, from.dims.len())?;
     let extent = from.dims.get(axis).copied().unwrap_or(0);
-    let positions: Vec<usize> = node
-        .input_ints(1)?
-        .iter()
-        .map(|index| self::axis(*index, extent))
-        .collect::<Result<_, _>>()
-        .map_err(|_: Failure| refuse("E-ONNX-SHAPE", format!("it takes a position beyond the {extent} of axis {axis}")))?;
+    let positions: Vec<usize> =
+        node.input_ints(1)?.iter().map(|index| self::axis(*index, extent)).collect::<Result<_, _>>().map_err(
+            |_: Failure| refuse("E-ONNX-SHAPE", format!("it takes a position beyond the {extent} of axis {axis}")),
+        )?;
     let chosen = &node.literal(1)?.dims;
     let (before, after) = from.dims.split_at_checked(axis).unwrap_or_default();
     let after = after.get(1..).unwrap_or_default();
@@ -199,11 +199,7 @@ pub(super) fn sliced(importer: &mut Importer<'_>, literal: &Literal, runs: &[Run
 }
 
 /// Constants one after the other along an axis.
-pub(super) fn concatenated(
-    importer: &mut Importer<'_>,
-    parts: &[&Literal],
-    axis: usize,
-) -> Result<Literal, Failure> {
+pub(super) fn concatenated(importer: &mut Importer<'_>, parts: &[&Literal], axis: usize) -> Result<Literal, Failure> {
     let Some(first) = parts.first() else { return Err(refuse("E-ONNX-SHAPE", "it joins nothing")) };
     let mut dims = first.dims.clone();
     let mut along = 0_usize;
@@ -211,7 +207,10 @@ pub(super) fn concatenated(
         let agrees = part.dims.len() == dims.len()
             && part.dims.iter().zip(&dims).enumerate().all(|(i, (a, b))| i == axis || a == b);
         if !agrees {
-            return Err(refuse("E-ONNX-SHAPE", format!("it joins {:?} to {:?} along axis {axis}", part.dims, first.dims)));
+            return Err(refuse(
+                "E-ONNX-SHAPE",
+                format!("it joins {:?} to {:?} along axis {axis}", part.dims, first.dims),
+            ));
         }
         along = along.saturating_add(part.dims.get(axis).copied().unwrap_or(0));
     }
@@ -227,17 +226,18 @@ pub(super) fn concatenated(
     let data = match (floats, ints) {
         (Some(floats), _) => {
             let rows = (0..outer).flat_map(|o| {
-                floats.iter().zip(parts).flat_map(move |(values, part)| {
-                    values.iter().skip(o * chunk(part)).take(chunk(part)).copied()
-                })
+                floats
+                    .iter()
+                    .zip(parts)
+                    .flat_map(move |(values, part)| values.iter().skip(o * chunk(part)).take(chunk(part)).copied())
             });
             Data::Float(rows.collect())
         }
         (None, Some(ints)) => {
             let rows = (0..outer).flat_map(|o| {
-                ints.iter().zip(parts).flat_map(move |(values, part)| {
-                    values.iter().skip(o * chunk(part)).take(chunk(part)).copied()
-                })
+                ints.iter()
+                    .zip(parts)
+                    .flat_map(move |(values, part)| values.iter().skip(o * chunk(part)).take(chunk(part)).copied())
             });
             Data::Int(rows.collect())
         }

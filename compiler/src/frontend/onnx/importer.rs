@@ -103,7 +103,7 @@ impl<'m> Importer<'m> {
         let value = match self.input_view() {
             Ok(view) => Value::Computed(view),
             Err(diagnostic) => {
-                self.report(diagnostic.about(format!("input `{}`", info.name)));
+                self.report((*diagnostic).about(format!("input `{}`", info.name)));
                 Value::Unknown
             }
         };
@@ -125,8 +125,11 @@ impl<'m> Importer<'m> {
                     let domain = if standard(&proto.domain) { "" } else { &proto.domain };
                     let separator = if domain.is_empty() { "" } else { "::" };
                     let version = self.version(proto);
-                    self.unsupported
-                        .push(format!("{domain}{separator}{} ({version}) at node {}: {reason}", proto.op_type, label(proto, index)));
+                    self.unsupported.push(format!(
+                        "{domain}{separator}{} ({version}) at node {}: {reason}",
+                        proto.op_type,
+                        label(proto, index)
+                    ));
                 }
                 Failure::Refused(diagnostic) => self.report(diagnostic.about(subject)),
             }
@@ -171,7 +174,12 @@ impl<'m> Importer<'m> {
     }
 
     /// Adds a constant to the graph.
-    pub fn constant(&mut self, name: &str, dims: Vec<usize>, values: impl Into<std::sync::Arc<[f32]>>) -> Result<NodeId, Failure> {
+    pub fn constant(
+        &mut self,
+        name: &str,
+        dims: Vec<usize>,
+        values: impl Into<std::sync::Arc<[f32]>>,
+    ) -> Result<NodeId, Failure> {
         let tensor = Tensor::new(Shape(dims), values)
             .ok_or_else(|| refuse("E-ONNX-SHAPE", format!("tensor `{name}` does not fit its extents")))?;
         let name = self.unique(name);
@@ -203,7 +211,10 @@ impl<'m> Importer<'m> {
     pub fn vector(&mut self, view: &View) -> Result<NodeId, Failure> {
         let shape = self.shape(view);
         if !view.is_vector(shape) {
-            let reason = format!("it reads a tensor of shape {:?} that is not [N, features] in the order of the channels", view.dims);
+            let reason = format!(
+                "it reads a tensor of shape {:?} that is not [N, features] in the order of the channels",
+                view.dims
+            );
             return Err(Failure::Unsupported(reason));
         }
         if shape.rank() == 2 {
@@ -226,7 +237,9 @@ impl<'m> Importer<'m> {
     /// Whether the node behind an input of `node` is read there only, and was made by the model's node that the name tells.
     pub fn read_once(&self, node: &Node<'m>, position: usize, id: NodeId) -> bool {
         let name = node.proto.input.get(position).map(String::as_str).unwrap_or_default();
-        self.makers.get(&id) == Some(&name) && self.schedule.uses.get(name) == Some(&1) && self.graph.readers(id).is_empty()
+        self.makers.get(&id) == Some(&name)
+            && self.schedule.uses.get(name) == Some(&1)
+            && self.graph.readers(id).is_empty()
     }
 
     /// Counts a computed constant against what may be computed.
@@ -280,13 +293,22 @@ impl<'m> Importer<'m> {
             return operators::find(&proto.op_type)
                 .ok_or_else(|| Failure::Unsupported("the operator is not supported".to_owned()));
         }
-        let defined = self.model.functions.iter().any(|(domain, name)| *domain == proto.domain && *name == proto.op_type);
-        let reason = if defined { "functions defined in the model are not supported" } else { "the operator's domain is not supported" };
+        let defined =
+            self.model.functions.iter().any(|(domain, name)| *domain == proto.domain && *name == proto.op_type);
+        let reason = if defined {
+            "functions defined in the model are not supported"
+        } else {
+            "the operator's domain is not supported"
+        };
         Err(Failure::Unsupported(reason.to_owned()))
     }
 
     fn version(&self, proto: &NodeProto) -> String {
-        if standard(&proto.domain) { format!("opset {}", self.model.opset) } else { "not a standard operator".to_owned() }
+        if standard(&proto.domain) {
+            format!("opset {}", self.model.opset)
+        } else {
+            "not a standard operator".to_owned()
+        }
     }
 
     /// Compares with the shape that the file declares.
@@ -307,41 +329,44 @@ impl<'m> Importer<'m> {
         if agrees {
             return Ok(value);
         }
-        let declared: Vec<_> = dims.iter().map(|extent| extent.map_or("?".to_owned(), |extent| extent.to_string())).collect();
+        let declared: Vec<_> =
+            dims.iter().map(|extent| extent.map_or("?".to_owned(), |extent| extent.to_string())).collect();
         Err(Failure::Refused(Box::new(
             Diagnostic::error("E-ONNX-SHAPE", format!("its result `{name}` is declared as [{}]", declared.join(", ")))
                 .expected(format!("{inferred:?}, which follows from its inputs")),
         )))
     }
 
-    fn input_view(&mut self) -> Result<View, Diagnostic> {
+    fn input_view(&mut self) -> Result<View, Box<Diagnostic>> {
         let info = self.schedule.input;
         let Some((kind, Some(dims))) = tensor_type(info) else {
-            return Err(Diagnostic::error("E-ONNX-DYN", "its shape is not declared").expected("a tensor [N, C, H, W]"));
+            return Err(Box::new(Diagnostic::error("E-ONNX-DYN", "its shape is not declared").expected("a tensor [N, C, H, W]")));
         };
         if kind != 1 {
             let message = format!("its elements are of type {}", type_name(kind));
-            return Err(Diagnostic::error("E-ONNX-TYPE", message).expected("float"));
+            return Err(Box::new(Diagnostic::error("E-ONNX-TYPE", message).expected("float")));
         }
         let &[n, rest @ ..] = &dims.as_slice() else {
-            return Err(Diagnostic::error("E-ONNX-SHAPE", "it is a number").expected("four axes, [N, C, H, W]"));
+            return Err(Box::new(Diagnostic::error("E-ONNX-SHAPE", "it is a number").expected("four axes, [N, C, H, W]")));
         };
         if rest.len() != 3 {
             let message = format!("it has {} axes", dims.len());
-            return Err(Diagnostic::error("E-ONNX-SHAPE", message).expected("four, [N, C, H, W] or [N, H, W, C]"));
+            return Err(Box::new(Diagnostic::error("E-ONNX-SHAPE", message).expected("four, [N, C, H, W] or [N, H, W, C]")));
         }
         let mut extents = [self.batch, 0, 0, 0];
         for (position, (extent, slot)) in rest.iter().zip(extents.iter_mut().skip(1)).enumerate() {
             let Some(extent) = extent else {
                 let message = format!("its axis {} has no fixed extent", position + 1);
-                return Err(Diagnostic::error("E-ONNX-DYN", message)
+                return Err(Box::new(Diagnostic::error("E-ONNX-DYN", message)
                     .expected("fixed extents for all axes but the first")
-                    .hint("export the model for a fixed picture size; only the batch may be dynamic"));
+                    .hint("export the model for a fixed picture size; only the batch may be dynamic")));
             };
             *slot = usize::try_from(*extent).unwrap_or(0);
         }
         if !matches!(elements(&extents), Some(1..=LARGEST_MAP)) {
-            return Err(Diagnostic::error("E-ONNX-SHAPE", format!("its shape is {extents:?}")).expected("positive extents"));
+            return Err(
+                Diagnostic::error("E-ONNX-SHAPE", format!("its shape is {extents:?}")).expected("positive extents")
+            );
         }
         match n.map(usize::try_from) {
             None => self.open_batch = true,

@@ -73,7 +73,10 @@ fn kernel<'m>(
 ) -> Result<(usize, NodeId), Failure> {
     let literal = node.literal(1)?;
     let &[rows, columns] = literal.dims.as_slice() else {
-        return Err(Failure::Unsupported(format!("its weights have the shape {:?}, not that of a matrix", literal.dims)));
+        return Err(Failure::Unsupported(format!(
+            "its weights have the shape {:?}, not that of a matrix",
+            literal.dims
+        )));
     };
     let values = floats(node, 1)?;
     let (units, features) = if units_first { (rows, columns) } else { (columns, rows) };

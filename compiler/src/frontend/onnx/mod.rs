@@ -36,11 +36,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 /// (a name twice or nowhere), `E-ONNX-IO` (inputs and outputs), `E-ONNX-CYCLE`, `E-ONNX-OP` (all operators that are not supported),
 /// `E-ONNX-CTRL` (control flow), `E-ONNX-ATTR`, `E-ONNX-TYPE`, `E-ONNX-DYN`, `E-ONNX-TRAIN`, `E-ONNX-EXT` (external data), `E-ONNX-SHAPE`,
 /// `E-ONNX-BIAS`, `E-ONNX-LIMIT` (constants too large to compute), `E-ONNX-WEIGHTS` (weights from elsewhere) and `E-WVAL`.
-pub fn load(
-    path: &Path,
-    weights: Option<&WeightSource>,
-    batch: usize,
-) -> Result<(Network, Diagnostics), Diagnostics> {
+pub fn load(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
     match weights {
         None | Some(WeightSource::Model) => {}
         Some(WeightSource::Seed(_) | WeightSource::File(_)) => {
@@ -51,7 +47,10 @@ pub fn load(
         }
     }
     if batch == 0 {
-        return Err(Diagnostic::error("E-ONNX-DYN", "the batch is 0").at(Place::file(path)).expected("1 or more").into());
+        return Err(Diagnostic::error("E-ONNX-DYN", "the batch is 0")
+            .at(Place::file(path))
+            .expected("1 or more")
+            .into());
     }
     let (model, mut diagnostics) = model::read(path)?;
     let schedule = match order::schedule(&model, path) {

@@ -58,10 +58,10 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
         }
     }
 
-    let input = only(&inputs, "input", "an image, `[N, C, H, W]`").map_err(&mut report);
+    let input = only(&inputs, "input", "an image, `[N, C, H, W]`", &mut report);
     let outputs: Vec<_> = graph.output.iter().collect();
-    let output = only(&outputs, "output", "the classes' scores").map_err(&mut report);
-    let (Ok(input), Ok(output)) = (input, output) else { return Err(errors) };
+    let output = only(&outputs, "output", "the classes' scores", &mut report);
+    let (Some(input), Some(output)) = (input, output) else { return Err(errors) };
 
     let live = reachable(&graph.node, &producers, &output.name);
     let defined = |name: &str| {
@@ -118,17 +118,22 @@ pub(super) fn label(node: &NodeProto, index: usize) -> String {
     if node.name.is_empty() { format!("`{}_{index}`", node.op_type) } else { format!("`{}`", node.name) }
 }
 
-fn only<'m>(values: &[&'m ValueInfoProto], what: &str, expected: &str) -> Result<&'m ValueInfoProto, Diagnostic> {
-    match values {
-        [one] => Ok(one),
-        [] => Err(Diagnostic::error("E-ONNX-IO", format!("the graph has no {what}"))
-            .expected(format!("one {what}: {expected}"))),
-        several => {
-            let names: Vec<_> = several.iter().take(NAMED).map(|value| format!("`{}`", value.name)).collect();
-            let message = format!("the graph has {} {what}s: {}", several.len(), names.join(", "));
-            Err(Diagnostic::error("E-ONNX-IO", message).expected(format!("one {what}: {expected}")))
-        }
+fn only<'m>(
+    values: &[&'m ValueInfoProto],
+    what: &str,
+    expected: &str,
+    report: &mut impl FnMut(Diagnostic),
+) -> Option<&'m ValueInfoProto> {
+    if let [one] = values {
+        return Some(one);
     }
+    let names: Vec<_> = values.iter().take(NAMED).map(|value| format!("`{}`", value.name)).collect();
+    let message = match values.len() {
+        0 => format!("the graph has no {what}"),
+        count => format!("the graph has {count} {what}s: {}", names.join(", ")),
+    };
+    report(Diagnostic::error("E-ONNX-IO", message).expected(format!("one {what}: {expected}")));
+    None
 }
 
 fn twice(name: &str, by: &str) -> Diagnostic {
@@ -160,7 +165,8 @@ fn sorted(nodes: &[NodeProto], producers: &BTreeMap<&str, usize>, live: &BTreeSe
             readers.entry(source).or_default().push(index);
         }
     }
-    let mut ready: BTreeSet<usize> = missing.iter().filter(|(_, count)| **count == 0).map(|(index, _)| *index).collect();
+    let mut ready: BTreeSet<usize> =
+        missing.iter().filter(|(_, count)| **count == 0).map(|(index, _)| *index).collect();
     let mut order = Vec::with_capacity(live.len());
     while let Some(index) = ready.pop_first() {
         order.push(index);

@@ -101,7 +101,11 @@ fn parameters(graph: &Graph) -> u64 {
             Op::BatchNorm(norm) => 1 + usize::from(norm.gamma) + usize::from(norm.beta),
             _ => operands.len(),
         };
-        operands.into_iter().take(count).filter_map(|operand| graph.value(operand)).map(|value| value.values().len() as u64)
+        operands
+            .into_iter()
+            .take(count)
+            .filter_map(|operand| graph.value(operand))
+            .map(|value| value.values().len() as u64)
             .sum::<u64>()
     };
     graph.ids().map(|id| trainable(&id)).sum()

@@ -33,7 +33,9 @@ pub(super) fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome 
             let data = match (&literal.data, floating) {
                 (Data::Float(_), true) => literal.data.clone(),
                 (Data::Int(values), true) => Data::Float(values.iter().map(|value| *value as f32).collect()),
-                (Data::Float(values), false) if truth => Data::Int(values.iter().map(|v| i64::from(*v != 0.0)).collect()),
+                (Data::Float(values), false) if truth => {
+                    Data::Int(values.iter().map(|v| i64::from(*v != 0.0)).collect())
+                }
                 (Data::Float(values), false) => Data::Int(values.iter().map(|value| *value as i64).collect()),
                 (Data::Int(values), false) if truth => Data::Int(values.iter().map(|v| i64::from(*v != 0)).collect()),
                 (Data::Int(_), false) => literal.data.clone(),

@@ -69,7 +69,10 @@ fn run(start: i64, end: i64, step: i64, extent: usize) -> Run {
 
 fn subsample<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, runs: &[Run]) -> Outcome {
     let unsupported = || {
-        let reason = format!("it takes a part of a computed value of shape {:?}; only a stride over height and width is", view.dims);
+        let reason = format!(
+            "it takes a part of a computed value of shape {:?}; only a stride over height and width is",
+            view.dims
+        );
         Failure::Unsupported(reason)
     };
     let whole = |run: &Run, extent: usize| *run == Run { start: 0, step: 1, count: extent };
@@ -138,7 +141,8 @@ fn padded<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, around:
     if around.iter().all(|amounts| *amounts == [0, 0]) {
         return Ok(Value::Computed(view.clone()));
     }
-    let unsupported = || Failure::Unsupported(format!("it pads a value of shape {:?} that is not a map, or its batch", view.dims));
+    let unsupported =
+        || Failure::Unsupported(format!("it pads a value of shape {:?} that is not a map, or its batch", view.dims));
     let order = view.layout(importer.shape(view)).ok_or_else(unsupported)?;
     let mut logical = [[0, 0]; 4];
     for (axis, amounts) in order.iter().zip(around) {
@@ -179,10 +183,10 @@ pub(super) fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
                 let other = value.as_ref().map(dims).unwrap_or_default();
                 let agrees = other.len() == view.dims.len()
                     && other.iter().zip(&view.dims).enumerate().all(|(i, (a, b))| i == axis || a == b);
-                let (Some(slot), Some(extent), true) = (around.get_mut(axis), other.get(axis), agrees) else {
+                let (Some([before, after]), Some(extent), true) = (around.get_mut(axis), other.get(axis), agrees) else {
                     return Err(refuse("E-ONNX-SHAPE", format!("it joins {other:?} to {:?}", view.dims)));
                 };
-                slot[usize::from(index > *position)] += extent;
+                *(if index < *position { before } else { after }) += extent;
             }
             padded(importer, node, view, &around)
         }
