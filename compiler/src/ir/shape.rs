@@ -22,7 +22,17 @@ impl fmt::Display for ShapeError {
 impl std::error::Error for ShapeError {}
 
 /// The shape of an operation's result, or what is wrong with its operands.
+///
+/// A result that could not be addressed as an array of f64 is refused, so the extents of an inferred shape multiply safely.
 pub fn infer(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
+    let shape = rule(op, operands)?;
+    if shape.len() > isize::MAX as usize / size_of::<f64>() {
+        return Err(format!("{} would give {shape}, which does not fit in memory", op.name()));
+    }
+    Ok(shape)
+}
+
+fn rule(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
     if operands.len() != op.arity() {
         return Err(format!("{} takes {} operands, got {}", op.name(), op.arity(), operands.len()));
     }
@@ -50,7 +60,7 @@ pub fn infer(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
             Ok([n, c, 1, 1].into())
         }
         (Op::Flatten, [x]) => match x.0.split_first() {
-            Some((n, rest)) if !rest.is_empty() => Ok([*n, rest.iter().product()].into()),
+            Some((n, rest)) if !rest.is_empty() => Ok([*n, Shape(rest.to_vec()).len()].into()),
             _ => Err(format!("flatten takes [N, ...], got {x}")),
         },
         (Op::Dense(_), [x, kernel, bias @ ..]) => {
@@ -124,25 +134,38 @@ fn pool_shape(pool: &Pool, x: &Shape, name: &str) -> Result<Shape, String> {
     let [n, c, h, w] = map(x, name)?;
     positive("kernel", &pool.kernel)?;
     positive("stride", &pool.stride)?;
-    let before = [pool.padding.top, pool.padding.left];
-    let after = [pool.padding.bottom, pool.padding.right];
-    let padded = padded([h, w], pool.padding)?;
-    let mut out = [n, c, 0, 0];
-    for axis in 0..2 {
-        let (kernel, stride, input) = (pool.kernel[axis], pool.stride[axis], [h, w][axis]);
-        if before[axis] >= kernel || after[axis] >= kernel {
-            return Err(format!("{name} padding must be smaller than its kernel {:?}", pool.kernel));
-        }
-        let whole = steps(padded[axis], kernel, stride, ["height", "width"][axis]);
-        out[2 + axis] = if pool.ceil_mode {
-            let count = padded[axis].saturating_sub(kernel).div_ceil(stride) + 1;
-            // A last window that would start in the padding behind the input sees nothing of it.
-            if (count - 1) * stride >= input + before[axis] { count - 1 } else { count }
-        } else {
-            whole?
-        };
+    let padding = pool.padding;
+    let [padded_h, padded_w] = padded([h, w], padding)?;
+    if padding.top.max(padding.bottom) >= pool.kernel[0] || padding.left.max(padding.right) >= pool.kernel[1] {
+        return Err(format!("{name} padding must be smaller than its kernel {:?}", pool.kernel));
     }
-    Ok(out.into())
+    let out_h = windows(pool, Axis { name: "height", led: h + padding.top, padded: padded_h, index: 0 })?;
+    let out_w = windows(pool, Axis { name: "width", led: w + padding.left, padded: padded_w, index: 1 })?;
+    Ok([n, c, out_h, out_w].into())
+}
+
+/// One of the two axes a window moves along.
+struct Axis {
+    name: &'static str,
+    /// The input's extent and the padding before it.
+    led: usize,
+    /// The input's extent and the padding on both sides.
+    padded: usize,
+    index: usize,
+}
+
+fn windows(pool: &Pool, axis: Axis) -> Result<usize, String> {
+    let [kernel, stride] = match axis.index {
+        0 => [pool.kernel[0], pool.stride[0]],
+        _ => [pool.kernel[1], pool.stride[1]],
+    };
+    // Rounded up, the only window may overhang, but by less than a step.
+    if !pool.ceil_mode || kernel.saturating_sub(axis.padded) >= stride {
+        return steps(axis.padded, kernel, stride, axis.name);
+    }
+    let last = axis.padded.saturating_sub(kernel).div_ceil(stride);
+    // A last window that would start in the padding behind the input sees nothing of it.
+    Ok(if last.saturating_mul(stride) >= axis.led { last } else { last + 1 })
 }
 
 fn steps(padded: usize, kernel: usize, stride: usize, axis: &str) -> Result<usize, String> {
