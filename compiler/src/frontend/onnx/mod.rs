@@ -10,6 +10,7 @@ mod elementwise;
 mod external;
 mod fold;
 mod importer;
+mod input;
 mod linear;
 mod literal;
 mod model;

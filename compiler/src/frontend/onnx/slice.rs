@@ -183,7 +183,8 @@ pub(super) fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
                 let other = value.as_ref().map(dims).unwrap_or_default();
                 let agrees = other.len() == view.dims.len()
                     && other.iter().zip(&view.dims).enumerate().all(|(i, (a, b))| i == axis || a == b);
-                let (Some([before, after]), Some(extent), true) = (around.get_mut(axis), other.get(axis), agrees) else {
+                let (Some([before, after]), Some(extent), true) = (around.get_mut(axis), other.get(axis), agrees)
+                else {
                     return Err(refuse("E-ONNX-SHAPE", format!("it joins {other:?} to {:?}", view.dims)));
                 };
                 *(if index < *position { before } else { after }) += extent;
