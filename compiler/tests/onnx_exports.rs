@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use resnetc::frontend::{Network, onnx};
-use resnetc::ir::Layout;
+use resnetc::ir::{Layout, interpreter};
 
 fn shared(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("RESNET_SHARED")
@@ -129,4 +129,56 @@ fn resnet8_of_mlperf_tiny() {
     let input = network.graph.inputs()[0];
     assert_eq!(network.graph.node(input).op(), &resnetc::ir::Op::Input(Layout::Nchw));
     assert_eq!(network.graph.node(input).shape().0, [1, 3, 32, 32]);
+}
+
+/// Extents and values of an npy file of f32 in C order.
+fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
+    let bytes = std::fs::read(path).unwrap();
+    let end = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = std::str::from_utf8(&bytes[10..end]).unwrap();
+    assert!(header.contains("'<f4'") && header.contains("'fortran_order': False"), "{header}");
+    let shape = header.split_once('(').unwrap().1.split_once(')').unwrap().0;
+    let shape = shape.split(',').filter_map(|extent| extent.trim().parse().ok()).collect();
+    (shape, bytes[end..].as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect())
+}
+
+/// Largest difference from ONNX Runtime, in parts of the largest logit.
+fn departure(path: &Path, x: &Path, y: &Path) -> f64 {
+    let ((shape, x), (_, y)) = (npy(x), npy(y));
+    let network = load(path, shape[0]);
+    let graph = &network.graph;
+    let [input] = graph.inputs()[..] else { panic!("one input") };
+    let x = interpreter::logical(Layout::Nchw, graph.node(input).shape(), &x).unwrap();
+    let values = interpreter::run(graph, &BTreeMap::from([(input, x)])).unwrap();
+    let ours = &values[&graph.outputs()[0].node];
+    assert_eq!(ours.len(), y.len());
+    let largest = y.iter().fold(0.0_f64, |largest, y| largest.max(f64::from(*y).abs()));
+    ours.iter().zip(&y).fold(0.0_f64, |most, (ours, y)| most.max((ours - f64::from(*y)).abs())) / largest
+}
+
+#[test]
+fn logits_are_those_of_onnx_runtime() {
+    for name in ["option_a", "resnet18"] {
+        for exporter in ["script", "dynamo", "script_dynamic", "dynamo_dynamic", "script_unfolded"] {
+            let Some(path) = exported(&format!("{name}_{exporter}")) else { continue };
+            let beside = |end: &str| path.with_file_name(format!("{name}_{exporter}_{end}.npy"));
+            let departure = departure(&path, &beside("x"), &beside("y"));
+            println!("{name} {exporter}: {departure:e}");
+            assert!(departure < 1e-5, "{name} {exporter}: {departure:e}");
+        }
+    }
+}
+
+#[test]
+fn resnet8_is_as_onnx_runtime() {
+    let Some(path) = shared("realdata/mlperf_tiny_resnet8/resnet8.onnx") else { return };
+    let Some(beside) = exported("option_a_script") else { return };
+    let [x, y] = ["x", "y"].map(|end| beside.with_file_name(format!("resnet8_{end}.npy")));
+    if !x.exists() {
+        println!("skipped: {} was not made", x.display());
+        return;
+    }
+    let departure = departure(&path, &x, &y);
+    println!("resnet8: {departure:e}");
+    assert!(departure < 1e-5, "{departure:e}");
 }

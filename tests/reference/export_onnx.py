@@ -6,6 +6,8 @@ Writes to the folder OUT, per network and exporter, `NET_EXPORTER.onnx`, and wha
 `NET_EXPORTER_x.npy` (input) and `NET_EXPORTER_y.npy` (logits). Weights are seeded by the tensors' names (seed 7) with the
 reference folder's `seeded.py` when it is beside the checkout (or at RESNET_SHARED), else by torch's generator.
 
+The name `resnet8` stands for MLPerf Tiny's model of the reference folder: only what ONNX Runtime makes of it is written.
+
 Exporters: `script` (TorchScript, opset 13), `dynamo`, `script_dynamic` (symbolic batch), `script_unfolded` (opset 17, batch
 normalisations kept, initializers listed as inputs), `dynamo_dynamic`.
 """
@@ -87,6 +89,14 @@ def export(net, x, exporter, path):
         torch.onnx.export(net, (x,), path, dynamo=True, verbose=False, dynamic_shapes=({0: torch.export.Dim("batch")},))
 
 
+def resnet8(out):
+    session = onnxruntime.InferenceSession(str(SHARED / "realdata/mlperf_tiny_resnet8/resnet8.onnx"), providers=["CPUExecutionProvider"])
+    x = np.random.default_rng(7).integers(0, 256, (1, 3, 32, 32)).astype(np.float32)
+    (y,) = session.run(None, {session.get_inputs()[0].name: x})
+    np.save(out / "resnet8_x.npy", x)
+    np.save(out / "resnet8_y.npy", y)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("out", type=pathlib.Path)
@@ -96,6 +106,9 @@ def main():
     given = arguments.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     for name in given.nets:
+        if name == "resnet8":
+            resnet8(given.out)
+            continue
         net = network(name)
         shape = (1, 3, given.size, given.size)
         x = seeded.tensor("input", "input", shape, 7) if seeded else np.random.default_rng(7).uniform(-1, 1, shape).astype(np.float32)
