@@ -1,11 +1,15 @@
 //! Real models: PyTorch's exports, when `tests/reference/export_onnx.py` wrote them to the folder that RESNET_ONNX_EXPORTS names,
 //! and MLPerf Tiny's ResNet-8 from the reference folder.
 
+mod onnx_support;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use onnx_support::{departure, npy};
 use resnetc::frontend::{Network, onnx};
-use resnetc::ir::{Layout, interpreter};
+use resnetc::ir::Layout;
+use resnetc::ir::verify::verify;
 
 fn shared(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("RESNET_SHARED")
@@ -29,6 +33,9 @@ fn exported(name: &str) -> Option<PathBuf> {
 fn load(path: &Path, batch: usize) -> Network {
     let (network, warnings) = onnx::load(path, None, batch).unwrap_or_else(|errors| panic!("{errors}"));
     assert!(warnings.0.is_empty(), "{warnings}");
+    if let Err(violations) = verify(&network.graph) {
+        panic!("{violations:?}");
+    }
     network
 }
 
@@ -131,29 +138,10 @@ fn resnet8_of_mlperf_tiny() {
     assert_eq!(network.graph.node(input).shape().0, [1, 3, 32, 32]);
 }
 
-/// Extents and values of an npy file of f32 in C order.
-fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
-    let bytes = std::fs::read(path).unwrap();
-    let end = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let header = std::str::from_utf8(&bytes[10..end]).unwrap();
-    assert!(header.contains("'<f4'") && header.contains("'fortran_order': False"), "{header}");
-    let shape = header.split_once('(').unwrap().1.split_once(')').unwrap().0;
-    let shape = shape.split(',').filter_map(|extent| extent.trim().parse().ok()).collect();
-    (shape, bytes[end..].as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect())
-}
-
 /// Largest difference from ONNX Runtime, in parts of the largest logit.
-fn departure(path: &Path, x: &Path, y: &Path) -> f64 {
+fn from_runtime(path: &Path, x: &Path, y: &Path) -> f64 {
     let ((shape, x), (_, y)) = (npy(x), npy(y));
-    let network = load(path, shape[0]);
-    let graph = &network.graph;
-    let [input] = graph.inputs()[..] else { panic!("one input") };
-    let x = interpreter::logical(Layout::Nchw, graph.node(input).shape(), &x).unwrap();
-    let values = interpreter::run(graph, &BTreeMap::from([(input, x)])).unwrap();
-    let ours = &values[&graph.outputs()[0].node];
-    assert_eq!(ours.len(), y.len());
-    let largest = y.iter().fold(0.0_f64, |largest, y| largest.max(f64::from(*y).abs()));
-    ours.iter().zip(&y).fold(0.0_f64, |most, (ours, y)| most.max((ours - f64::from(*y)).abs())) / largest
+    departure(&load(path, shape[0]), &x, &y)
 }
 
 #[test]
@@ -162,7 +150,7 @@ fn logits_are_those_of_onnx_runtime() {
         for exporter in ["script", "dynamo", "script_dynamic", "dynamo_dynamic", "script_unfolded"] {
             let Some(path) = exported(&format!("{name}_{exporter}")) else { continue };
             let beside = |end: &str| path.with_file_name(format!("{name}_{exporter}_{end}.npy"));
-            let departure = departure(&path, &beside("x"), &beside("y"));
+            let departure = from_runtime(&path, &beside("x"), &beside("y"));
             println!("{name} {exporter}: {departure:e}");
             assert!(departure < 1e-5, "{name} {exporter}: {departure:e}");
         }
@@ -178,7 +166,7 @@ fn resnet8_is_as_onnx_runtime() {
         println!("skipped: {} was not made", x.display());
         return;
     }
-    let departure = departure(&path, &x, &y);
+    let departure = from_runtime(&path, &x, &y);
     println!("resnet8: {departure:e}");
     assert!(departure < 1e-5, "{departure:e}");
 }
