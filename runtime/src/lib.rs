@@ -28,7 +28,7 @@ pub mod network;
 pub mod program;
 pub mod tensor;
 
-pub use engine::{Aligned, Engine, Operands, Step, Weights};
+pub use engine::{Aligned, Engine, Operands, Step, Timing, Traced, Weights};
 pub use error::Error;
 pub use isa::{Isa, Kind};
 pub use kernel::Tile;

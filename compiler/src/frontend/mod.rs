@@ -107,9 +107,9 @@ pub enum Color {
 
 /// Reads a model with its weights.
 pub fn load(
-    _model: &str,
-    _weights: Option<&WeightSource>,
-    _batch: usize,
+    model: &str,
+    weights: Option<&WeightSource>,
+    batch: usize,
 ) -> Result<(Network, crate::diagnostic::Diagnostics), crate::diagnostic::Diagnostics> {
-    Err(crate::diagnostic::Diagnostics::new())
+    onnx::load(std::path::Path::new(model), weights, batch)
 }

@@ -61,9 +61,8 @@ fn fold(graph: &Graph, id: NodeId, norm: &BatchNorm) -> Result<Folded, String> {
     };
     let reads = graph.operands(*layer);
     let [x, kernel, rest @ ..] = reads.as_slice() else { return Err("its layer has no weights".to_owned()) };
-    let constant = |id: &NodeId| {
-        graph.value(*id).ok_or_else(|| format!("`{}` is computed, not constant", graph.node(*id).name))
-    };
+    let constant =
+        |id: &NodeId| graph.value(*id).ok_or_else(|| format!("`{}` is computed, not constant", graph.node(*id).name));
     let kernel = constant(kernel)?;
     let old_bias = match rest {
         [bias, ..] if has_bias => Some(constant(bias)?),
@@ -76,7 +75,8 @@ fn fold(graph: &Graph, id: NodeId, norm: &BatchNorm) -> Result<Folded, String> {
     let scaled = kernel.values().chunks(per_output).zip(&channels.scale);
     let weights: Vec<f32> =
         scaled.flat_map(|(weights, scale)| weights.iter().map(move |w| (f64::from(*w) * scale) as f32)).collect();
-    let old = |channel: usize| old_bias.and_then(|bias| bias.values().get(channel)).map_or(0.0, |bias| f64::from(*bias));
+    let old =
+        |channel: usize| old_bias.and_then(|bias| bias.values().get(channel)).map_or(0.0, |bias| f64::from(*bias));
     let bias: Vec<f32> = (channels.scale.iter().zip(&channels.mean).zip(&channels.beta).enumerate())
         .map(|(channel, ((scale, mean), beta))| ((old(channel) - mean) * scale + beta) as f32)
         .collect();
@@ -111,7 +111,8 @@ impl Channels {
         };
         let gamma = gamma.unwrap_or_else(|| vec![1.0; mean.len()]);
         let beta = beta.unwrap_or_else(|| vec![0.0; mean.len()]);
-        let scale = gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + norm.epsilon).sqrt()).collect();
+        let scale =
+            gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + norm.epsilon).sqrt()).collect();
         Ok(Self { scale, mean, beta })
     }
 }

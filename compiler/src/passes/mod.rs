@@ -194,10 +194,13 @@ mod tests {
         let disabled = ["fold_batchnorm", "remove_dead", "xyz"].map(str::to_owned).into();
         let errors = run(&mut Graph::new(), &disabled).unwrap_err();
         let texts: Vec<_> = errors.0.iter().map(|error| (error.message.as_str(), error.hint.as_deref())).collect();
-        assert_eq!(texts, [
-            ("there is no pass `fold_batchnorm`", Some("did you mean `fold_batch_norm`?")),
-            ("there is no pass `xyz`", None),
-        ]);
+        assert_eq!(
+            texts,
+            [
+                ("there is no pass `fold_batchnorm`", Some("did you mean `fold_batch_norm`?")),
+                ("there is no pass `xyz`", None),
+            ]
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::isa::{Kind, Portable};
 use crate::kernel::{Arguments, Share};
 use crate::program::{Options, Program};
+use crate::tensor::Tensor;
 use memory::Buffer;
 use pool::{Barrier, Pool};
 use step::Memory;
@@ -123,6 +124,55 @@ impl<P: Program> Engine<P> {
         Ok(self.steps.iter().zip(times).map(|(step, time)| Timing { step: step.name(), time }).collect())
     }
 
+    /// Runs the network over a typed input.
+    pub fn infer_array<Input: Tensor, Output: Tensor>(&mut self, input: &Input) -> &Output {
+        const {
+            assert!(Input::LENGTH == input_length::<P>(), "the input's type is not of the network's input shape");
+            assert!(Output::LENGTH == output_length::<P>(), "the output's type is not of the network's output shape");
+        }
+        match self.infer(input.flat()).ok().and_then(Output::from_flat) {
+            Some(output) => output,
+            None => unreachable!("the lengths are those of the types"),
+        }
+    }
+
+    /// Runs the network on the calling thread alone and shows what each step wrote, as `[N, C, H, W]` without gaps; a vector
+    /// has a height and a width of 1.
+    ///
+    /// # Errors
+    /// As [`Engine::infer`].
+    pub fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(Traced<'_>)) -> Result<(), Error> {
+        let expected = Self::input_length();
+        if input.len() != expected {
+            return Err(Error::InputLength { found: input.len(), expected });
+        }
+        let mut values = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let call = Call {
+                steps: &self.steps[index..=index],
+                arena: self.arena.as_mut_ptr(),
+                weights: self.values.0,
+                input: input.as_ptr(),
+                output: self.output.as_mut_ptr(),
+                times: std::ptr::null_mut(),
+            };
+            call.walk(Share { index: 0, count: 1 }, None);
+            let (Some((batch, map)), Some(start)) = (step.result, step.output.start) else { continue };
+            values.clear();
+            for (image, channel) in (0..batch).flat_map(|image| (0..map.channels).map(move |channel| (image, channel)))
+            {
+                let plane = start + image * map.len() + channel / map.block * map.plane() + map.interior();
+                for (row, column) in (0..map.height).flat_map(|row| (0..map.width).map(move |column| (row, column))) {
+                    let at = plane + row * map.row() + column * map.block + channel % map.block;
+                    values.push(self.arena.as_slice()[at]);
+                }
+            }
+            let shape = [batch, map.channels, map.height, map.width];
+            visit(Traced { step: index, name: step.name(), shape, values: &values });
+        }
+        Ok(())
+    }
+
     fn call(&mut self, input: &[f32], times: Option<&mut [Duration]>) -> Result<(), Error> {
         let expected = Self::input_length();
         if input.len() != expected {
@@ -144,14 +194,31 @@ impl<P: Program> Engine<P> {
     }
 
     /// Length of the input, in f32 values.
-    pub fn input_length() -> usize {
-        P::NETWORK.input_shape.iter().product()
+    pub const fn input_length() -> usize {
+        input_length::<P>()
     }
 
     /// Length of the output, in f32 values.
-    pub fn output_length() -> usize {
-        P::NETWORK.output_shape.iter().product()
+    pub const fn output_length() -> usize {
+        output_length::<P>()
     }
+}
+
+const fn input_length<P: Program>() -> usize {
+    product(&P::NETWORK.input_shape)
+}
+
+const fn output_length<P: Program>() -> usize {
+    product(P::NETWORK.output_shape)
+}
+
+const fn product(shape: &[usize]) -> usize {
+    let (mut length, mut axis) = (1, 0);
+    while axis < shape.len() {
+        length *= shape[axis];
+        axis += 1;
+    }
+    length
 }
 
 impl<P> Engine<P> {
@@ -184,6 +251,19 @@ impl<P> Clone for Engine<P> {
             program: PhantomData,
         }
     }
+}
+
+/// What a step wrote.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Traced<'a> {
+    /// Its position among the steps.
+    pub step: usize,
+    /// The layer's name.
+    pub name: &'static str,
+    /// `[N, C, H, W]`
+    pub shape: [usize; 4],
+    /// The values, the last axis fastest.
+    pub values: &'a [f32],
 }
 
 /// How long a step took.

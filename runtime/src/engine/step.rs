@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Place, Problem};
 use crate::geometry::{
-    BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry, InputGeometry, Map,
-    OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame, GlobalPoolGeometry, InputGeometry,
+    Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
 };
 use crate::isa::{Isa, Kind};
 use crate::kernel::{
@@ -57,6 +57,8 @@ pub struct Step {
     pub(super) other: Option<Span>,
     pub(super) output: Span,
     pub(super) weights: Option<Span>,
+    /// What is written into the arena: images, and the map of each.
+    pub(super) result: Option<(usize, Map)>,
     /// Whether the output may be the input's own memory.
     over_input: bool,
     /// Whether the output may be the second input's own memory.
@@ -92,7 +94,17 @@ const fn same_layout(a: Map, b: Map) -> bool {
 impl Step {
     const fn new<I: Isa>(name: &'static str, run: unsafe fn(&Arguments), input: Span, output: Span) -> Self {
         let isa = I::KIND;
-        Self { name, isa, run, input, other: None, output, weights: None, over_input: false, over_other: false }
+        let (over_input, over_other) = (false, false);
+        Self { name, isa, run, input, other: None, output, weights: None, result: None, over_input, over_other }
+    }
+
+    const fn with_result(mut self, batch: usize, map: Map) -> Self {
+        self.result = Some((batch, map));
+        self
+    }
+
+    const fn with_vector(self, batch: usize, channels: usize) -> Self {
+        self.with_result(batch, Map { channels, height: 1, width: 1, block: BLOCK, frame: Frame::NONE })
     }
 
     /// A convolution; `operands.other` is its shortcut.
@@ -101,7 +113,8 @@ impl Step {
         let geometry = const { L::GEOMETRY };
         let input = Span::at(operands.input, geometry.batch * geometry.input.len());
         let output = Span::at(operands.output, geometry.batch * geometry.output.len());
-        let mut step = Self::new::<I>(name, I::enter::<Conv<L>>, input, output);
+        let mut step =
+            Self::new::<I>(name, I::enter::<Conv<L>>, input, output).with_result(geometry.batch, geometry.output);
         step.weights = Some(Span::at(operands.weights, conv_weights(&geometry)));
         if let Some(shortcut) = geometry.shortcut {
             step.other = Some(Span::at(operands.other, geometry.batch * shortcut.len()));
@@ -116,7 +129,7 @@ impl Step {
         let geometry = const { L::GEOMETRY };
         let input = Span::at(operands.input, geometry.batch * geometry.input.len());
         let output = Span::at(operands.output, geometry.batch * geometry.output.len());
-        Self::new::<I>(name, I::enter::<Pool<L>>, input, output)
+        Self::new::<I>(name, I::enter::<Pool<L>>, input, output).with_result(geometry.batch, geometry.output)
     }
 
     /// A sum, a scale and shift, an activation; `operands.other` is the sum's second term.
@@ -125,7 +138,8 @@ impl Step {
         let geometry = const { L::GEOMETRY };
         let input = Span::at(operands.input, geometry.batch * geometry.input.len());
         let output = Span::at(operands.output, geometry.batch * geometry.output.len());
-        let mut step = Self::new::<I>(name, I::enter::<Elementwise<L>>, input, output);
+        let mut step = Self::new::<I>(name, I::enter::<Elementwise<L>>, input, output)
+            .with_result(geometry.batch, geometry.output);
         step.over_input = same_layout(geometry.input, geometry.output);
         if let Some(other) = geometry.other {
             step.other = Some(Span::at(operands.other, geometry.batch * other.len()));
@@ -143,7 +157,7 @@ impl Step {
         let geometry = const { L::GEOMETRY };
         let input = Span::at(operands.input, geometry.batch * geometry.input.len());
         let output = Span::at(operands.output, geometry.batch * geometry.output.len());
-        Self::new::<I>(name, I::enter::<Remap<L>>, input, output)
+        Self::new::<I>(name, I::enter::<Remap<L>>, input, output).with_result(geometry.batch, geometry.output)
     }
 
     /// Mean over a map.
@@ -153,6 +167,7 @@ impl Step {
         let input = Span::at(operands.input, geometry.batch * geometry.input.len());
         let output = Span::at(operands.output, geometry.batch * geometry.input.blocks() * BLOCK);
         Self::new::<I>(name, I::enter::<GlobalPool<L>>, input, output)
+            .with_vector(geometry.batch, geometry.input.channels)
     }
 
     /// A dense layer.
@@ -161,7 +176,8 @@ impl Step {
         let geometry = const { L::GEOMETRY };
         let input = Span::at(operands.input, geometry.batch * vector_length(geometry.features));
         let output = Span::at(operands.output, geometry.batch * vector_length(geometry.units));
-        let mut step = Self::new::<I>(name, I::enter::<Dense<L>>, input, output);
+        let mut step =
+            Self::new::<I>(name, I::enter::<Dense<L>>, input, output).with_vector(geometry.batch, geometry.units);
         step.weights = Some(Span::at(operands.weights, dense_weights(&geometry)));
         step
     }
@@ -172,7 +188,8 @@ impl Step {
         let geometry = const { L::GEOMETRY };
         let length = geometry.batch * vector_length(geometry.features);
         let (input, output) = (Span::at(operands.input, length), Span::at(operands.output, length));
-        let mut step = Self::new::<I>(name, I::enter::<Softmax<L>>, input, output);
+        let mut step =
+            Self::new::<I>(name, I::enter::<Softmax<L>>, input, output).with_vector(geometry.batch, geometry.features);
         step.over_input = true;
         step
     }
@@ -184,7 +201,9 @@ impl Step {
         let map = geometry.input;
         let input = Span::at(operands.input, geometry.batch * map.len());
         let length = geometry.batch * vector_length(map.channels * map.height * map.width);
-        Self::new::<I>(name, I::enter::<Flatten<L>>, input, Span::at(operands.output, length))
+        let output = Span::at(operands.output, length);
+        Self::new::<I>(name, I::enter::<Flatten<L>>, input, output)
+            .with_vector(geometry.batch, map.channels * map.height * map.width)
     }
 
     /// The caller's buffer into a map.
@@ -194,7 +213,7 @@ impl Step {
         let map = geometry.output;
         let input = Span::of_caller(geometry.batch * map.channels * map.height * map.width);
         let output = Span::at(operands.output, geometry.batch * map.len());
-        Self::new::<I>(name, I::enter::<Input<L>>, input, output)
+        Self::new::<I>(name, I::enter::<Input<L>>, input, output).with_result(geometry.batch, geometry.output)
     }
 
     /// A map into the caller's buffer.
