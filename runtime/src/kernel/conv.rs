@@ -8,6 +8,11 @@
 //! The tiles are numbered in the order that [`Order`] says; each thread takes a contiguous part of the numbers. In the order
 //! that reads every weight just once, each tile asks for its part of the panel that comes next.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "an index is a pixel, image or vector here, and offsets follow from it"
+)]
+
 use std::hint::black_box;
 use std::marker::PhantomData;
 
