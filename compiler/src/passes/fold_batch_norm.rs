@@ -20,7 +20,7 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
                 let kernel = graph.constant(format!("{layer}.weight * {name}"), folded.kernel);
                 let bias = graph.constant(format!("{layer}.bias * {name}"), folded.bias);
                 graph.replace(folded.layer, folded.op, &[folded.x, kernel, bias])?;
-                graph.redirect(id, folded.layer)?;
+                graph.supersede(id, folded.layer)?;
             }
             Err(reason) => report.refused(name, reason),
         }
