@@ -15,9 +15,7 @@ use proptest::prelude::*;
 use resnetc::ir::interpreter::{self, Operand, Values, evaluate};
 use resnetc::ir::text::{parse, print};
 use resnetc::ir::verify::verify;
-use resnetc::ir::{
-    Activation, BatchNorm, Conv, Dense, Graph, Layout, NodeId, Op, Pad, Padding, Pool, Shape, Tensor,
-};
+use resnetc::ir::{Activation, BatchNorm, Conv, Dense, Graph, Layout, NodeId, Op, Pad, Padding, Pool, Shape, Tensor};
 use resnetc::passes;
 
 /// A source of choices: SplitMix64, so that a graph is a function of its seed.
@@ -333,9 +331,7 @@ fn bounds(graph: &Graph, values: &Values, known: &BTreeMap<&str, &Tensor>) -> Va
                 reads.extend(vectors.iter().enumerate().map(|(at, vector)| (shape(at + 1), vector.as_slice())));
                 apply(&bare, &reads)
             }
-            Op::Add { .. } => {
-                errors[&operands[0]].iter().zip(&errors[&operands[1]]).map(|(a, b)| a + b).collect()
-            }
+            Op::Add { .. } => errors[&operands[0]].iter().zip(&errors[&operands[1]]).map(|(a, b)| a + b).collect(),
             Op::Softmax => {
                 let classes = node.shape().0[1];
                 let most = errors[&operands[0]].chunks(classes).map(|e| e.iter().copied().fold(0.0, f64::max));

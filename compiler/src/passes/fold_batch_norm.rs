@@ -84,9 +84,8 @@ fn fold(graph: &Graph, id: NodeId, row: &[(NodeId, BatchNorm)]) -> Result<Folded
     };
     let reads = graph.operands(*layer);
     let [x, kernel, rest @ ..] = reads.as_slice() else { return Err("its layer has no weights".to_owned()) };
-    let constant = |id: &NodeId| {
-        graph.value(*id).ok_or_else(|| format!("`{}` is computed, not constant", graph.node(*id).name))
-    };
+    let constant =
+        |id: &NodeId| graph.value(*id).ok_or_else(|| format!("`{}` is computed, not constant", graph.node(*id).name));
     let kernel = constant(kernel)?;
     let old_bias = match rest {
         [bias, ..] if has_bias => Some(constant(bias)?),
@@ -104,9 +103,9 @@ fn fold(graph: &Graph, id: NodeId, row: &[(NodeId, BatchNorm)]) -> Result<Folded
     let scaled = kernel.values().chunks(per_output).zip(&channels);
     let weights: Vec<f32> =
         scaled.flat_map(|(weights, line)| weights.iter().map(|w| (f64::from(*w) * line.scale) as f32)).collect();
-    let old = |channel: usize| old_bias.and_then(|bias| bias.values().get(channel)).map_or(0.0, |bias| f64::from(*bias));
-    let bias: Vec<f32> =
-        channels.iter().enumerate().map(|(channel, line)| line.at(old(channel)) as f32).collect();
+    let old =
+        |channel: usize| old_bias.and_then(|bias| bias.values().get(channel)).map_or(0.0, |bias| f64::from(*bias));
+    let bias: Vec<f32> = channels.iter().enumerate().map(|(channel, line)| line.at(old(channel)) as f32).collect();
     if !weights.iter().chain(&bias).all(|value| value.is_finite()) {
         return Err(format!("the weights of `{}` would not fit in f32", node.name));
     }
@@ -156,5 +155,8 @@ fn lines(norm: &BatchNorm, vectors: &[&Tensor]) -> Result<Vec<Line>, String> {
     let gamma = gamma.unwrap_or_else(|| vec![1.0; mean.len()]);
     let beta = beta.unwrap_or_else(|| vec![0.0; mean.len()]);
     let scales = gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + norm.epsilon).sqrt());
-    Ok(scales.zip(mean.iter().zip(&beta)).map(|(scale, (mean, beta))| Line { scale, shift: beta - scale * mean }).collect())
+    Ok(scales
+        .zip(mean.iter().zip(&beta))
+        .map(|(scale, (mean, beta))| Line { scale, shift: beta - scale * mean })
+        .collect())
 }

@@ -23,7 +23,10 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
         let node = graph.node(id);
         match fold(graph, id, &operands, &exact) {
             Ok((values, tensor)) => {
-                report.changed(node.name.clone(), format!("computed {} of constants: {}", node.op().name(), node.shape()));
+                report.changed(
+                    node.name.clone(),
+                    format!("computed {} of constants: {}", node.op().name(), node.shape()),
+                );
                 graph.replace(id, Op::Constant(tensor), &[])?;
                 exact.insert(id, values);
             }
@@ -47,7 +50,9 @@ fn fold(
         .iter()
         .map(|operand| match exact.contains_key(operand) {
             true => None,
-            false => graph.value(*operand).map(|tensor| tensor.values().iter().map(|value| f64::from(*value)).collect()),
+            false => {
+                graph.value(*operand).map(|tensor| tensor.values().iter().map(|value| f64::from(*value)).collect())
+            }
         })
         .collect();
     let operands: Vec<_> = operands

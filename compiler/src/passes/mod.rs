@@ -206,10 +206,13 @@ mod tests {
         let disabled = ["fold_batchnorm", "remove_dead", "xyz"].map(str::to_owned).into();
         let errors = run(&mut Graph::new(), &disabled).unwrap_err();
         let texts: Vec<_> = errors.0.iter().map(|error| (error.message.as_str(), error.hint.as_deref())).collect();
-        assert_eq!(texts, [
-            ("there is no pass `fold_batchnorm`", Some("did you mean `fold_batch_norm`?")),
-            ("there is no pass `xyz`", None),
-        ]);
+        assert_eq!(
+            texts,
+            [
+                ("there is no pass `fold_batchnorm`", Some("did you mean `fold_batch_norm`?")),
+                ("there is no pass `xyz`", None),
+            ]
+        );
     }
 
     #[test]
@@ -226,7 +229,10 @@ mod tests {
 
     #[test]
     fn every_pass_has_its_reason_and_a_name_that_is_listed_once() {
-        assert_eq!(names(), ["remove_dead", "fold_constants", "fold_batch_norm", "fuse_activation", "fuse_shortcut_add"]);
+        assert_eq!(
+            names(),
+            ["remove_dead", "fold_constants", "fold_batch_norm", "fuse_activation", "fuse_shortcut_add"]
+        );
         assert!(PASSES.iter().all(|pass| !pass.position.is_empty() && !pass.summary.is_empty()));
     }
 }
