@@ -47,9 +47,9 @@ def pad(x, top, left, bottom, right):
 
 def main():
     x, w, b = make(2, 4, 7, 6), make(6, 2, 3, 2), make(6)
-    expected = F.conv2d(pad(x, 1, 0, 2, 3), w, b, stride=(2, 1), dilation=(1, 2), groups=2)
+    expected = F.conv2d(pad(x, 1, 0, 2, 3), w, b, stride=(2, 1), dilation=(2, 3), groups=2)
     case("conv: groups, strides, dilation, padding on each side", x, {"w": w, "b": b},
-         'conv({x}, {w}, bias: {b}) "y" kernel=[3, 2] stride=[2, 1] padding=[1, 0, 2, 3] dilation=[1, 2] groups=2', expected)
+         'conv({x}, {w}, bias: {b}) "y" kernel=[3, 2] stride=[2, 1] padding=[1, 0, 2, 3] dilation=[2, 3] groups=2', expected)
     x, w = make(1, 3, 5, 5), make(6, 1, 3, 3)
     case("conv: depthwise, two per channel, then relu", x, {"w": w},
          'conv({x}, {w}) "y" kernel=[3, 3] padding=[1, 1, 1, 1] groups=3 activation=relu',
