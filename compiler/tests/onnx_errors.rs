@@ -63,16 +63,19 @@ fn cases() -> Vec<(&'static str, Builder)> {
         ("no_input", good().with(|graph| graph.input.clear())),
         ("two_outputs", good().with(|graph| graph.output.push(typed("b", &[1, 4, 8, 8])))),
         ("output_constant", Builder::new(&[1, 3, 8, 8]).floats("c", &[2]).node("Identity", &["c"], &["y"], vec![])),
-        ("output_channels_last", one("Transpose", vec![ints("perm", &[0, 2, 3, 1])]).with(|graph| {
-            let relu = resnetc::frontend::onnx::proto::NodeProto {
-                op_type: "Relu".to_owned(),
-                input: vec!["x".to_owned()],
-                output: vec!["r".to_owned()],
-                ..Default::default()
-            };
-            graph.node[0].input[0] = "r".to_owned();
-            graph.node.push(relu);
-        })),
+        (
+            "output_channels_last",
+            one("Transpose", vec![ints("perm", &[0, 2, 3, 1])]).with(|graph| {
+                let relu = resnetc::frontend::onnx::proto::NodeProto {
+                    op_type: "Relu".to_owned(),
+                    input: vec!["x".to_owned()],
+                    output: vec!["r".to_owned()],
+                    ..Default::default()
+                };
+                graph.node[0].input[0] = "r".to_owned();
+                graph.node.push(relu);
+            }),
+        ),
         (
             "cycle",
             Builder::new(&[1, 4, 8, 8])
@@ -122,17 +125,22 @@ fn cases() -> Vec<(&'static str, Builder)> {
                 .node("Conv", &["x", "kernel"], &["y"], vec![])
         }),
         ("type_sparse", Builder::new(&[1, 4, 8, 8]).sparse("kernel").node("Conv", &["x", "kernel"], &["y"], vec![])),
-        ("type_of_input", good().with(|graph| {
-            if let Some(tensor) = graph.input[0].r#type.as_mut().and_then(|kind| kind.tensor_type.as_mut()) {
-                tensor.elem_type = 10;
-            }
-        })),
+        (
+            "type_of_input",
+            good().with(|graph| {
+                if let Some(tensor) = graph.input[0].r#type.as_mut().and_then(|kind| kind.tensor_type.as_mut()) {
+                    tensor.elem_type = 10;
+                }
+            }),
+        ),
         ("dynamic_height", good().with(|graph| graph.input[0] = typed("x", &[0, 3, -1, 8]))),
         ("dynamic_everything", good().with(|graph| graph.input[0].r#type = None)),
         ("batch_norm_in_training", batch_norm(vec![int("training_mode", 1)], 4).opset(15)),
         (
             "batch_norm_statistics_read",
-            batch_norm(vec![], 4).node("Relu", &["m"], &["z"], vec![]).with(|graph| graph.output[0].name = "z".to_owned()),
+            batch_norm(vec![], 4)
+                .node("Relu", &["m"], &["z"], vec![])
+                .with(|graph| graph.output[0].name = "z".to_owned()),
         ),
         (
             "dropout_in_training",
@@ -183,11 +191,12 @@ fn cases() -> Vec<(&'static str, Builder)> {
             }),
         ),
         ("crop", {
-            Builder::new(&[1, 4, 8, 8])
-                .ints("starts", &[1])
-                .ints("ends", &[7])
-                .ints("axes", &[2])
-                .node("Slice", &["x", "starts", "ends", "axes"], &["y"], vec![])
+            Builder::new(&[1, 4, 8, 8]).ints("starts", &[1]).ints("ends", &[7]).ints("axes", &[2]).node(
+                "Slice",
+                &["x", "starts", "ends", "axes"],
+                &["y"],
+                vec![],
+            )
         }),
     ]
 }
@@ -236,11 +245,23 @@ fn the_good_model_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let (network, warnings) = onnx::load(&good().write(folder.path()), Some(&WeightSource::Model), 5).unwrap();
     assert!(warnings.0.is_empty(), "{warnings}");
-    assert_eq!((network.name.as_str(), network.weights.as_str(), network.parameters), ("tiny", "the model", 108 + 4 + 8));
+    assert_eq!(
+        (network.name.as_str(), network.weights.as_str(), network.parameters),
+        ("tiny", "the model", 108 + 4 + 8)
+    );
     assert_eq!(network.graph.node(network.graph.outputs()[0].node).shape().0, [5, 2]);
     let names: Vec<_> = network.graph.ids().map(|id| network.graph.node(id).name.as_str()).collect();
-    let expected =
-        ["x", "kernel", "bias", "stem", "Relu_1", "GlobalAveragePool_2", "GlobalAveragePool_2.flatten", "dense", "Gemm_4"];
+    let expected = [
+        "x",
+        "kernel",
+        "bias",
+        "stem",
+        "Relu_1",
+        "GlobalAveragePool_2",
+        "GlobalAveragePool_2.flatten",
+        "dense",
+        "Gemm_4",
+    ];
     assert_eq!(names, expected);
 }
 
@@ -257,7 +278,11 @@ fn order_shared_unused_and_listed_initializers_do_not_matter() {
     let (odd, _) = onnx::load(&odd.write(folder.path()), None, 1).unwrap();
     let operations = |network: &resnetc::frontend::Network| {
         let graph = &network.graph;
-        graph.topological().iter().map(|id| (graph.node(*id).op().clone(), graph.operands(*id).len())).collect::<Vec<_>>()
+        graph
+            .topological()
+            .iter()
+            .map(|id| (graph.node(*id).op().clone(), graph.operands(*id).len()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(operations(&plain), operations(&odd));
 }

@@ -11,6 +11,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 const NAMED: usize = 20;
 /// A suggestion is looked for among so many names at most.
 const CANDIDATES: usize = 4096;
+/// And only among names, and for a name, shorter than this.
+const LONGEST: usize = 128;
 
 /// What to take, and in which order.
 pub(super) struct Schedule<'m> {
@@ -48,10 +50,11 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
         .filter(|input| !initializers.contains_key(input.name.as_str()) && !sparse.contains(input.name.as_str()))
         .collect();
 
+    let input_names: BTreeSet<_> = inputs.iter().map(|input| input.name.as_str()).collect();
     let mut producers = BTreeMap::new();
     for (index, node) in graph.node.iter().enumerate() {
         for output in node.output.iter().filter(|output| !output.is_empty()) {
-            let taken = initializers.contains_key(output.as_str()) || inputs.iter().any(|input| input.name == *output);
+            let taken = initializers.contains_key(output.as_str()) || input_names.contains(output.as_str());
             if producers.insert(output.as_str(), index).is_some() || taken {
                 report(twice(output, "a node's output and something else"));
             }
@@ -90,7 +93,9 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
         let mut diagnostic = Diagnostic::error("E-ONNX-NAME", format!("{reader} reads it, but nothing makes it"))
             .about(format!("value `{name}`"))
             .expected("the graph's input, an initializer or a node's output");
-        if let Some(near) = nearest(name, candidates.filter(|other| other.len() < 128).take(CANDIDATES)) {
+        if name.len() < LONGEST
+            && let Some(near) = nearest(name, candidates.filter(|other| other.len() < LONGEST).take(CANDIDATES))
+        {
             diagnostic = diagnostic.hint(format!("did the writer mean `{near}`?"));
         }
         report(diagnostic);
