@@ -299,24 +299,24 @@ fn a_model_cut_or_changed_anywhere_is_an_error_or_a_model() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = good().bytes();
     let path = folder.path().join("model.onnx");
-    let start = std::time::Instant::now();
-    for end in 0..bytes.len() {
-        std::fs::write(&path, &bytes[..end]).unwrap();
+    let load = |bytes: &[u8], what: &str| {
+        std::fs::write(&path, bytes).unwrap();
+        let start = std::time::Instant::now();
         if let Err(errors) = onnx::load(&path, None, 1) {
-            assert!(errors.has_errors(), "cut at {end}");
+            assert!(errors.has_errors(), "{what}");
         }
+        assert!(start.elapsed().as_secs() < 5, "{what} took {:?}", start.elapsed());
+    };
+    for end in 0..bytes.len() {
+        load(&bytes[..end], &format!("cut at {end}"));
     }
     for position in 0..bytes.len() {
         for change in [0x00, 0x7f, 0x80, 0xff, bytes[position] ^ 1, bytes[position].wrapping_add(1)] {
             let mut changed = bytes.clone();
             changed[position] = change;
-            std::fs::write(&path, &changed).unwrap();
-            if let Err(errors) = onnx::load(&path, None, 1) {
-                assert!(errors.has_errors(), "byte {position} made {change:#x}");
-            }
+            load(&changed, &format!("byte {position} made {change:#x}"));
         }
     }
-    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
 #[test]

@@ -12,10 +12,23 @@ use resnetc::ir::verify::verify;
 #[test]
 fn results_are_those_of_onnx_runtime() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx_operators");
+    assert!(compare(&folder, 1e-6) >= 45);
+}
+
+#[test]
+fn whole_models_of_a_folder_too() {
+    match std::env::var_os("RESNET_ONNX_CASES") {
+        Some(folder) => assert!(compare(Path::new(&folder), 1e-5) > 0),
+        None => println!("skipped: RESNET_ONNX_CASES names no folder of models with .x.npy and .y.npy beside them"),
+    }
+}
+
+/// Compares all models of a folder; returns how many there are.
+fn compare(folder: &Path, tolerance: f64) -> usize {
     let mut models: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     models.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
     models.sort();
-    assert!(models.len() >= 45, "{}", models.len());
+    let count = models.len();
     let mut failures = Vec::new();
     for path in models {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -32,9 +45,10 @@ fn results_are_those_of_onnx_runtime() {
             continue;
         }
         let departure = departure(&network, &x, &y);
-        if departure.is_nan() || departure > 1e-6 {
+        if departure.is_nan() || departure > tolerance {
             failures.push(format!("{name}: departs by {departure:e}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    count
 }
