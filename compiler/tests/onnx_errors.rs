@@ -311,7 +311,7 @@ fn a_model_cut_or_changed_anywhere_is_an_error_or_a_model() {
         load(&bytes[..end], &format!("cut at {end}"));
     }
     for position in 0..bytes.len() {
-        for change in [0x00, 0x7f, 0x80, 0xff, bytes[position] ^ 1, bytes[position].wrapping_add(1)] {
+        for change in [0x80, 0xff, bytes[position] ^ 1] {
             let mut changed = bytes.clone();
             changed[position] = change;
             load(&changed, &format!("byte {position} made {change:#x}"));

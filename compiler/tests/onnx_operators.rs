@@ -52,3 +52,29 @@ fn compare(folder: &Path, tolerance: f64) -> usize {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     count
 }
+
+#[test]
+fn patterns_become_the_operations_they_are() {
+    for (case, expected) in [
+        ("average_pool_whole", "input global_average_pool"),
+        ("cancelling_transposes", "input relu batch_norm conv"),
+        ("channels_last_input", "input batch_norm conv"),
+        ("clip_as_relu", "input relu"),
+        ("conv_then_bias", "input conv"),
+        ("conv_then_bias_read_twice", "input conv batch_norm add"),
+        ("flatten_by_arithmetic", "input relu flatten"),
+        ("identity_dropout_cast", "input relu"),
+        ("mat_mul_add", "input flatten dense"),
+        ("reduce_mean_channels_last", "input conv global_average_pool flatten"),
+        ("slice_both_then_zeros", "input subsample pad"),
+        ("squeeze_unsqueeze_conv", "input global_average_pool conv"),
+        ("subsample_and_pad", "input subsample pad"),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/onnx_operators/{case}.onnx"));
+        let (shape, _) = npy(&path.with_extension("x.npy"));
+        let (network, _) = onnx::load(&path, None, shape[0]).unwrap_or_else(|errors| panic!("{case}: {errors}"));
+        let names = network.graph.topological().into_iter().map(|id| network.graph.node(id).op().name());
+        let found: Vec<_> = names.filter(|name| *name != "constant").collect();
+        assert_eq!(found.join(" "), expected, "{case}");
+    }
+}
