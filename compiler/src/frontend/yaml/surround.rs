@@ -222,7 +222,8 @@ pub fn counts(resolution: &Resolution) -> Counts {
     }
     for layer in &resolution.layers {
         if let Some(kernel) = resolution.requests.get(layer.tensors.start).filter(|_| !layer.tensors.is_empty()) {
-            counts.macs += count::operation_macs(&layer.op, &layer.shape, Some(&kernel.shape));
+            let macs = count::operation_macs(&layer.op, &layer.shape, Some(&kernel.shape));
+            counts.macs = counts.macs.saturating_add(macs);
         }
     }
     counts
