@@ -1,7 +1,6 @@
-//! What generated code implements, and what a user of a compiled network sees of it.
+//! What generated code implements.
 
 use crate::engine::Step;
-use crate::error::Error;
 use crate::isa::Isa;
 use crate::network::Network;
 
@@ -36,32 +35,4 @@ pub trait Program: Sized + Send + Sync + 'static {
 
     /// The steps in the order they run, each a function that was compiled for one layer shape and one instruction set.
     fn steps<I: Isa>() -> &'static [Step];
-}
-
-/// A network that can be run: what `resnet!` makes, and what the standalone program takes.
-pub trait Model: Sized + Send + 'static {
-    /// The description.
-    const NETWORK: &'static Network;
-
-    /// Makes it ready.
-    fn open(options: Options) -> Result<Self, Error>;
-
-    /// Runs it over `input`, the caller's layout without gaps; the result is valid until the next call.
-    ///
-    /// # Errors
-    /// When the input is of another length than the network's.
-    fn run(&mut self, input: &[f32]) -> Result<&[f32], Error>;
-
-    /// The instruction set in use: `avx512`, `avx2`, `neon` or `portable`.
-    fn isa(&self) -> &'static str;
-
-    /// The number of threads in use.
-    fn threads(&self) -> usize;
-}
-
-/// How a network is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Options {
-    /// Threads, from 1; as many as the process may use when not given. The result has the same bits for every number.
-    pub threads: Option<usize>,
 }
