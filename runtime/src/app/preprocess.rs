@@ -95,9 +95,14 @@ pub fn resize(picture: &Picture, rules: &Preprocess) -> Result<Picture, String> 
     let (Some(from_w), Some(from_h)) = (side(picture.width), side(picture.height)) else { return Err(too_large()) };
     let source = TypedImageRef::<U8x3>::from_buffer(from_w, from_h, &picture.pixels)
         .map_err(|error| format!("the picture cannot be resized: {error}"))?;
+    // One pass per call: between the passes values are rounded and clipped to 8 bits, so their order matters.
+    let options = ResizeOptions::new().resize_alg(algorithm);
+    let mut resizer = Resizer::new();
+    let mut wide = TypedImage::<U8x3>::new(w, from_h);
     let mut target = TypedImage::<U8x3>::new(w, h);
-    Resizer::new()
-        .resize_typed(&source, &mut target, &ResizeOptions::new().resize_alg(algorithm))
+    resizer
+        .resize_typed(&source, &mut wide, &options)
+        .and_then(|()| resizer.resize_typed(&wide, &mut target, &options))
         .map_err(|error| format!("the picture cannot be resized: {error}"))?;
     let pixels = target.pixels().iter().flat_map(|pixel| pixel.0).collect();
     Ok(Picture { width, height, pixels })
