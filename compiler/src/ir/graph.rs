@@ -4,7 +4,7 @@
 //! goes through [`Graph`], which infers shapes at once, so a node's shape is never stale. Nothing here recurses:
 //! a thousand layers are a normal input.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -12,12 +12,12 @@ use petgraph::visit::EdgeRef;
 
 use super::{Op, Shape, ShapeError, Tensor, infer};
 
-/// Names a node of one graph. Stays valid until the node is removed.
+/// Names a node of one graph. Stays valid until the node is removed; a node that is added later may then get the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(NodeIndex<u32>);
 
 impl NodeId {
-    /// The position of the node in insertion order.
+    /// The number of the node: that of insertion, as long as none was removed.
     pub fn index(self) -> usize {
         self.0.index()
     }
@@ -175,13 +175,7 @@ impl Graph {
 
     /// What a node reads, in operand order.
     pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
-        let mut edges: Vec<_> = self
-            .nodes
-            .edges_directed(id.0, Direction::Incoming)
-            .map(|edge| (*edge.weight(), NodeId(edge.source())))
-            .collect();
-        edges.sort_unstable();
-        edges.into_iter().map(|(_, source)| source).collect()
+        self.operand_positions(id).into_iter().map(|(_, source)| source).collect()
     }
 
     /// The nodes that read this one, once per operand they read it as, in graph order.
@@ -208,7 +202,7 @@ impl Graph {
         }
     }
 
-    /// The network's inputs, in the order they were added.
+    /// The network's inputs, by rising id.
     pub fn inputs(&self) -> Vec<NodeId> {
         self.ids().filter(|id| matches!(self.node(*id).op, Op::Input(_))).collect()
     }
@@ -218,7 +212,7 @@ impl Graph {
         &self.outputs
     }
 
-    /// All nodes, in the order they were added.
+    /// All nodes, by rising id.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.nodes.node_indices().map(NodeId)
     }
@@ -233,13 +227,18 @@ impl Graph {
         self.len() == 0
     }
 
-    /// All nodes, each after what it reads, as near to the order they were added as that allows: the same for the same graph.
-    /// Nodes on a cycle, which [`Graph::add`] and [`Graph::redirect`] cannot rule out between them, are left out.
+    /// All nodes, each after what it reads: the same for the same graph.
+    ///
+    /// Of the nodes that could come next, the one with the lowest id does. A constant stands directly before its first
+    /// reader, so that the order of the rest does not hang on when a constant was made; unread constants stand last.
+    /// Nodes on a cycle and behind it are left out: [`Graph::replace`] and [`Graph::redirect`] do not look for cycles,
+    /// [`super::verify`] does.
     pub fn topological(&self) -> Vec<NodeId> {
-        let mut missing = vec![0_usize; self.ids().map(|id| id.index() + 1).max().unwrap_or(0)];
+        let slots = self.ids().map(|id| id.index() + 1).max().unwrap_or(0);
+        let mut missing = vec![0_usize; slots];
         let mut ready = BTreeSet::new();
-        for id in self.ids() {
-            let count = self.nodes.edges_directed(id.0, Direction::Incoming).count();
+        for id in self.ids().filter(|id| self.value(*id).is_none()) {
+            let count = self.operand_positions(id).iter().filter(|(_, operand)| self.value(*operand).is_none()).count();
             if count == 0 {
                 ready.insert(id);
             }
@@ -248,19 +247,33 @@ impl Graph {
             }
         }
         let mut order = Vec::with_capacity(self.len());
+        let mut placed = BTreeSet::new();
         while let Some(id) = ready.pop_first() {
+            let constants = self.operands(id).into_iter().filter(|operand| self.value(*operand).is_some());
+            order.extend(constants.filter(|constant| placed.insert(*constant)));
             order.push(id);
-            let mut fed: VecDeque<_> = self.readers(id).into();
-            while let Some(reader) = fed.pop_front() {
+            for reader in self.readers(id) {
                 if let Some(slot) = missing.get_mut(reader.index()) {
-                    *slot -= 1;
+                    *slot = slot.saturating_sub(1);
                     if *slot == 0 {
                         ready.insert(reader);
                     }
                 }
             }
         }
+        order.extend(self.ids().filter(|id| self.value(*id).is_some() && !placed.contains(id)));
         order
+    }
+
+    /// What a node reads, each with its operand position, sorted.
+    pub(super) fn operand_positions(&self, id: NodeId) -> Vec<(usize, NodeId)> {
+        let mut edges: Vec<_> = self
+            .nodes
+            .edges_directed(id.0, Direction::Incoming)
+            .map(|edge| (*edge.weight(), NodeId(edge.source())))
+            .collect();
+        edges.sort_unstable();
+        edges
     }
 
     fn infer(&self, name: &str, op: &Op, operands: &[NodeId]) -> Edit<Shape> {
@@ -272,5 +285,108 @@ impl Graph {
         for (position, operand) in operands.iter().enumerate() {
             self.nodes.add_edge(operand.0, id.0, position);
         }
+    }
+}
+
+/// Ways to break a graph, for the tests of the verifier.
+#[cfg(test)]
+impl Graph {
+    pub(super) fn corrupt(&mut self, id: NodeId, change: impl FnOnce(&mut Op, &mut Shape)) {
+        let node = &mut self.nodes[id.0];
+        change(&mut node.op, &mut node.shape);
+    }
+
+    pub(super) fn corrupt_edges(&mut self, id: NodeId, position: impl Fn(usize) -> usize) {
+        let edges: Vec<_> = self.nodes.edges_directed(id.0, Direction::Incoming).map(|edge| edge.id()).collect();
+        for edge in edges {
+            self.nodes[edge] = position(self.nodes[edge]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{Activation, Layout};
+
+    const RELU: Op = Op::Activation(Activation::Relu);
+
+    fn one(graph: &mut Graph, name: &str) -> NodeId {
+        graph.constant(name, Tensor::new([1, 1, 1, 1], vec![1.0]).unwrap())
+    }
+
+    fn names(graph: &Graph, ids: &[NodeId]) -> Vec<String> {
+        ids.iter().map(|id| graph.node(*id).name.clone()).collect()
+    }
+
+    #[test]
+    fn constants_stand_before_their_first_reader_whenever_they_were_made() {
+        let mut graph = Graph::new();
+        let unread = one(&mut graph, "unread");
+        let x = graph.input("x", Layout::Nchw, [1, 1, 1, 1]);
+        let a = graph.add("a", RELU, &[x]).unwrap();
+        let early = one(&mut graph, "early");
+        let late = one(&mut graph, "late");
+        let b = graph.add("b", Op::Add { activation: None }, &[a, late]).unwrap();
+        let c = graph.add("c", Op::Add { activation: None }, &[early, late]).unwrap();
+        assert_eq!(graph.topological(), [x, a, late, b, early, c, unread]);
+    }
+
+    #[test]
+    fn operands_keep_their_order_and_readers_count_each_reading() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 1, 1]);
+        let a = graph.add("a", RELU, &[x]).unwrap();
+        let sum = graph.add("sum", Op::Add { activation: None }, &[a, x]).unwrap();
+        let twice = graph.add("twice", Op::Add { activation: None }, &[sum, sum]).unwrap();
+        assert_eq!(graph.operands(sum), [a, x]);
+        assert_eq!(graph.readers(sum), [twice, twice]);
+        assert_eq!(graph.only_reader(sum), None);
+        assert_eq!(graph.only_reader(a), Some(sum));
+        graph.output("y", a);
+        assert_eq!(graph.only_reader(a), None);
+    }
+
+    #[test]
+    fn replace_keeps_the_shape_and_leaves_the_node_as_it_was_when_it_cannot() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 2, 3, 4]);
+        let a = graph.add("a", RELU, &[x]).unwrap();
+        let error = graph.replace(a, Op::Flatten, &[x]).unwrap_err();
+        assert!(error.to_string().contains("[1, 2, 3, 4] to [1, 24]"), "{error}");
+        assert!(graph.replace(a, RELU, &[]).is_err());
+        assert_eq!((graph.node(a).op(), graph.operands(a)), (&RELU, vec![x]));
+    }
+
+    #[test]
+    fn redirect_moves_readers_and_outputs_but_not_the_new_node_itself() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 1, 1]);
+        let a = graph.add("a", RELU, &[x]).unwrap();
+        let b = graph.add("b", RELU, &[a]).unwrap();
+        let sum = graph.add("sum", Op::Add { activation: None }, &[a, a]).unwrap();
+        graph.output("y", a);
+        graph.redirect(a, b).unwrap();
+        assert_eq!(graph.operands(b), [a]);
+        assert_eq!(graph.operands(sum), [b, b]);
+        assert_eq!(graph.outputs()[0].node, b);
+        let flat = graph.add("flat", Op::Flatten, &[x]).unwrap();
+        assert!(graph.redirect(b, flat).is_err());
+    }
+
+    #[test]
+    fn dead_nodes_go_and_inputs_stay() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 1, 1]);
+        let spare = graph.input("spare", Layout::Nchw, [1, 1, 1, 1]);
+        let a = graph.add("a", RELU, &[x]).unwrap();
+        let b = graph.add("b", RELU, &[a]).unwrap();
+        graph.add("c", RELU, &[b]).unwrap();
+        one(&mut graph, "k");
+        graph.output("y", a);
+        assert_eq!(graph.remove_dead(), ["b", "c", "k"]);
+        assert_eq!(graph.inputs(), [x, spare]);
+        assert!(!graph.contains(b) && graph.contains(a));
+        assert_eq!(names(&graph, &graph.topological()), ["x", "spare", "a"]);
     }
 }

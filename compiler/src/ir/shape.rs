@@ -22,7 +22,17 @@ impl fmt::Display for ShapeError {
 impl std::error::Error for ShapeError {}
 
 /// The shape of an operation's result, or what is wrong with its operands.
+///
+/// A result that could not be addressed as an array of f64 is refused, so the extents of an inferred shape multiply safely.
 pub fn infer(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
+    let shape = rule(op, operands)?;
+    if shape.len() > isize::MAX as usize / size_of::<f64>() {
+        return Err(format!("{} would give {shape}, which does not fit in memory", op.name()));
+    }
+    Ok(shape)
+}
+
+fn rule(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
     if operands.len() != op.arity() {
         return Err(format!("{} takes {} operands, got {}", op.name(), op.arity(), operands.len()));
     }
@@ -50,7 +60,7 @@ pub fn infer(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
             Ok([n, c, 1, 1].into())
         }
         (Op::Flatten, [x]) => match x.0.split_first() {
-            Some((n, rest)) if !rest.is_empty() => Ok([*n, rest.iter().product()].into()),
+            Some((n, rest)) if !rest.is_empty() => Ok([*n, Shape(rest.to_vec()).len()].into()),
             _ => Err(format!("flatten takes [N, ...], got {x}")),
         },
         (Op::Dense(_), [x, kernel, bias @ ..]) => {
@@ -124,25 +134,38 @@ fn pool_shape(pool: &Pool, x: &Shape, name: &str) -> Result<Shape, String> {
     let [n, c, h, w] = map(x, name)?;
     positive("kernel", &pool.kernel)?;
     positive("stride", &pool.stride)?;
-    let before = [pool.padding.top, pool.padding.left];
-    let after = [pool.padding.bottom, pool.padding.right];
-    let padded = padded([h, w], pool.padding)?;
-    let mut out = [n, c, 0, 0];
-    for axis in 0..2 {
-        let (kernel, stride, input) = (pool.kernel[axis], pool.stride[axis], [h, w][axis]);
-        if before[axis] >= kernel || after[axis] >= kernel {
-            return Err(format!("{name} padding must be smaller than its kernel {:?}", pool.kernel));
-        }
-        let whole = steps(padded[axis], kernel, stride, ["height", "width"][axis]);
-        out[2 + axis] = if pool.ceil_mode {
-            let count = padded[axis].saturating_sub(kernel).div_ceil(stride) + 1;
-            // A last window that would start in the padding behind the input sees nothing of it.
-            if (count - 1) * stride >= input + before[axis] { count - 1 } else { count }
-        } else {
-            whole?
-        };
+    let padding = pool.padding;
+    let [padded_h, padded_w] = padded([h, w], padding)?;
+    if padding.top.max(padding.bottom) >= pool.kernel[0] || padding.left.max(padding.right) >= pool.kernel[1] {
+        return Err(format!("{name} padding must be smaller than its kernel {:?}", pool.kernel));
     }
-    Ok(out.into())
+    let out_h = windows(pool, Axis { name: "height", led: h + padding.top, padded: padded_h, index: 0 })?;
+    let out_w = windows(pool, Axis { name: "width", led: w + padding.left, padded: padded_w, index: 1 })?;
+    Ok([n, c, out_h, out_w].into())
+}
+
+/// One of the two axes a window moves along.
+struct Axis {
+    name: &'static str,
+    /// The input's extent and the padding before it.
+    led: usize,
+    /// The input's extent and the padding on both sides.
+    padded: usize,
+    index: usize,
+}
+
+fn windows(pool: &Pool, axis: Axis) -> Result<usize, String> {
+    let [kernel, stride] = match axis.index {
+        0 => [pool.kernel[0], pool.stride[0]],
+        _ => [pool.kernel[1], pool.stride[1]],
+    };
+    // Rounded up, the only window may overhang, but by less than a step.
+    if !pool.ceil_mode || kernel.saturating_sub(axis.padded) >= stride {
+        return steps(axis.padded, kernel, stride, axis.name);
+    }
+    let last = axis.padded.saturating_sub(kernel).div_ceil(stride);
+    // A last window that would start in the padding behind the input sees nothing of it.
+    Ok(if last.saturating_mul(stride) >= axis.led { last } else { last + 1 })
 }
 
 fn steps(padded: usize, kernel: usize, stride: usize, axis: &str) -> Result<usize, String> {
@@ -177,4 +200,112 @@ fn map(shape: &Shape, what: &str) -> Result<[usize; 4], String> {
 
 fn vector(shape: &Shape, what: &str) -> Result<[usize; 2], String> {
     shape.vector().ok_or_else(|| format!("{what} takes two axes, got {shape}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{BatchNorm, Dense, Pad};
+
+    fn shape(op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let operands: Vec<_> = operands.iter().map(|extents| Shape(extents.to_vec())).collect();
+        infer(op, &operands.iter().collect::<Vec<_>>()).map(|shape| shape.0)
+    }
+
+    const CONV: Conv = Conv {
+        kernel: [3, 3],
+        stride: [1, 1],
+        padding: Padding::same(1),
+        dilation: [1, 1],
+        groups: 1,
+        bias: false,
+        shortcut: false,
+        activation: None,
+    };
+
+    #[test]
+    fn conv_counts_steps_per_axis() {
+        let conv = Conv {
+            stride: [2, 1],
+            padding: Padding { top: 0, left: 3, bottom: 1, right: 0 },
+            dilation: [1, 2],
+            ..CONV
+        };
+        // Height: (7 + 1 - 3) / 2 + 1; width: (9 + 3 - 5) / 1 + 1.
+        assert_eq!(shape(&Op::Conv(conv), &[&[2, 4, 7, 9], &[5, 4, 3, 3]]), Ok(vec![2, 5, 3, 8]));
+    }
+
+    #[test]
+    fn conv_holds_groups_bias_and_shortcut_against_its_kernel() {
+        let grouped = Conv { groups: 2, ..CONV };
+        let x: &[usize] = &[1, 4, 5, 5];
+        assert_eq!(shape(&Op::Conv(grouped.clone()), &[x, &[6, 2, 3, 3]]), Ok(vec![1, 6, 5, 5]));
+        for (conv, rest, message) in [
+            (grouped.clone(), vec![&[6, 4, 3, 3][..]], "take 4 per group"),
+            (grouped, vec![&[5, 2, 3, 3]], "2 groups do not divide"),
+            (Conv { groups: 0, ..CONV }, vec![&[6, 4, 3, 3]], "groups is [0]"),
+            (CONV, vec![&[6, 4, 3, 5]], "kernel is [3, 3]"),
+            (CONV, vec![&[6, 4, 9]], "takes four axes"),
+            (Conv { kernel: [0, 3], ..CONV }, vec![&[6, 4, 0, 3]], "kernel is [0, 3]"),
+            (Conv { stride: [1, 0], ..CONV }, vec![&[6, 4, 3, 3]], "stride is [1, 0]"),
+            (Conv { dilation: [0, 1], ..CONV }, vec![&[6, 4, 3, 3]], "dilation is [0, 1]"),
+            (Conv { dilation: [4, 1], ..CONV }, vec![&[6, 4, 3, 3]], "padded input is 7 in height, smaller than the kernel's 9"),
+            (Conv { dilation: [usize::MAX, 1], ..CONV }, vec![&[6, 4, 3, 3]], "kernel too large"),
+            (Conv { padding: Padding::same(usize::MAX), ..CONV }, vec![&[6, 4, 3, 3]], "does not fit in memory"),
+            (Conv { bias: true, ..CONV }, vec![&[6, 4, 3, 3], &[5]], "bias of shape [5]"),
+            (Conv { shortcut: true, ..CONV }, vec![&[6, 4, 3, 3], &[1, 6, 5, 4]], "its shortcut is [1, 6, 5, 4]"),
+            (Conv { bias: true, ..CONV }, vec![&[6, 4, 3, 3]], "takes 3 operands, got 2"),
+        ] {
+            let operands = [vec![x], rest].concat();
+            let error = shape(&Op::Conv(conv), &operands).unwrap_err();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    fn pooled(input: usize, kernel: usize, stride: usize, [before, after]: [usize; 2], ceil_mode: bool) -> Result<usize, String> {
+        let padding = Padding { left: before, right: after, ..Padding::default() };
+        let pool = Pool { kernel: [1, kernel], stride: [1, stride], padding, ceil_mode };
+        shape(&Op::MaxPool(pool), &[&[1, 1, 1, input]]).map(|shape| shape[3])
+    }
+
+    #[test]
+    fn pools_round_as_pytorch_does() {
+        assert_eq!(pooled(112, 3, 2, [1, 1], false), Ok(56));
+        assert_eq!(pooled(112, 3, 2, [0, 0], false), Ok(55));
+        assert_eq!(pooled(112, 3, 2, [0, 0], true), Ok(56));
+        // The third window would start at 4, behind the input and its leading padding.
+        assert_eq!(pooled(3, 2, 2, [1, 1], true), Ok(2));
+        assert_eq!(pooled(5, 2, 2, [1, 1], true), Ok(3));
+        assert_eq!(pooled(6, 2, 2, [1, 1], true), Ok(4));
+        // A single window that overhangs by less than a step, and by a whole one.
+        assert_eq!(pooled(2, 3, 2, [0, 0], true), Ok(1));
+        assert!(pooled(2, 3, 2, [0, 0], false).is_err());
+        assert!(pooled(1, 3, 2, [0, 0], true).is_err());
+        assert!(pooled(5, 2, 2, [2, 0], false).unwrap_err().contains("must be smaller than its kernel"));
+        assert_eq!(pooled(usize::MAX / 16, 2, usize::MAX, [0, 0], true), Ok(1));
+    }
+
+    #[test]
+    fn the_other_rules_say_what_they_take() {
+        let norm = |epsilon| Op::BatchNorm(BatchNorm { epsilon, gamma: false, beta: false, activation: None });
+        assert_eq!(shape(&norm(1e-5), &[&[2, 3], &[3], &[3]]), Ok(vec![2, 3]));
+        assert!(shape(&norm(1e-5), &[&[2, 3, 4, 4], &[3], &[4]]).unwrap_err().contains("shape [4]"));
+        assert!(shape(&norm(0.0), &[&[2, 3], &[3], &[3]]).unwrap_err().contains("must be positive"));
+        assert!(shape(&norm(f64::NAN), &[&[2, 3], &[3], &[3]]).is_err());
+        let dense = Op::Dense(Dense { bias: true, activation: None });
+        assert_eq!(shape(&dense, &[&[2, 3], &[7, 3], &[7]]), Ok(vec![2, 7]));
+        assert!(shape(&dense, &[&[2, 4], &[7, 3], &[7]]).unwrap_err().contains("takes 3"));
+        assert!(shape(&dense, &[&[2, 3], &[7, 3], &[3]]).unwrap_err().contains("bias of shape [3]"));
+        assert_eq!(shape(&Op::Flatten, &[&[2, 3, 4, 5]]), Ok(vec![2, 60]));
+        assert!(shape(&Op::Flatten, &[&[2]]).is_err());
+        assert!(shape(&Op::Flatten, &[&[1, usize::MAX, usize::MAX]]).unwrap_err().contains("does not fit in memory"));
+        assert!(shape(&Op::Add { activation: None }, &[&[1, 2], &[1, 1]]).unwrap_err().contains("[1, 2] and [1, 1]"));
+        let pad = Op::Pad(Pad { channels: [8, 8], spatial: Padding { top: 1, ..Padding::default() } });
+        assert_eq!(shape(&pad, &[&[1, 16, 4, 4]]), Ok(vec![1, 32, 5, 4]));
+        assert_eq!(shape(&Op::Subsample { stride: [2, 3] }, &[&[1, 16, 5, 7]]), Ok(vec![1, 16, 3, 3]));
+        assert!(shape(&Op::Subsample { stride: [0, 1] }, &[&[1, 16, 5, 7]]).is_err());
+        assert_eq!(shape(&Op::GlobalAveragePool, &[&[2, 16, 5, 7]]), Ok(vec![2, 16, 1, 1]));
+        assert!(shape(&Op::Softmax, &[&[1, 2, 3]]).unwrap_err().contains("two axes"));
+        assert!(shape(&Op::Input(Default::default()), &[]).is_err());
+    }
 }

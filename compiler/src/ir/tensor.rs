@@ -13,9 +13,9 @@ impl Shape {
         self.0.len()
     }
 
-    /// The number of elements.
+    /// The number of elements; `usize::MAX` when it is greater still.
     pub fn len(&self) -> usize {
-        self.0.iter().product()
+        if self.0.contains(&0) { 0 } else { self.0.iter().fold(1, |total, extent| total.saturating_mul(*extent)) }
     }
 
     /// Whether there is no element.

@@ -1,0 +1,119 @@
+use super::*;
+use crate::ir::{Activation, Pad, Padding, Pool, Tensor};
+
+fn values(op: &Op, operands: &[(&[usize], &[f64])]) -> Vec<f64> {
+    let shapes: Vec<_> = operands.iter().map(|(shape, _)| Shape(shape.to_vec())).collect();
+    let operands: Vec<_> =
+        shapes.iter().zip(operands).map(|(shape, (_, values))| Operand { shape, values }).collect();
+    evaluate(op, &operands).unwrap()
+}
+
+#[test]
+fn relu_keeps_what_is_positive() {
+    let relu = Op::Activation(Activation::Relu);
+    assert_eq!(values(&relu, &[(&[1, 3], &[-2.0, 0.0, 3.0])]), [0.0, 0.0, 3.0]);
+}
+
+#[test]
+fn pad_and_subsample_are_option_a() {
+    let x: Vec<f64> = (1..=9).map(f64::from).collect();
+    let small = values(&Op::Subsample { stride: [2, 2] }, &[(&[1, 1, 3, 3], &x)]);
+    assert_eq!(small, [1.0, 3.0, 7.0, 9.0]);
+    let pad = Op::Pad(Pad { channels: [1, 0], spatial: Padding { left: 1, ..Padding::default() } });
+    let padded = values(&pad, &[(&[1, 1, 2, 2], &small)]);
+    assert_eq!(padded, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0, 0.0, 7.0, 9.0]);
+}
+
+#[test]
+fn average_pool_divides_by_what_it_is_told_to() {
+    let pool = Pool { kernel: [1, 3], stride: [1, 2], padding: Padding { left: 1, ..Padding::default() }, ceil_mode: true };
+    let x: (&[usize], &[f64]) = (&[1, 1, 1, 5], &[1.0, 2.0, 4.0, 8.0, 16.0]);
+    let averages = |count_include_padding| {
+        values(&Op::AveragePool { pool: pool.clone(), count_include_padding }, &[x])
+    };
+    // Padded: 0 1 2 | 2 4 8 | 8 16 and one place of overhang, which never counts.
+    assert_eq!(averages(true), [1.0, 14.0 / 3.0, 12.0]);
+    assert_eq!(averages(false), [1.5, 14.0 / 3.0, 12.0]);
+}
+
+#[test]
+fn softmax_of_large_values_does_not_overflow() {
+    let y = values(&Op::Softmax, &[(&[1, 2], &[1000.0, 1000.0])]);
+    assert_eq!(y, [0.5, 0.5]);
+}
+
+#[test]
+fn channels_last_buffers_are_brought_to_channels_first() {
+    let shape = Shape::from([1, 2, 1, 3]);
+    let y = logical(Layout::Nhwc, &shape, &[0.0, 10.0, 1.0, 11.0, 2.0, 12.0]);
+    assert_eq!(y, Some(vec![0.0, 1.0, 2.0, 10.0, 11.0, 12.0]));
+    assert_eq!(logical(Layout::Nchw, &shape, &[0.0]), None);
+}
+
+/// x -> a = relu(x) -> b = a + k
+fn sample() -> (Graph, [NodeId; 4]) {
+    let mut graph = Graph::new();
+    let x = graph.input("x", Layout::Nchw, [1, 2]);
+    let a = graph.add("a", Op::Activation(Activation::Relu), &[x]).unwrap();
+    let k = graph.constant("k", Tensor::new([1, 2], vec![1.0, 2.0]).unwrap());
+    let b = graph.add("b", Op::Add { activation: None }, &[a, k]).unwrap();
+    graph.output("y", b);
+    (graph, [x, a, k, b])
+}
+
+#[test]
+fn run_gives_every_node_and_run_keeping_only_some() {
+    let (graph, [x, a, k, b]) = sample();
+    let inputs = Values::from([(x, vec![-1.0, 5.0])]);
+    let all = run(&graph, &inputs).unwrap();
+    let expected = [(x, vec![-1.0, 5.0]), (a, vec![0.0, 5.0]), (k, vec![1.0, 2.0]), (b, vec![1.0, 7.0])];
+    assert_eq!(all, Values::from(expected.clone()));
+    let kept = run_keeping(&graph, &inputs, &BTreeSet::from([b])).unwrap();
+    assert_eq!(kept, Values::from([expected[3].clone()]));
+}
+
+#[test]
+fn walk_stops_when_told() {
+    let (graph, [x, a, ..]) = sample();
+    let mut seen = Vec::new();
+    walk(&graph, &Values::from([(x, vec![0.0, 0.0])]), &mut |id, _| {
+        seen.push(id);
+        if id == a { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .unwrap();
+    assert_eq!(seen, [x, a]);
+}
+
+#[test]
+fn a_missing_or_short_input_and_a_giant_are_errors() {
+    let (graph, [x, ..]) = sample();
+    assert_eq!(run(&graph, &Values::new()).unwrap_err().to_string(), "node `x`: the input has no value");
+    let short = run(&graph, &Values::from([(x, vec![0.0])])).unwrap_err();
+    assert_eq!(short.message, "the input [1, 2] takes 2 values, got 1");
+    let mut giant = Graph::new();
+    giant.input("x", Layout::Nchw, [1 << 20, 1 << 20]);
+    assert!(run(&giant, &Values::new()).unwrap_err().message.contains("more than the interpreter takes"));
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    // Enough work to be split: against the same convolution channel by channel, which is not.
+    let conv = crate::ir::Conv {
+        kernel: [3, 3],
+        stride: [1, 1],
+        padding: Padding::same(1),
+        dilation: [1, 1],
+        groups: 1,
+        bias: false,
+        shortcut: false,
+        activation: None,
+    };
+    let noise = |length: usize| (0..length).map(|i| ((i * 7919) % 1009) as f64 / 1009.0 - 0.5).collect::<Vec<_>>();
+    let (x, kernel) = (noise(8 * 40 * 40), noise(16 * 8 * 9));
+    let whole = values(&Op::Conv(conv.clone()), &[(&[1, 8, 40, 40], &x), (&[16, 8, 3, 3], &kernel)]);
+    let parts: Vec<_> = kernel
+        .chunks(8 * 9)
+        .flat_map(|kernel| values(&Op::Conv(conv.clone()), &[(&[1, 8, 40, 40], &x), (&[1, 8, 3, 3], kernel)]))
+        .collect();
+    assert!(whole == parts);
+}
