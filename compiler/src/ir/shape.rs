@@ -249,7 +249,11 @@ mod tests {
             (Conv { kernel: [0, 3], ..CONV }, vec![&[6, 4, 0, 3]], "kernel is [0, 3]"),
             (Conv { stride: [1, 0], ..CONV }, vec![&[6, 4, 3, 3]], "stride is [1, 0]"),
             (Conv { dilation: [0, 1], ..CONV }, vec![&[6, 4, 3, 3]], "dilation is [0, 1]"),
-            (Conv { dilation: [4, 1], ..CONV }, vec![&[6, 4, 3, 3]], "padded input is 7 in height, smaller than the kernel's 9"),
+            (
+                Conv { dilation: [4, 1], ..CONV },
+                vec![&[6, 4, 3, 3]],
+                "padded input is 7 in height, smaller than the kernel's 9",
+            ),
             (Conv { dilation: [usize::MAX, 1], ..CONV }, vec![&[6, 4, 3, 3]], "kernel too large"),
             (Conv { padding: Padding::same(usize::MAX), ..CONV }, vec![&[6, 4, 3, 3]], "does not fit in memory"),
             (Conv { bias: true, ..CONV }, vec![&[6, 4, 3, 3], &[5]], "bias of shape [5]"),
@@ -262,7 +266,13 @@ mod tests {
         }
     }
 
-    fn pooled(input: usize, kernel: usize, stride: usize, [before, after]: [usize; 2], ceil_mode: bool) -> Result<usize, String> {
+    fn pooled(
+        input: usize,
+        kernel: usize,
+        stride: usize,
+        [before, after]: [usize; 2],
+        ceil_mode: bool,
+    ) -> Result<usize, String> {
         let padding = Padding { left: before, right: after, ..Padding::default() };
         let pool = Pool { kernel: [1, kernel], stride: [1, stride], padding, ceil_mode };
         shape(&Op::MaxPool(pool), &[&[1, 1, 1, input]]).map(|shape| shape[3])

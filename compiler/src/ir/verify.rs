@@ -379,10 +379,7 @@ mod tests {
         let op = graph.node(norm).op().clone();
         let conv = graph.operands(norm)[0];
         graph.replace(norm, op, &[conv, bad, variance]).unwrap();
-        assert_eq!(broken(&graph), [
-            ("norm".to_owned(), Invariant::Variance),
-            ("bad".to_owned(), Invariant::Finite)
-        ]);
+        assert_eq!(broken(&graph), [("norm".to_owned(), Invariant::Variance), ("bad".to_owned(), Invariant::Finite)]);
     }
 
     #[test]

@@ -49,7 +49,10 @@ pub fn evaluate(op: &Op, operands: &[Operand]) -> Result<Vec<f64>, String> {
         }
         (Op::Activation(activation), [x]) => x.values.iter().map(|x| activate(Some(*activation), *x)).collect(),
         (Op::MaxPool(pool), [x]) => windows(pool, *x, &shape, |window| {
-            window.elements.into_iter().fold(f64::NEG_INFINITY, |most, element| if element > most { element } else { most })
+            window
+                .elements
+                .into_iter()
+                .fold(f64::NEG_INFINITY, |most, element| if element > most { element } else { most })
         }),
         (Op::AveragePool { pool, count_include_padding }, [x]) => windows(pool, *x, &shape, |window| {
             let count = if *count_include_padding { window.padded_size } else { window.elements.len() };

@@ -3,8 +3,7 @@ use crate::ir::{Activation, Pad, Padding, Pool, Tensor};
 
 fn values(op: &Op, operands: &[(&[usize], &[f64])]) -> Vec<f64> {
     let shapes: Vec<_> = operands.iter().map(|(shape, _)| Shape(shape.to_vec())).collect();
-    let operands: Vec<_> =
-        shapes.iter().zip(operands).map(|(shape, (_, values))| Operand { shape, values }).collect();
+    let operands: Vec<_> = shapes.iter().zip(operands).map(|(shape, (_, values))| Operand { shape, values }).collect();
     evaluate(op, &operands).unwrap()
 }
 
@@ -26,11 +25,10 @@ fn pad_and_subsample_are_option_a() {
 
 #[test]
 fn average_pool_divides_by_what_it_is_told_to() {
-    let pool = Pool { kernel: [1, 3], stride: [1, 2], padding: Padding { left: 1, ..Padding::default() }, ceil_mode: true };
+    let pool =
+        Pool { kernel: [1, 3], stride: [1, 2], padding: Padding { left: 1, ..Padding::default() }, ceil_mode: true };
     let x: (&[usize], &[f64]) = (&[1, 1, 1, 5], &[1.0, 2.0, 4.0, 8.0, 16.0]);
-    let averages = |count_include_padding| {
-        values(&Op::AveragePool { pool: pool.clone(), count_include_padding }, &[x])
-    };
+    let averages = |count_include_padding| values(&Op::AveragePool { pool: pool.clone(), count_include_padding }, &[x]);
     // Padded: 0 1 2 | 2 4 8 | 8 16 and one place of overhang, which never counts.
     assert_eq!(averages(true), [1.0, 14.0 / 3.0, 12.0]);
     assert_eq!(averages(false), [1.5, 14.0 / 3.0, 12.0]);

@@ -36,10 +36,7 @@ const OPERATIONS: [&str; 14] = [
 /// # Errors
 /// `E-TEXT` with line and column for every line that cannot be read. The graph is sound by its shapes; what else
 /// [`super::super::verify`] asks for is not looked at.
-pub fn parse(
-    text: &str,
-    constants: &mut dyn FnMut(&str, &Shape) -> Option<Tensor>,
-) -> Result<Graph, Diagnostics> {
+pub fn parse(text: &str, constants: &mut dyn FnMut(&str, &Shape) -> Option<Tensor>) -> Result<Graph, Diagnostics> {
     let mut parser = Parser { graph: Graph::new(), nodes: BTreeMap::new(), constants };
     let mut diagnostics = Diagnostics::new();
     for (index, line) in text.lines().enumerate() {

@@ -55,9 +55,7 @@ fn write(graph: &Graph, text: &mut String) -> fmt::Result {
 fn labels(op: &Op) -> Vec<Option<&'static str>> {
     let optional = |present, label| if present { vec![Some(label)] } else { Vec::new() };
     match op {
-        Op::Conv(conv) => {
-            [vec![None, None], optional(conv.bias, "bias"), optional(conv.shortcut, "shortcut")].concat()
-        }
+        Op::Conv(conv) => [vec![None, None], optional(conv.bias, "bias"), optional(conv.shortcut, "shortcut")].concat(),
         Op::BatchNorm(norm) => {
             let fixed = vec![Some("mean"), Some("variance")];
             [vec![None], optional(norm.gamma, "gamma"), optional(norm.beta, "beta"), fixed].concat()

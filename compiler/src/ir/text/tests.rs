@@ -68,11 +68,14 @@ fn large_constants_are_asked_for_and_checked() {
 #[test]
 fn errors_are_placed_and_all_collected() {
     let text = "%0 = input \"x\" : [1, 2]\n%1 = relo(%0) \"r\" : [1, 2]\n%2 = relu(%1) \"after a bad one\" : [1, 2]\n%2 = relu(%0) \"r\" : [1, 2]\noutput \"y\" = %9\n";
-    assert_eq!(read(text).unwrap_err(), [
-        "error[E-TEXT]: <text>:2:6: there is no operation `relo`\n  expected: perhaps `relu`",
-        "error[E-TEXT]: <text>:4:1: `%2` is defined twice",
-        "error[E-TEXT]: <text>:5:14: `%9` is not defined\n  expected: a node defined on a line above",
-    ]);
+    assert_eq!(
+        read(text).unwrap_err(),
+        [
+            "error[E-TEXT]: <text>:2:6: there is no operation `relo`\n  expected: perhaps `relu`",
+            "error[E-TEXT]: <text>:4:1: `%2` is defined twice",
+            "error[E-TEXT]: <text>:5:14: `%9` is not defined\n  expected: a node defined on a line above",
+        ]
+    );
 }
 
 #[test]
