@@ -3,15 +3,20 @@
 //! A YAML spec and an ONNX model become the same thing: a graph with all its weights as constants, and what
 //! surrounds it (preprocessing, labels). Everything that can be wrong with a user's files is found here.
 
+pub mod count;
 pub mod onnx;
+pub mod shipped;
+pub mod source;
 pub mod weights;
 pub mod yaml;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::Graph;
+use source::Source;
 
 /// A network as the passes take it.
 #[derive(Debug, Clone)]
@@ -105,11 +110,46 @@ pub enum Color {
     Bgr,
 }
 
-/// Reads a model with its weights.
+/// Reads a model with its weights: `model` is the path of a spec (`.yaml`, `.yml`) or an ONNX model (`.onnx`), or the name of a spec
+/// that ships with the compiler. Without `weights`, the model's own are taken, or those that its spec names.
+///
+/// # Errors
+/// All that is wrong with the model's files; `E-MODEL` when it is none.
 pub fn load(
-    _model: &str,
+    model: &str,
+    weights: Option<&WeightSource>,
+    batch: usize,
+) -> Result<(Network, Diagnostics), Diagnostics> {
+    let path = Path::new(model);
+    match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch),
+        Some("onnx") => load_onnx(path, weights, batch),
+        _ => match shipped::spec(model) {
+            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch),
+            None => Err(unknown(model).into()),
+        },
+    }
+}
+
+fn load_onnx(
+    path: &Path,
     _weights: Option<&WeightSource>,
     _batch: usize,
-) -> Result<(Network, crate::diagnostic::Diagnostics), crate::diagnostic::Diagnostics> {
-    Err(crate::diagnostic::Diagnostics::new())
+) -> Result<(Network, Diagnostics), Diagnostics> {
+    Err(Diagnostic::error("E-MODEL", "ONNX models cannot be read").at(crate::diagnostic::Place::file(path)).into())
+}
+
+fn unknown(model: &str) -> Diagnostic {
+    let names: Vec<_> = shipped::SPECS.iter().map(|spec| spec.name).collect();
+    let message = if Path::new(model).exists() {
+        format!("`{model}` is not a model: its name ends neither in `.yaml` nor in `.onnx`")
+    } else {
+        format!("no spec that ships with the compiler is called `{model}`")
+    };
+    let problem = Diagnostic::error("E-MODEL", message)
+        .expected(format!("a path ending in `.yaml` or `.onnx`, or one of `{}`", names.join("`, `")));
+    match nearest(model, names) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
+    }
 }

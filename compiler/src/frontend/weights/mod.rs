@@ -1,4 +1,15 @@
 //! Weights: what a network asks for, and the files that answer.
+//!
+//! A new format is a file here and a line in [`file::parse`].
+
+mod axes;
+mod bind;
+pub mod file;
+mod safetensors;
+pub mod seeded;
+
+pub use bind::bind;
+pub use file::{Element, FileTensor, TensorFile, load};
 
 use crate::diagnostic::Place;
 use crate::ir::Shape;
@@ -42,4 +53,14 @@ pub struct Request {
     pub axes: Axes,
     /// The place in the spec that asks for it.
     pub place: Option<Place>,
+}
+
+impl Request {
+    /// The shape as the file has it.
+    pub fn file_shape(&self) -> Shape {
+        match self.axes {
+            Axes::OutputFirst => self.shape.clone(),
+            Axes::OutputLast => axes::output_last(&self.shape),
+        }
+    }
 }

@@ -1,0 +1,396 @@
+//! The flat list of layers with every shape and attribute known, and the tensors that it asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::expand::{ConvStep, Step, StepKind, window};
+use super::names::Names;
+use super::problems::Problems;
+use super::spec::{self, PaddingRule, Spec};
+use crate::frontend::weights::{Request, Role};
+use crate::ir::{Activation, BatchNorm, Conv, Dense, Op, Pad, Padding, Pool, Shape, infer};
+
+/// Values that one map may have.
+const LARGEST_MAP: u64 = 1 << 31;
+
+/// Values that all tensors of a network may have.
+const MOST_PARAMETERS: u64 = 1 << 30;
+
+/// A layer whose operation and shapes are known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// Its name, unlike any other's.
+    pub name: String,
+    /// The operation.
+    pub op: Op,
+    /// What it reads: 0 is the input, `i + 1` the result of layer `i`.
+    pub reads: Vec<usize>,
+    /// Its tensors among all requests, in the order of the operation's operands.
+    pub tensors: Range<usize>,
+    /// The shape of its result.
+    pub shape: Shape,
+}
+
+/// Every layer, and every tensor they ask for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Resolution {
+    /// In the order they run.
+    pub layers: Vec<Resolved>,
+    /// In the order of the layers.
+    pub requests: Vec<Request>,
+    /// The shape of the last result.
+    pub output: Option<Shape>,
+}
+
+/// Works out shapes, attributes and tensors of the layers; stops at the first layer whose input does not fit.
+pub fn resolve(spec: &Spec, steps: &[Step], names: &Names, batch: usize, problems: &mut Problems<'_>) -> Resolution {
+    let spec::InputShape(_, channels, height, width) = spec.input.shape;
+    let mut shapes = vec![Shape::from([batch, channels, height, width])];
+    let mut resolver = Resolver {
+        spec,
+        steps,
+        names,
+        problems,
+        result: Resolution::default(),
+        tensors: BTreeMap::new(),
+        nodes: BTreeSet::from([spec.input.name.clone()]),
+        parameters: 0,
+    };
+    for step in steps {
+        match resolver.layer(step, &shapes) {
+            Some(shape) => shapes.push(shape),
+            None => return resolver.result,
+        }
+    }
+    let mut result = resolver.result;
+    result.output = shapes.pop();
+    result
+}
+
+struct Resolver<'a, 'p> {
+    spec: &'a Spec,
+    steps: &'a [Step],
+    names: &'a Names,
+    problems: &'a mut Problems<'p>,
+    result: Resolution,
+    /// The path that asked for each tensor.
+    tensors: BTreeMap<String, String>,
+    nodes: BTreeSet<String>,
+    parameters: u64,
+}
+
+impl Resolver<'_, '_> {
+    fn layer(&mut self, step: &Step, shapes: &[Shape]) -> Option<Shape> {
+        let operands: Vec<&Shape> = step.reads.iter().filter_map(|value| shapes.get(*value)).collect();
+        let x = *operands.first()?;
+        let first = self.result.requests.len();
+        let op = self.operation(step, x)?;
+        let tensors = first..self.result.requests.len();
+        let mut all = operands.clone();
+        all.extend(self.result.requests.get(tensors.clone()).unwrap_or_default().iter().map(|request| &request.shape));
+        let shape = match infer(&op, &all) {
+            Ok(shape) => shape,
+            Err(message) if step.kind == StepKind::Add => {
+                let producers: Vec<_> = step.reads.iter().map(|value| self.producer(*value)).collect();
+                self.problems
+                    .error("E-ADD", &step.path, format!("`{}`: {message}", step.name))
+                    .hint(format!("they come from {}", producers.join(" and ")));
+                return None;
+            }
+            Err(message) => {
+                self.problems.error("E-SHAPE", &step.path, format!("`{}`: {message}", step.name));
+                return None;
+            }
+        };
+        if shape.0.iter().try_fold(1_u64, |total, extent| total.checked_mul(*extent as u64)).is_none_or(|n| n > LARGEST_MAP)
+        {
+            self.problems
+                .error("E-RANGE", &step.path, format!("`{}` gives {shape}", step.name))
+                .expected(format!("at most {LARGEST_MAP} values"));
+            return None;
+        }
+        let name = self.unique(&step.name);
+        self.result.layers.push(Resolved { name, op, reads: step.reads.clone(), tensors, shape: shape.clone() });
+        Some(shape)
+    }
+
+    fn operation(&mut self, step: &Step, x: &Shape) -> Option<Op> {
+        Some(match &step.kind {
+            StepKind::Conv(conv) => self.conv(step, conv, self.map(step, x, "conv")?)?,
+            StepKind::BatchNorm(epsilon) => {
+                let [_, channels, ..] = self.map(step, x, "batch_norm")?;
+                for role in [Role::Gamma, Role::Beta, Role::Mean, Role::Variance] {
+                    self.request(step, role, [channels])?;
+                }
+                Op::BatchNorm(BatchNorm { epsilon: *epsilon, gamma: true, beta: true, activation: None })
+            }
+            StepKind::Relu => Op::Activation(Activation::Relu),
+            StepKind::MaxPool(pool) => {
+                let [kernel, stride] = window(pool.kernel, pool.stride);
+                Op::MaxPool(self.pool(step, x, [kernel, stride], pool.padding, pool.ceil_mode)?)
+            }
+            StepKind::AveragePool(pool) => {
+                let [kernel, stride] = window(pool.kernel, pool.stride);
+                Op::AveragePool {
+                    pool: self.pool(step, x, [kernel, stride], pool.padding, pool.ceil_mode)?,
+                    count_include_padding: pool.count_include_padding,
+                }
+            }
+            StepKind::ZeroPad([top, left, bottom, right]) => {
+                self.map(step, x, "zero_pad")?;
+                let spatial = Padding { top: *top, left: *left, bottom: *bottom, right: *right };
+                Op::Pad(Pad { channels: [0, 0], spatial })
+            }
+            StepKind::GlobalAveragePool => {
+                self.map(step, x, "global_average_pool")?;
+                Op::GlobalAveragePool
+            }
+            StepKind::Flatten => {
+                self.map(step, x, "flatten")?;
+                Op::Flatten
+            }
+            StepKind::Dense(units, bias) => {
+                let [_, features] = self.vector(step, x, "dense")?;
+                self.request(step, Role::Kernel, [*units, features])?;
+                if *bias {
+                    self.request(step, Role::Bias, [*units])?;
+                }
+                Op::Dense(Dense { bias: *bias, activation: None })
+            }
+            StepKind::Softmax => {
+                self.vector(step, x, "softmax")?;
+                Op::Softmax
+            }
+            StepKind::Add => Op::Add { activation: None },
+            StepKind::Subsample(stride) => Op::Subsample { stride: [*stride; 2] },
+            StepKind::PadChannels(channels) => Op::Pad(Pad { channels: *channels, spatial: Padding::default() }),
+        })
+    }
+
+    fn conv(&mut self, step: &Step, conv: &ConvStep, [_, channels, height, width]: [usize; 4]) -> Option<Op> {
+        let padding = self.padding(step, conv.padding, [height, width], conv.kernel, conv.stride)?;
+        self.window_fits(step, [height, width], conv.kernel, padding)?;
+        if channels % conv.groups != 0 || conv.channels % conv.groups != 0 {
+            self.problems
+                .error(
+                    "E-GROUP",
+                    &step.path,
+                    format!("{} groups do not divide {channels} input and {} output channels", conv.groups, conv.channels),
+                )
+                .expected("a number that divides both");
+            return None;
+        }
+        let [kernel_height, kernel_width] = conv.kernel;
+        self.request(step, Role::Kernel, [conv.channels, channels / conv.groups, kernel_height, kernel_width])?;
+        if conv.bias {
+            self.request(step, Role::Bias, [conv.channels])?;
+        }
+        Some(Op::Conv(Conv {
+            kernel: conv.kernel,
+            stride: conv.stride,
+            padding,
+            dilation: [1, 1],
+            groups: conv.groups,
+            bias: conv.bias,
+            shortcut: false,
+            activation: None,
+        }))
+    }
+
+    fn pool(
+        &mut self,
+        step: &Step,
+        x: &Shape,
+        [kernel, stride]: [[usize; 2]; 2],
+        padding: spec::Padding,
+        ceil_mode: bool,
+    ) -> Option<Pool> {
+        let [_, _, height, width] = self.map(step, x, "a pool")?;
+        let padding = self.padding(step, padding, [height, width], kernel, stride)?;
+        let [kernel_height, kernel_width] = kernel;
+        if padding.top.max(padding.bottom) >= kernel_height || padding.left.max(padding.right) >= kernel_width {
+            self.problems
+                .error("E-PAD", &format!("{}.padding", step.path), format!("padding as large as the window {kernel:?}"))
+                .expected("padding smaller than the kernel");
+            return None;
+        }
+        self.window_fits(step, [height, width], kernel, padding)?;
+        Some(Pool { kernel, stride, padding, ceil_mode })
+    }
+
+    fn padding(
+        &mut self,
+        step: &Step,
+        padding: spec::Padding,
+        [height, width]: [usize; 2],
+        [kernel_height, kernel_width]: [usize; 2],
+        [stride_y, stride_x]: [usize; 2],
+    ) -> Option<Padding> {
+        Some(match padding {
+            spec::Padding::All(amount) => Padding::same(amount),
+            spec::Padding::Each([top, left, bottom, right]) => Padding { top, left, bottom, right },
+            spec::Padding::Rule(PaddingRule::Valid) => Padding::default(),
+            spec::Padding::Rule(PaddingRule::Same) => {
+                let [top, bottom] = same(height, kernel_height, stride_y);
+                let [left, right] = same(width, kernel_width, stride_x);
+                Padding { top, left, bottom, right }
+            }
+            spec::Padding::Rule(PaddingRule::Half) => {
+                if kernel_height % 2 == 0 || kernel_width % 2 == 0 {
+                    let kernel = [kernel_height, kernel_width];
+                    self.problems
+                        .error("E-PAD", &step.path, format!("`half` padding of the even kernel {kernel:?}"))
+                        .expected("an odd kernel")
+                        .hint("say `padding: same`, `padding: valid`, or give the numbers");
+                    return None;
+                }
+                let (y, x) = (kernel_height / 2, kernel_width / 2);
+                Padding { top: y, left: x, bottom: y, right: x }
+            }
+        })
+    }
+
+    fn window_fits(&mut self, step: &Step, [height, width]: [usize; 2], kernel: [usize; 2], padding: Padding) -> Option<()> {
+        let padded = [height + padding.top + padding.bottom, width + padding.left + padding.right];
+        if kernel.iter().zip(&padded).all(|(kernel, padded)| kernel <= padded) {
+            return Some(());
+        }
+        let mut problem = self.problems.error(
+            "E-SPATIAL",
+            &step.path,
+            format!("`{}`: the window {kernel:?} is larger than its padded input {padded:?}", step.name),
+        );
+        if let Some(side) = smallest_input(self.steps) {
+            problem = problem.hint(format!("the network needs an input of at least {side} x {side} pixels"));
+        }
+        let _ = problem;
+        None
+    }
+
+    fn map(&mut self, step: &Step, x: &Shape, what: &str) -> Option<[usize; 4]> {
+        let map = x.map();
+        if map.is_none() {
+            self.problems
+                .error("E-HEAD", &step.path, format!("{what} got {x}"))
+                .expected("a map [N, C, H, W]")
+                .hint("put it before `flatten`");
+        }
+        map
+    }
+
+    fn vector(&mut self, step: &Step, x: &Shape, what: &str) -> Option<[usize; 2]> {
+        let vector = x.vector();
+        if vector.is_none() {
+            self.problems
+                .error("E-HEAD", &step.path, format!("{what} got {x}"))
+                .expected("a vector [N, C]")
+                .hint("put `global_average_pool` and `flatten` before it");
+        }
+        vector
+    }
+
+    fn request(&mut self, step: &Step, role: Role, shape: impl Into<Shape>) -> Option<()> {
+        let shape = shape.into();
+        let name = self.names.tensor(&step.name, role);
+        let length = shape.0.iter().try_fold(1_u64, |total, extent| total.checked_mul(*extent as u64));
+        self.parameters = self.parameters.saturating_add(length.unwrap_or(u64::MAX));
+        if self.parameters > MOST_PARAMETERS {
+            self.problems
+                .error("E-RANGE", &step.path, format!("with `{name}` of shape {shape} the tensors have {} values", self.parameters))
+                .expected(format!("at most {MOST_PARAMETERS}"));
+            return None;
+        }
+        if let Some(path) = self.tensors.insert(name.clone(), step.path.clone()) {
+            self.problems
+                .error("E-WNAME", &step.path, format!("the tensor `{name}` is that of {path} too"))
+                .hint("give one of the layers a `name` of its own");
+        }
+        let place = Some(self.problems.place(&step.path));
+        self.result.requests.push(Request { name, role, shape, axes: self.names.axes(), place });
+        Some(())
+    }
+
+    fn producer(&self, value: usize) -> String {
+        match value.checked_sub(1).and_then(|index| self.steps.get(index)) {
+            Some(step) => format!("`{}`", step.name),
+            None => format!("the input `{}`", self.spec.input.name),
+        }
+    }
+
+    fn unique(&mut self, name: &str) -> String {
+        let mut unique = name.to_owned();
+        let mut count = 1_usize;
+        while !self.nodes.insert(unique.clone()) {
+            count += 1;
+            unique = format!("{name}_{count}");
+        }
+        unique
+    }
+}
+
+/// TensorFlow's SAME: before and after.
+fn same(input: usize, kernel: usize, stride: usize) -> [usize; 2] {
+    let total = ((input.div_ceil(stride) - 1) * stride + kernel).saturating_sub(input);
+    [total / 2, total - total / 2]
+}
+
+/// The smallest height and width for which every window fits, found from the last layer to the first.
+fn smallest_input(steps: &[Step]) -> Option<usize> {
+    let mut needed = vec![1_usize; steps.len() + 1];
+    for (index, step) in steps.iter().enumerate().rev() {
+        let out = *needed.get(index + 1)?;
+        let through = |kernel: [usize; 2], stride: [usize; 2], padding: spec::Padding, ceil: bool| {
+            let axis = |kernel: usize, stride: usize, padded: usize| {
+                let least = if ceil { kernel } else { (out - 1).saturating_mul(stride).saturating_add(kernel) };
+                least.saturating_sub(padded).max(1)
+            };
+            let ([ky, kx], [sy, sx]) = (kernel, stride);
+            match padding {
+                spec::Padding::Rule(PaddingRule::Same) => (out - 1).saturating_mul(sy.max(sx)).saturating_add(1),
+                spec::Padding::Rule(PaddingRule::Valid) => axis(ky, sy, 0).max(axis(kx, sx, 0)),
+                spec::Padding::Rule(PaddingRule::Half) => axis(ky, sy, ky / 2 * 2).max(axis(kx, sx, kx / 2 * 2)),
+                spec::Padding::All(amount) => axis(ky, sy, 2 * amount).max(axis(kx, sx, 2 * amount)),
+                spec::Padding::Each([top, left, bottom, right]) => {
+                    axis(ky, sy, top + bottom).max(axis(kx, sx, left + right))
+                }
+            }
+        };
+        let input = match &step.kind {
+            StepKind::Conv(conv) => through(conv.kernel, conv.stride, conv.padding, false),
+            StepKind::MaxPool(pool) => {
+                let [kernel, stride] = window(pool.kernel, pool.stride);
+                through(kernel, stride, pool.padding, pool.ceil_mode)
+            }
+            StepKind::AveragePool(pool) => {
+                let [kernel, stride] = window(pool.kernel, pool.stride);
+                through(kernel, stride, pool.padding, pool.ceil_mode)
+            }
+            StepKind::ZeroPad([top, left, bottom, right]) => {
+                out.saturating_sub((top + bottom).min(left + right)).max(1)
+            }
+            StepKind::Subsample(stride) => (out - 1).saturating_mul(*stride).saturating_add(1),
+            StepKind::GlobalAveragePool | StepKind::Flatten | StepKind::Dense(..) | StepKind::Softmax => 1,
+            StepKind::BatchNorm(_) | StepKind::Relu | StepKind::Add | StepKind::PadChannels(_) => out,
+        };
+        for value in &step.reads {
+            if let Some(slot) = needed.get_mut(*value) {
+                *slot = input.max(*slot);
+            }
+        }
+    }
+    needed.first().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+
+    #[test]
+    fn same_puts_the_odd_pixel_behind() {
+        assert_eq!(same(32, 3, 2), [0, 1]);
+        assert_eq!(same(33, 3, 2), [1, 1]);
+        assert_eq!(same(32, 3, 1), [1, 1]);
+        assert_eq!(same(32, 1, 2), [0, 0]);
+        assert_eq!(same(224, 7, 2), [2, 3]);
+    }
+}
