@@ -13,5 +13,8 @@ fn schema_is_current() {
         std::fs::write(path, &text).unwrap();
         return;
     }
-    assert!(text == check::SCHEMA, "specs/resnet.schema.json is not that of the types: run this test with RESNET_BLESS=1");
+    assert!(
+        text == check::SCHEMA,
+        "specs/resnet.schema.json is not that of the types: run this test with RESNET_BLESS=1"
+    );
 }

@@ -115,11 +115,7 @@ pub enum Color {
 ///
 /// # Errors
 /// All that is wrong with the model's files; `E-MODEL` when it is none.
-pub fn load(
-    model: &str,
-    weights: Option<&WeightSource>,
-    batch: usize,
-) -> Result<(Network, Diagnostics), Diagnostics> {
+pub fn load(model: &str, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
     let path = Path::new(model);
     match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
         Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch),

@@ -63,14 +63,17 @@ fn answer(request: &Request, file: &TensorFile) -> Result<Tensor, Diagnostic> {
     if stored.shape != wanted {
         return Err(problem("E-WSHAPE", format!("its shape is {}", stored.shape)).expected(wanted.to_string()));
     }
-    let values = file.values(stored).map_err(|element| {
-        problem("E-WTYPE", format!("its elements are {element}")).expected("F32, F16 or BF16")
-    })?;
+    let values = file
+        .values(stored)
+        .map_err(|element| problem("E-WTYPE", format!("its elements are {element}")).expected("F32, F16 or BF16"))?;
     let bad = values.iter().filter(|value| !value.is_finite()).count();
     if bad > 0 {
         let first = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
-        return Err(problem("E-WVAL", format!("{bad} of its {} values are not finite, the first at {first}", values.len()))
-            .expected("finite values"));
+        return Err(problem(
+            "E-WVAL",
+            format!("{bad} of its {} values are not finite, the first at {first}", values.len()),
+        )
+        .expected("finite values"));
     }
     if request.role == Role::Variance
         && let Some((first, value)) = values.iter().enumerate().find(|(_, value)| **value < 0.0)

@@ -55,7 +55,9 @@ pub fn parse(content: &[u8]) -> Result<BTreeMap<String, FileTensor>, String> {
 fn explain(error: SafeTensorError) -> String {
     match error {
         SafeTensorError::InvalidOffset(name) => {
-            format!("the bytes of `{name}` do not follow those of the tensor before: they overlap, leave a gap, or run backwards")
+            format!(
+                "the bytes of `{name}` do not follow those of the tensor before: they overlap, leave a gap, or run backwards"
+            )
         }
         SafeTensorError::MetadataIncompleteBuffer => {
             "the tensors do not fill the file: it is truncated, or has bytes that belong to none".to_owned()

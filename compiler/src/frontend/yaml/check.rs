@@ -171,14 +171,13 @@ impl<'a> Checker<'a> {
                 && length(schema, "maxItems").is_none_or(|most| count <= most)
         };
         let Some(schema) = fitting.iter().find(fits) else {
-            let expected = fitting.iter().filter_map(|schema| {
-                match (length(schema, "minItems"), length(schema, "maxItems")) {
+            let expected =
+                fitting.iter().filter_map(|schema| match (length(schema, "minItems"), length(schema, "maxItems")) {
                     (Some(least), Some(most)) if least == most => Some(format!("{least} entries")),
                     (least, Some(most)) => Some(format!("{} to {most} entries", least.unwrap_or(0))),
                     (Some(least), None) => Some(format!("at least {least} entries")),
                     (None, None) => None,
-                }
-            });
+                });
             let expected = expected.collect::<Vec<_>>().join(" or ");
             let message = format!("the list has {} entries", items.len());
             self.report("E-LEN", value.position, path, message, Some(expected), None);
@@ -233,7 +232,8 @@ impl<'a> Checker<'a> {
             && bound("minimum").is_none_or(|least| number >= least)
             && bound("maximum").is_none_or(|most| number <= most)
             && bound("exclusiveMinimum").is_none_or(|limit| number > limit);
-        let readable = !strings_of_type(schema).contains(&"integer") || text.trim_start_matches('+').parse::<u64>().is_ok();
+        let readable =
+            !strings_of_type(schema).contains(&"integer") || text.trim_start_matches('+').parse::<u64>().is_ok();
         if !inside || !readable {
             let mut limits = Vec::new();
             for (key, words) in [("minimum", "at least"), ("exclusiveMinimum", "more than"), ("maximum", "at most")] {
@@ -281,8 +281,7 @@ impl<'a> Checker<'a> {
         found: &str,
         names: &[String],
     ) {
-        let hint =
-            nearest(found, names.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?"));
+        let hint = nearest(found, names.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?"));
         let list: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         let expected = if list.len() == 1 { list.concat() } else { format!("one of {}", list.join(", ")) };
         self.report(code, position, path, message.to_owned(), Some(expected), hint);
@@ -326,9 +325,7 @@ fn tag(schema: &Json) -> Option<&str> {
     let properties = schema.get("properties")?.as_object()?;
     let mut required = strings(schema, "required");
     match (properties.len(), required.next(), required.next()) {
-        (1, Some(tag), None) if schema.get("additionalProperties") == Some(&Json::Bool(false)) => {
-            Some(tag)
-        }
+        (1, Some(tag), None) if schema.get("additionalProperties") == Some(&Json::Bool(false)) => Some(tag),
         _ => None,
     }
 }
@@ -386,7 +383,8 @@ fn describe(schema: &Json) -> Vec<String> {
 
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.is_empty() && !digits.starts_with('0'))
+    digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (digits == "0" || !digits.is_empty() && !digits.starts_with('0'))
 }
 
 /// The value of a plain scalar that is a number; infinite or not a number where YAML says so.
@@ -410,9 +408,30 @@ mod tests {
 
     /// What this walk understands. A keyword that is not among them would be accepted in silence.
     const KEYWORDS: [&str; 24] = [
-        "$defs", "$id", "$ref", "$schema", "additionalProperties", "anyOf", "const", "default", "description", "enum",
-        "exclusiveMinimum", "format", "items", "maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum",
-        "oneOf", "prefixItems", "properties", "required", "title",
+        "$defs",
+        "$id",
+        "$ref",
+        "$schema",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "default",
+        "description",
+        "enum",
+        "exclusiveMinimum",
+        "format",
+        "items",
+        "maxItems",
+        "maxLength",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minimum",
+        "oneOf",
+        "prefixItems",
+        "properties",
+        "required",
+        "title",
     ];
 
     #[test]

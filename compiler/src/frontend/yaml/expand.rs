@@ -168,7 +168,9 @@ impl Expansion<'_, '_> {
             Layer::With(LayerWith::BatchNorm(norm)) => {
                 self.norm(norm.epsilon, norm.name.as_deref(), &format!("{path}.batch_norm"));
             }
-            Layer::With(LayerWith::Activation(super::spec::Activation::Relu)) => self.then("relu", StepKind::Relu, path),
+            Layer::With(LayerWith::Activation(super::spec::Activation::Relu)) => {
+                self.then("relu", StepKind::Relu, path)
+            }
             Layer::With(LayerWith::MaxPool(pool)) => {
                 self.then("max_pool", StepKind::MaxPool(pool.clone()), &format!("{path}.max_pool"));
             }
@@ -271,7 +273,8 @@ impl Expansion<'_, '_> {
         if self.problems.any() {
             return;
         }
-        for (stage, ((depth, width), stride)) in stages.depth.iter().zip(&stages.width).zip(&stages.stride).enumerate() {
+        for (stage, ((depth, width), stride)) in stages.depth.iter().zip(&stages.width).zip(&stages.stride).enumerate()
+        {
             for block in 0..*depth {
                 let stride = if block == 0 { *stride } else { 1 };
                 self.block(stages, BlockId { stage, block }, *width, stride);

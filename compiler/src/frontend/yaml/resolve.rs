@@ -102,7 +102,11 @@ impl Resolver<'_, '_> {
                 return None;
             }
         };
-        if shape.0.iter().try_fold(1_u64, |total, extent| total.checked_mul(*extent as u64)).is_none_or(|n| n > LARGEST_MAP)
+        if shape
+            .0
+            .iter()
+            .try_fold(1_u64, |total, extent| total.checked_mul(*extent as u64))
+            .is_none_or(|n| n > LARGEST_MAP)
         {
             self.problems
                 .error("E-RANGE", &step.path, format!("`{}` gives {shape}", step.name))
@@ -175,7 +179,10 @@ impl Resolver<'_, '_> {
                 .error(
                     "E-GROUP",
                     &step.path,
-                    format!("{} groups do not divide {channels} input and {} output channels", conv.groups, conv.channels),
+                    format!(
+                        "{} groups do not divide {channels} input and {} output channels",
+                        conv.groups, conv.channels
+                    ),
                 )
                 .expected("a number that divides both");
             return None;
@@ -250,7 +257,13 @@ impl Resolver<'_, '_> {
         })
     }
 
-    fn window_fits(&mut self, step: &Step, [height, width]: [usize; 2], kernel: [usize; 2], padding: Padding) -> Option<()> {
+    fn window_fits(
+        &mut self,
+        step: &Step,
+        [height, width]: [usize; 2],
+        kernel: [usize; 2],
+        padding: Padding,
+    ) -> Option<()> {
         let padded = [height + padding.top + padding.bottom, width + padding.left + padding.right];
         if kernel.iter().zip(&padded).all(|(kernel, padded)| kernel <= padded) {
             return Some(());
@@ -296,7 +309,11 @@ impl Resolver<'_, '_> {
         self.parameters = self.parameters.saturating_add(length.unwrap_or(u64::MAX));
         if self.parameters > MOST_PARAMETERS {
             self.problems
-                .error("E-RANGE", &step.path, format!("with `{name}` of shape {shape} the tensors have {} values", self.parameters))
+                .error(
+                    "E-RANGE",
+                    &step.path,
+                    format!("with `{name}` of shape {shape} the tensors have {} values", self.parameters),
+                )
                 .expected(format!("at most {MOST_PARAMETERS}"));
             return None;
         }
