@@ -134,14 +134,13 @@ impl<'a> Checker<'a> {
             }
             return;
         };
-        let empty = Map::new();
-        let properties = schema.get("properties").and_then(Json::as_object).unwrap_or(&empty);
+        let properties = schema.get("properties").and_then(Json::as_object);
         for entry in entries {
             let inner = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
-            match properties.get(&entry.key) {
+            match properties.and_then(|properties| properties.get(&entry.key)) {
                 Some(property) => self.value(&entry.value, property, &inner),
                 None => {
-                    let names: Vec<_> = properties.keys().cloned().collect();
+                    let names: Vec<_> = properties.into_iter().flat_map(Map::keys).cloned().collect();
                     self.unknown(
                         "E-KEY",
                         entry.position,
@@ -154,7 +153,7 @@ impl<'a> Checker<'a> {
             }
         }
         for key in strings(schema, "required").filter(|key| value.entry(key).is_none()) {
-            let expected = properties.get(key).and_then(|property| self.describe(property));
+            let expected = properties.and_then(|properties| properties.get(key)).and_then(|property| self.describe(property));
             let (code, hint) = match (path, key) {
                 ("", "spec") => ("E-SPEC", Some("begin the file with `spec: resnet/1`".to_owned())),
                 _ => ("E-ARG", Some(format!("add `{key}:`"))),

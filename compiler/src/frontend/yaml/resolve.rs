@@ -120,7 +120,10 @@ impl Resolver<'_, '_> {
 
     fn operation(&mut self, step: &Step, x: &Shape) -> Option<Op> {
         Some(match &step.kind {
-            StepKind::Conv(conv) => self.conv(step, conv, self.map(step, x, "conv")?)?,
+            StepKind::Conv(conv) => {
+                let map = self.map(step, x, "conv")?;
+                self.conv(step, conv, map)?
+            }
             StepKind::BatchNorm(epsilon) => {
                 let [_, channels, ..] = self.map(step, x, "batch_norm")?;
                 for role in [Role::Gamma, Role::Beta, Role::Mean, Role::Variance] {

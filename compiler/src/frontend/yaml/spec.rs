@@ -499,7 +499,7 @@ pub struct Preprocess {
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub mean: Option<Vec<f64>>,
     /// Divided by per channel, in the order of `color`.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1), inner(extend("exclusiveMinimum" = 0))))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub std: Option<Vec<f64>>,
 }
 
