@@ -1,4 +1,40 @@
-//! The runtime of compiled residual networks.
+//! The runtime of compiled residual networks, and the `resnet!` macro that compiles them.
+//!
+//! A compiled network is a [`program::Program`]: constants for every layer, and a table of [`engine::Step`]s for each instruction
+//! set. An [`engine::Engine`] holds its memory, its weights and its threads, and runs it.
+//!
+//! - [`geometry`]: shapes and layouts, the contract of compiler and runtime
+//! - [`program`]: what generated code implements, and what a user of a compiled network sees of it
+//! - [`network`]: what a program tells about its network
+//! - [`engine`]: steps, memory, weights, threads
+//! - [`kernel`]: one generic body per kernel
+//! - [`isa`]: the instruction sets, and the choice at run time
+//! - [`tensor`]: typed arrays as flat slices and back
+//! - [`error`]: what can go wrong
+//!
+//! Without default features the crate has no dependencies.
 
+#[cfg(target_endian = "big")]
+compile_error!(
+    "packed weights are little-endian f32 values that are used in place: big-endian targets are not supported"
+);
+
+pub mod engine;
+pub mod error;
 pub mod geometry;
+pub mod isa;
+pub mod kernel;
 pub mod network;
+pub mod program;
+pub mod tensor;
+
+pub use engine::{Aligned, Engine, Operands, Step, Timing, Traced, Weights};
+pub use error::Error;
+pub use isa::{Isa, Kind};
+pub use kernel::Tile;
+pub use network::Network;
+pub use program::{Layer, Model, Options, Program, Tiles};
+pub use tensor::Tensor;
+
+#[cfg(all(feature = "macro", any()))]
+pub use resnet_macros::resnet;

@@ -1,6 +1,6 @@
 //! What generated code implements, and what a user of a compiled network sees of it.
 
-use crate::engine::Step;
+use crate::engine::{Step, Traced};
 use crate::error::Error;
 use crate::isa::Isa;
 use crate::network::Network;
@@ -57,6 +57,12 @@ pub trait Model: Sized + Send + 'static {
 
     /// The number of threads in use.
     fn threads(&self) -> usize;
+
+    /// Runs it on the calling thread alone and shows what each step wrote.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(Traced<'_>)) -> Result<(), Error>;
 }
 
 /// How a network is run.

@@ -54,7 +54,7 @@ fn compile(options: Options) -> Result<Compiled, Failure> {
 }
 
 /// The code of the error that a spec without weights raises.
-const NO_WEIGHTS: &str = "E-WEIGHTS";
+const NO_WEIGHTS: &str = "E-WNONE";
 
 fn as_text(compiled: &Compiled, explain: bool) -> String {
     let (network, plan) = (&compiled.network, &compiled.plan);

@@ -43,16 +43,15 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
     let Item { attributes, visibility, name, runtime, .. } = item;
     let plan = &compiled.plan;
     let layers = Layers::of(&plan.steps);
-    let definitions = layers.definitions.iter().map(|definition| definition.tokens(runtime));
+    let definitions = layers.definitions.iter().map(Definition::tokens);
     let steps = plan.steps.iter().zip(&layers.of_step).enumerate().map(|(index, (step, layer))| {
         let constant = format_ident!("STEP_{index}");
         let doc = format!(" `{}`: {}", step.name, step.summary);
         let constructor = constructor(&step.kernel);
-        let generics = if generic(&step.kernel) { quote!(I, #layer) } else { quote!(#layer) };
         let (label, operands) = (&step.name, operands(&step.operands));
         quote! {
             #[doc = #doc]
-            const #constant: Step = Step::#constructor::<#generics>(#label, #operands);
+            const #constant: Step = Step::#constructor::<I, #layer>(#label, #operands);
         }
     });
     let table = (0..plan.steps.len()).map(|index| format_ident!("STEP_{index}"));
@@ -67,9 +66,13 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
         }
 
         const _: () = {
+            #[allow(unused_imports)]
             use #runtime::geometry::*;
+            #[allow(unused_imports)]
             use #runtime::kernel::Tile;
+            #[allow(unused_imports)]
             use #runtime::network::{Color, Interpolation, Network, Preprocess, Resize};
+            #[allow(unused_imports)]
             use #runtime::{Error, Isa, Layer, Model, Operands, Options, Program, Step, Tensor, Tiles, Weights};
 
             #description
@@ -156,7 +159,7 @@ impl Layers {
 }
 
 impl Definition {
-    fn tokens(&self, runtime: &TokenStream) -> TokenStream {
+    fn tokens(&self) -> TokenStream {
         let name = &self.name;
         let (geometry, type_name) = layer::geometry(&self.kernel);
         let mut docs = vec![format!(" {}", self.summary)];
@@ -165,7 +168,6 @@ impl Definition {
             quote!(impl Tiles for #name { #tiles })
         });
         docs.push(format!(" Used by {}.", users(&self.users)));
-        let _ = runtime;
         quote! {
             #(#[doc = #docs])*
             struct #name;
@@ -205,11 +207,6 @@ fn constructor(kernel: &Kernel) -> Ident {
             Kernel::Output(_) => "output",
         }
     )
-}
-
-/// Whether a step's constructor is generic over the instruction set.
-fn generic(_kernel: &Kernel) -> bool {
-    true
 }
 
 fn operands(operands: &Operands) -> TokenStream {

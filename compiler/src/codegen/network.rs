@@ -127,7 +127,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
                 }
 
                 fn isa(&self) -> &'static str {
-                    self.engine.isa()
+                    self.engine.isa().name()
                 }
 
                 fn threads(&self) -> usize {
@@ -188,7 +188,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
 
             /// The instruction set in use: `avx512`, `avx2`, `neon` or `portable`.
             pub fn isa(&self) -> &'static str {
-                self.engine.isa()
+                self.engine.isa().name()
             }
 
             /// The number of threads in use.

@@ -119,20 +119,12 @@ pub fn load(model: &str, weights: Option<&WeightSource>, batch: usize) -> Result
     let path = Path::new(model);
     match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
         Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch),
-        Some("onnx") => load_onnx(path, weights, batch),
+        Some("onnx") => onnx::load(path, weights, batch),
         _ => match shipped::spec(model) {
             Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch),
             None => Err(unknown(model).into()),
         },
     }
-}
-
-fn load_onnx(
-    path: &Path,
-    _weights: Option<&WeightSource>,
-    _batch: usize,
-) -> Result<(Network, Diagnostics), Diagnostics> {
-    Err(Diagnostic::error("E-MODEL", "ONNX models cannot be read").at(crate::diagnostic::Place::file(path)).into())
 }
 
 fn unknown(model: &str) -> Diagnostic {

@@ -1,9 +1,76 @@
 //! Stage 2: rewrites of the graph.
+//!
+//! [`PASSES`] is the list in the order they run, each with the reason it stands where it does. Each can be switched off; the
+//! graph is right after any selection of them. The driver verifies the graph before the first and after each.
+
+mod fold_batch_norm;
+mod fold_constants;
+mod fuse_activation;
+mod fuse_shortcut_add;
+mod remove_dead;
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::Diagnostics;
-use crate::ir::Graph;
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::ir::verify::{Verifier, Violation};
+use crate::ir::{Activation, Edit, Graph, NodeId, Op};
+
+/// A rewrite of the graph.
+#[derive(Debug, Clone, Copy)]
+pub struct Pass {
+    /// Its name: what `--no-pass` takes.
+    pub name: &'static str,
+    /// What it does and when that is right, in one line.
+    pub summary: &'static str,
+    /// Why it stands where it does in the order.
+    pub position: &'static str,
+    run: fn(&mut Graph) -> Edit<PassReport>,
+}
+
+impl Pass {
+    /// Rewrites the graph.
+    ///
+    /// # Errors
+    /// When the graph refuses an edit: an error of the pass, never of the network.
+    pub fn run(&self, graph: &mut Graph) -> Edit<PassReport> {
+        (self.run)(graph)
+    }
+}
+
+/// The passes in the order they run.
+pub const PASSES: [Pass; 5] = [
+    Pass {
+        name: "fold_constants",
+        summary: "Computes what depends on constants alone; always right but for one rounding to f32.",
+        position: "First: what it computes is a constant to every later pass.",
+        run: fold_constants::run,
+    },
+    Pass {
+        name: "fold_batch_norm",
+        summary: "Multiplies a batch normalisation into the conv or dense layer before it, if nothing else sees that layer's result.",
+        position: "Before the fusions: it needs the bare layer, and it brings the activation behind it next to the layer.",
+        run: fold_batch_norm::run,
+    },
+    Pass {
+        name: "fuse_activation",
+        summary: "Lets the operation before an activation apply it, if nothing else sees that operation's result.",
+        position: "Before fuse_shortcut_add: an add takes its activation along, and a conv with an activation of its own shows \
+                   itself as one that no add may follow in the same epilogue.",
+        run: fuse_activation::run,
+    },
+    Pass {
+        name: "fuse_shortcut_add",
+        summary: "Lets a conv add the shortcut to its result, if the add is the only one to see that result.",
+        position: "After the passes that give convs and adds their final form.",
+        run: fuse_shortcut_add::run,
+    },
+    Pass {
+        name: "remove_dead",
+        summary: "Removes what no result of the network depends on; always right.",
+        position: "Last: every pass before it leaves nodes that nothing reads.",
+        run: remove_dead::run,
+    },
+];
 
 /// What a pass did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +101,123 @@ pub struct Refusal {
     pub reason: String,
 }
 
+impl PassReport {
+    fn new(pass: &'static str) -> Self {
+        Self { pass, changes: Vec::new(), refusals: Vec::new() }
+    }
+
+    fn changed(&mut self, node: impl Into<String>, what: impl Into<String>) {
+        self.changes.push(Change { node: node.into(), what: what.into() });
+    }
+
+    fn refused(&mut self, node: impl Into<String>, reason: impl Into<String>) {
+        self.refusals.push(Refusal { node: node.into(), reason: reason.into() });
+    }
+}
+
+/// The names of the passes in the order they run.
+pub fn names() -> Vec<&'static str> {
+    PASSES.iter().map(|pass| pass.name).collect()
+}
+
 /// Runs the passes in order, but for those that are switched off.
-pub fn run(_graph: &mut Graph, _disabled: &BTreeSet<String>) -> Result<Vec<PassReport>, Diagnostics> {
-    Ok(Vec::new())
+///
+/// # Errors
+/// `E-PASS` for every name in `disabled` that no pass has; `E-INTERNAL`, with the pass and the node, when the graph breaks an
+/// invariant before the first pass or after one.
+pub fn run(graph: &mut Graph, disabled: &BTreeSet<String>) -> Result<Vec<PassReport>, Diagnostics> {
+    let known = names();
+    let unknown: Vec<_> = disabled.iter().filter(|name| !known.contains(&name.as_str())).collect();
+    if !unknown.is_empty() {
+        return Err(Diagnostics(unknown.into_iter().map(|name| unknown_pass(name, &known)).collect()));
+    }
+    let mut verifier = Verifier::default();
+    verifier.verify(graph).map_err(|violations| internal("before the passes", violations))?;
+    let mut reports = Vec::new();
+    for pass in PASSES.iter().filter(|pass| !disabled.contains(pass.name)) {
+        let report = pass.run(graph).map_err(|error| {
+            let message = format!("the pass {} made an edit that does not fit: {}", pass.name, error.message);
+            Diagnostics::from(Diagnostic::error("E-INTERNAL", message).about(error.node))
+        })?;
+        verifier.verify(graph).map_err(|violations| internal(&format!("after the pass {}", pass.name), violations))?;
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+fn unknown_pass(name: &str, known: &[&str]) -> Diagnostic {
+    let diagnostic = Diagnostic::error("E-PASS", format!("there is no pass `{name}`"))
+        .expected(format!("one of `{}`", known.join("`, `")));
+    match nearest(name, known.iter().copied()) {
+        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
+}
+
+fn internal(when: &str, violations: Vec<Violation>) -> Diagnostics {
+    let diagnostics = violations.into_iter().map(|violation| {
+        let message = format!("{when}, the graph breaks an invariant: {}; {}", violation.invariant, violation.found);
+        let diagnostic = Diagnostic::error("E-INTERNAL", message);
+        if violation.node.is_empty() { diagnostic } else { diagnostic.about(violation.node) }
+    });
+    Diagnostics(diagnostics.collect())
+}
+
+/// Why `producer`'s result may not be replaced for `reader` alone; `None` when `reader` alone sees it.
+fn seen_by_others(graph: &Graph, producer: NodeId, reader: NodeId) -> Option<String> {
+    if graph.only_reader(producer) == Some(reader) {
+        return None;
+    }
+    let name = &graph.node(producer).name;
+    let other = graph.readers(producer).into_iter().find(|other| *other != reader);
+    Some(match other {
+        Some(other) => format!("`{name}` is read by `{}` too", graph.node(other).name),
+        None if graph.outputs().iter().any(|output| output.node == producer) => {
+            format!("`{name}` is a result of the network")
+        }
+        None => format!("`{name}` is read twice"),
+    })
+}
+
+/// The activation's name, as in the text form.
+fn activation_name(activation: Activation) -> &'static str {
+    Op::Activation(activation).name()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::Layout;
+
+    #[test]
+    fn unknown_names_are_refused_all_at_once() {
+        let disabled = ["fold_batchnorm", "remove_dead", "xyz"].map(str::to_owned).into();
+        let errors = run(&mut Graph::new(), &disabled).unwrap_err();
+        let texts: Vec<_> = errors.0.iter().map(|error| (error.message.as_str(), error.hint.as_deref())).collect();
+        assert_eq!(
+            texts,
+            [
+                ("there is no pass `fold_batchnorm`", Some("did you mean `fold_batch_norm`?")),
+                ("there is no pass `xyz`", None),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_broken_graph_is_an_internal_error_with_its_time_and_node() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nhwc, [1, 2]);
+        graph.output("y", x);
+        let errors = run(&mut graph, &BTreeSet::new()).unwrap_err();
+        assert_eq!(
+            errors.to_string(),
+            "error[E-INTERNAL]: x: before the passes, the graph breaks an invariant: an input laid out as [N, H, W, C] has four axes; its shape is [1, 2]"
+        );
+    }
+
+    #[test]
+    fn names_are_unique_and_in_order() {
+        assert_eq!(names().iter().collect::<BTreeSet<_>>().len(), PASSES.len());
+        assert_eq!(names().last(), Some(&"remove_dead"));
+    }
 }

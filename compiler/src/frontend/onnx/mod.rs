@@ -1,1 +1,70 @@
 //! ONNX models.
+//!
+//! The file is decoded by types that prost generates from `onnx.proto`; its nodes are taken in topological order, one function per
+//! operator. A value is a constant, whatever was computed to get it, or a view of a node of the graph: reshapes and transpositions
+//! change the view and add no node, and only an operator that needs a particular layout asks for it.
+
+mod attributes;
+mod convolution;
+mod elementwise;
+mod external;
+mod fold;
+mod importer;
+mod input;
+mod linear;
+mod literal;
+mod model;
+mod norm;
+mod operators;
+mod order;
+mod pool;
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
+#[rustfmt::skip]
+pub mod proto;
+mod result;
+mod shape;
+mod slice;
+mod value;
+
+use std::path::Path;
+
+use super::{Network, WeightSource};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+
+/// Reads an ONNX model with its weights, for a batch of `batch` images.
+///
+/// The warnings come with the network. Codes of errors: `E-ONNX-FILE` (cannot be read or decoded), `E-ONNX-OPSET`, `E-ONNX-NAME`
+/// (a name twice or nowhere), `E-ONNX-IO` (inputs and outputs), `E-ONNX-CYCLE`, `E-ONNX-OP` (all operators that are not supported),
+/// `E-ONNX-CTRL` (control flow), `E-ONNX-ATTR`, `E-ONNX-TYPE`, `E-ONNX-DYN`, `E-ONNX-TRAIN`, `E-ONNX-EXT` (external data), `E-ONNX-SHAPE`,
+/// `E-ONNX-BIAS`, `E-ONNX-LIMIT` (constants too large to compute), `E-ONNX-WEIGHTS` (weights from elsewhere) and `E-WVAL`.
+pub fn load(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
+    match weights {
+        None | Some(WeightSource::Model) => {}
+        Some(WeightSource::Seed(_) | WeightSource::File(_)) => {
+            return Err(Diagnostic::error("E-ONNX-WEIGHTS", "an ONNX model has its own weights and takes no others")
+                .at(Place::file(path))
+                .hint("leave out the weights, or name a YAML spec as the model")
+                .into());
+        }
+    }
+    if batch == 0 {
+        return Err(Diagnostic::error("E-ONNX-DYN", "the batch is 0")
+            .at(Place::file(path))
+            .expected("1 or more")
+            .into());
+    }
+    let (model, mut diagnostics) = model::read(path)?;
+    let schedule = match order::schedule(&model, path) {
+        Ok(schedule) => schedule,
+        Err(errors) => {
+            diagnostics.extend(errors);
+            return Err(diagnostics);
+        }
+    };
+    let mut importer = importer::Importer::new(path, &model, &schedule, batch, diagnostics);
+    importer.input();
+    for index in &schedule.nodes {
+        importer.node(*index);
+    }
+    result::network(importer)
+}

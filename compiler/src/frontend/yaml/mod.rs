@@ -158,7 +158,7 @@ fn default_weights(source: &Source<'_>, spec: &Spec) -> Result<(TensorFile, Opti
             Some(url) => format!("; trained ones are published at {url}"),
             None => String::new(),
         };
-        return Err(problem("E-WFILE", format!("`{}` comes without weights", spec.name))
+        return Err(problem("E-WNONE", format!("`{}` comes without weights", spec.name))
             .about("weights")
             .expected("a file of weights or a seed")
             .hint(format!("say `--weights FILE`, or `--weights seed:7` for made-up ones{published}"))

@@ -1,0 +1,234 @@
+//! Operators on each element: of two computed values, of a computed value and a constant, of two constants.
+
+use super::attributes::Node;
+use super::convolution::wrong_bias;
+use super::fold::{self, Arithmetic};
+use super::importer::{Failure, Importer, Outcome, fits, refuse};
+use super::literal::{Data, Literal};
+use super::norm::channels;
+use super::value::{NHWC, Value, View};
+use crate::ir::{Activation, BatchNorm, NodeId, Op};
+
+/// With a variance of 1, so small that the divisor is exactly 1: a batch normalisation that only scales and shifts.
+const NO_EPSILON: f64 = 1e-30;
+
+/// Relu.
+pub(super) fn relu<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let view = node.view(0)?;
+    let id = importer.add(&node.name, Op::Activation(Activation::Relu), &[view.node])?;
+    Ok(Value::Computed(view.of(id)))
+}
+
+/// Clip, where it is Relu or nothing.
+pub(super) fn clip<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let low = bound(node, "min", 1, f32::NEG_INFINITY)?;
+    let high = bound(node, "max", 2, f32::INFINITY)?;
+    let lowest = low <= f32::MIN;
+    let highest = high >= f32::MAX;
+    match (lowest, highest) {
+        (true, true) => node.value(0).cloned(),
+        (false, true) if low == 0.0 => relu(importer, node),
+        _ => Err(Failure::Unsupported(format!("only the range 0 to infinity is, and it clips to {low} to {high}"))),
+    }
+}
+
+fn bound(node: &Node<'_>, name: &str, position: usize, default: f32) -> Result<f32, Failure> {
+    if node.has(name) {
+        return node.float(name, default);
+    }
+    let Some(literal) = node.optional_literal(position)? else { return Ok(default) };
+    match literal.as_floats().map(|values| values.as_ref()) {
+        Some(&[value]) => Ok(value),
+        _ => Err(refuse("E-ONNX-TYPE", format!("its input {position} is not one floating-point number"))),
+    }
+}
+
+/// Add.
+pub(super) fn add<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    arithmetic(importer, node, Arithmetic::Add)
+}
+
+/// Sub.
+pub(super) fn sub<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    arithmetic(importer, node, Arithmetic::Sub)
+}
+
+/// Mul.
+pub(super) fn mul<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    arithmetic(importer, node, Arithmetic::Mul)
+}
+
+/// Div.
+pub(super) fn div<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    arithmetic(importer, node, Arithmetic::Div)
+}
+
+/// Sum of any number of values.
+pub(super) fn sum<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let mut total = node.value(0)?.clone();
+    for position in 1..node.inputs.len() {
+        let term = node.value(position)?;
+        total = match (&total, term) {
+            (Value::Computed(a), Value::Computed(b)) => both(importer, node, a, b)?,
+            (Value::Constant(a), Value::Constant(b)) => {
+                Value::Constant(fold::elementwise(importer, Arithmetic::Add, a, b)?)
+            }
+            _ => return Err(Failure::Unsupported("a sum of constants and computed values".to_owned())),
+        };
+    }
+    Ok(total)
+}
+
+fn arithmetic<'m>(importer: &mut Importer<'m>, node: &Node<'m>, operation: Arithmetic) -> Outcome {
+    match (node.value(0)?, node.value(1)?) {
+        (Value::Constant(a), Value::Constant(b)) => Ok(Value::Constant(fold::elementwise(importer, operation, a, b)?)),
+        (Value::Computed(a), Value::Computed(b)) if operation == Arithmetic::Add => both(importer, node, a, b),
+        (Value::Computed(_), Value::Computed(_)) => {
+            Err(Failure::Unsupported("of two values that depend on the network's input, only a sum is".to_owned()))
+        }
+        (Value::Computed(x), Value::Constant(c)) => affine(importer, node, x, c, operation, 0),
+        (Value::Constant(c), Value::Computed(x)) => affine(importer, node, x, c, operation, 1),
+        (Value::Unknown, _) | (_, Value::Unknown) => Ok(Value::Unknown),
+    }
+}
+
+fn both<'m>(importer: &mut Importer<'m>, node: &Node<'m>, a: &View, b: &View) -> Outcome {
+    if a.dims != b.dims {
+        let reason = format!("a sum of the shapes {:?} and {:?}, which differ", a.dims, b.dims);
+        return Err(Failure::Unsupported(reason));
+    }
+    if a.axes == b.axes && importer.shape(a) == importer.shape(b) {
+        let id = importer.add(&node.name, Op::Add { activation: None }, &[a.node, b.node])?;
+        return Ok(Value::Computed(a.of(id)));
+    }
+    let operands = [importer.vector(a)?, importer.vector(b)?];
+    let id = importer.add(&node.name, Op::Add { activation: None }, &operands)?;
+    Ok(importer.whole(id))
+}
+
+/// A computed value, which is input `position`, with a constant per channel.
+fn affine<'m>(
+    importer: &mut Importer<'m>,
+    node: &Node<'m>,
+    x: &View,
+    constant: &Literal,
+    operation: Arithmetic,
+    position: usize,
+) -> Outcome {
+    let Data::Float(values) = &constant.data else {
+        return Err(refuse("E-ONNX-TYPE", "it mixes floating-point values and integers"));
+    };
+    let (x_node, view) =
+        if x.layout(importer.shape(x)) == Some(NHWC) { (x.node, x.clone()) } else { channels(importer, x)? };
+    let count = importer.graph.node(x_node).shape().0.get(1).copied().unwrap_or(0);
+    let per_channel = per_channel(importer, x, constant, values, count)?;
+    let neutral = match operation {
+        Arithmetic::Add => per_channel.iter().all(|value| *value == 0.0),
+        Arithmetic::Sub => position == 0 && per_channel.iter().all(|value| *value == 0.0),
+        Arithmetic::Mul => per_channel.iter().all(|value| *value == 1.0),
+        Arithmetic::Div => position == 0 && per_channel.iter().all(|value| *value == 1.0),
+    };
+    if neutral {
+        return Ok(Value::Computed(x.clone()));
+    }
+    let negated = || per_channel.iter().map(|value| -value).collect::<Vec<_>>();
+    let (gamma, beta) = match (operation, position) {
+        (Arithmetic::Add, _) => (None, Some(per_channel)),
+        (Arithmetic::Sub, 0) => (None, Some(negated())),
+        (Arithmetic::Sub, _) => (Some(vec![-1.0; count]), Some(per_channel)),
+        (Arithmetic::Mul, _) => (Some(per_channel), None),
+        (Arithmetic::Div, 0) => {
+            (Some(per_channel.iter().map(|value| (1.0 / f64::from(*value)) as f32).collect()), None)
+        }
+        (Arithmetic::Div, _) => return Err(Failure::Unsupported("a constant divided by a computed value".to_owned())),
+    };
+    let name = importer.input_name(node, 1 - position, "constant");
+    if let (None, Some(beta)) = (&gamma, &beta)
+        && importer.read_once(node, position, x_node)
+        && let Some(op) = with_bias(importer.graph.node(x_node).op())
+    {
+        return biased(importer, x, x_node, op, &name, beta);
+    }
+    let norm = BatchNorm { epsilon: NO_EPSILON, gamma: gamma.is_some(), beta: beta.is_some(), activation: None };
+    let mut operands = vec![x_node];
+    for (role, values) in
+        [("gamma", gamma), ("beta", beta), ("mean", Some(vec![0.0; count])), ("variance", Some(vec![1.0; count]))]
+    {
+        if let Some(values) = values {
+            operands.push(importer.constant(&format!("{}.{role}", node.name), vec![count], values)?);
+        }
+    }
+    let id = importer.add(&node.name, Op::BatchNorm(norm), &operands)?;
+    Ok(Value::Computed(view.of(id)))
+}
+
+fn biased<'m>(importer: &mut Importer<'m>, x: &View, id: NodeId, op: Op, name: &str, beta: &[f32]) -> Outcome {
+    let mut operands = importer.graph.operands(id);
+    let bias = importer.constant(name, vec![beta.len()], beta)?;
+    operands.push(bias);
+    fits(importer.graph.replace(id, op, &operands))?;
+    Ok(Value::Computed(x.clone()))
+}
+
+/// The same operation with a bias, when it takes one and has none.
+fn with_bias(op: &Op) -> Option<Op> {
+    match op {
+        Op::Conv(conv) if !conv.bias && !conv.shortcut && conv.activation.is_none() => {
+            let mut conv = conv.clone();
+            conv.bias = true;
+            Some(Op::Conv(conv))
+        }
+        Op::Dense(dense) if !dense.bias && dense.activation.is_none() => {
+            let mut dense = dense.clone();
+            dense.bias = true;
+            Some(Op::Dense(dense))
+        }
+        Op::Input(_)
+        | Op::Constant(_)
+        | Op::Conv(_)
+        | Op::BatchNorm(_)
+        | Op::Activation(_)
+        | Op::MaxPool(_)
+        | Op::AveragePool { .. }
+        | Op::GlobalAveragePool
+        | Op::Flatten
+        | Op::Dense(_)
+        | Op::Add { .. }
+        | Op::Softmax
+        | Op::Pad(_)
+        | Op::Subsample { .. } => None,
+    }
+}
+
+/// The constant as one value per channel, broadcast by the standard's rule.
+fn per_channel(
+    importer: &Importer<'_>,
+    x: &View,
+    constant: &Literal,
+    values: &[f32],
+    count: usize,
+) -> Result<Vec<f32>, Failure> {
+    if let &[value] = values
+        && constant.dims.len() <= x.dims.len()
+    {
+        return Ok(vec![value; count]);
+    }
+    let axis = match x.layout(importer.shape(x)) {
+        Some(NHWC) => 3,
+        _ => 1,
+    };
+    // Axes are matched from the last.
+    let from_last = x.dims.len().saturating_sub(axis + 1);
+    let fits = constant.dims.len() <= x.dims.len()
+        && constant.dims.iter().rev().enumerate().all(|(i, extent)| *extent == if i == from_last { count } else { 1 })
+        && values.len() == count;
+    if fits {
+        return Ok(values.to_vec());
+    }
+    if x.dims.len() == 2 && constant.dims.len() == 1 {
+        return Err(wrong_bias(&constant.dims, count));
+    }
+    let reason =
+        format!("a constant of shape {:?} on a value of shape {:?} is not one per channel", constant.dims, x.dims);
+    Err(Failure::Unsupported(reason))
+}

@@ -1,0 +1,353 @@
+//! The state while a model is read: what each value is, the graph so far, what went wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::attributes::Node;
+use super::external::External;
+use super::input::tensor_type;
+use super::literal::{self, Literal, elements};
+use super::model::{Model, standard};
+use super::operators;
+use super::order::{Schedule, label};
+use super::proto::{NodeProto, ValueInfoProto};
+use super::value::{Value, View};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::ir::{Edit, Graph, NodeId, Op, Shape, Tensor};
+
+/// Elements that a result of the network may have.
+pub(super) const LARGEST_MAP: usize = 1 << 32;
+/// Bytes of constants that may be computed while a model is read.
+const LARGEST_FOLDED: usize = 1 << 29;
+
+/// Why a node cannot be taken.
+pub(super) enum Failure {
+    /// It does something that the graph cannot say.
+    Unsupported(String),
+    /// It is wrong.
+    Refused(Box<Diagnostic>),
+}
+
+/// A node that cannot be taken, with a code and a sentence.
+pub(super) fn refuse(code: &'static str, message: impl Into<String>) -> Failure {
+    Failure::Refused(Box::new(Diagnostic::error(code, message)))
+}
+
+/// What a node makes first; what else it may make is not supported.
+pub(super) type Outcome = Result<Value, Failure>;
+
+/// A model on its way into a graph.
+pub(super) struct Importer<'m> {
+    /// The file.
+    pub path: &'m Path,
+    /// The file's content.
+    pub model: &'m Model,
+    /// Names and order.
+    pub schedule: &'m Schedule<'m>,
+    /// The graph so far.
+    pub graph: Graph,
+    /// Images per run.
+    pub batch: usize,
+    /// What went wrong so far.
+    pub diagnostics: Diagnostics,
+    /// Operators that are not supported, one line each.
+    pub unsupported: Vec<String>,
+    /// Tensors in other files.
+    pub external: External,
+    /// The batch that the file fixes, when another one is wanted.
+    pub rebound: Option<usize>,
+    values: BTreeMap<&'m str, Value>,
+    declared: BTreeMap<&'m str, &'m ValueInfoProto>,
+    /// Whether the file leaves the batch open.
+    pub open_batch: bool,
+    names: BTreeSet<String>,
+    suffixes: BTreeMap<String, usize>,
+    flattened: BTreeMap<NodeId, NodeId>,
+    makers: BTreeMap<NodeId, &'m str>,
+    folded: usize,
+}
+
+impl<'m> Importer<'m> {
+    /// Nothing read yet.
+    pub fn new(
+        path: &'m Path,
+        model: &'m Model,
+        schedule: &'m Schedule<'m>,
+        batch: usize,
+        diagnostics: Diagnostics,
+    ) -> Self {
+        let declared = model.graph.value_info.iter().chain([schedule.output]);
+        Self {
+            path,
+            model,
+            schedule,
+            graph: Graph::new(),
+            batch,
+            diagnostics,
+            unsupported: Vec::new(),
+            external: External::new(path),
+            rebound: None,
+            values: BTreeMap::new(),
+            declared: declared.map(|info| (info.name.as_str(), info)).collect(),
+            open_batch: false,
+            names: BTreeSet::new(),
+            suffixes: BTreeMap::new(),
+            flattened: BTreeMap::new(),
+            makers: BTreeMap::new(),
+            folded: 0,
+        }
+    }
+
+    /// Takes a node of the model.
+    pub fn node(&mut self, index: usize) {
+        let Some(proto) = self.model.graph.node.get(index) else { return };
+        let subject = format!("node {} ({})", label(proto, index), proto.op_type);
+        let outcome = self.outcome(proto, index);
+        let value = match outcome {
+            Ok(value) => self.checked(proto, value),
+            Err(failure) => Err(failure),
+        };
+        let value = value.unwrap_or_else(|failure| {
+            match failure {
+                Failure::Unsupported(reason) => {
+                    let domain = if standard(&proto.domain) { "" } else { &proto.domain };
+                    let separator = if domain.is_empty() { "" } else { "::" };
+                    let version = self.version(proto);
+                    self.unsupported.push(format!(
+                        "{domain}{separator}{} ({version}) at node {}: {reason}",
+                        proto.op_type,
+                        label(proto, index)
+                    ));
+                }
+                Failure::Refused(diagnostic) => self.report(diagnostic.about(subject)),
+            }
+            Value::Unknown
+        });
+        let mut outputs = proto.output.iter().filter(|output| !output.is_empty());
+        if let Some(first) = proto.output.first().filter(|output| !output.is_empty()) {
+            outputs.next();
+            if let Value::Computed(view) = &value {
+                self.makers.entry(view.node).or_insert(first);
+            }
+            self.values.insert(first, value);
+        }
+        for output in outputs {
+            self.values.insert(output, Value::Unknown);
+        }
+    }
+
+    /// Says what a name stands for.
+    pub fn define(&mut self, name: &'m str, value: Value) {
+        self.values.insert(name, value);
+    }
+
+    /// The value of a name.
+    pub fn value(&mut self, name: &'m str) -> Outcome {
+        if let Some(value) = self.values.get(name) {
+            return Ok(value.clone());
+        }
+        if self.schedule.sparse.contains(name) {
+            return Err(refuse("E-ONNX-TYPE", format!("tensor `{name}` is sparse")));
+        }
+        let Some(proto) = self.schedule.initializers.get(name) else { return Ok(Value::Unknown) };
+        let value = Value::Constant(literal::read(proto, &mut self.external)?);
+        self.values.insert(name, value.clone());
+        Ok(value)
+    }
+
+    /// Adds a node to the graph.
+    pub fn add(&mut self, name: &str, op: Op, operands: &[NodeId]) -> Result<NodeId, Failure> {
+        let name = self.unique(name);
+        let id = fits(self.graph.add(name, op, operands))?;
+        let shape = self.graph.node(id).shape();
+        match elements(&shape.0) {
+            Some(1..=LARGEST_MAP) => Ok(id),
+            _ => Err(refuse("E-ONNX-SHAPE", format!("its result would have the shape {shape}"))),
+        }
+    }
+
+    /// Adds a constant to the graph.
+    pub fn constant(
+        &mut self,
+        name: &str,
+        dims: Vec<usize>,
+        values: impl Into<std::sync::Arc<[f32]>>,
+    ) -> Result<NodeId, Failure> {
+        let tensor = Tensor::new(Shape(dims), values)
+            .ok_or_else(|| refuse("E-ONNX-SHAPE", format!("tensor `{name}` does not fit its extents")))?;
+        let name = self.unique(name);
+        Ok(self.graph.constant(name, tensor))
+    }
+
+    /// The name that a constant gets which comes from an input of a node.
+    pub fn input_name(&self, node: &Node<'m>, position: usize, role: &str) -> String {
+        match node.proto.input.get(position) {
+            Some(name) if !name.is_empty() => name.clone(),
+            _ => format!("{}.{role}", node.name),
+        }
+    }
+
+    /// The shape of a node of the graph.
+    pub fn shape(&self, view: &View) -> &Shape {
+        self.graph.node(view.node).shape()
+    }
+
+    /// The node of a view that must be a map.
+    pub fn map(&self, view: &View) -> Result<NodeId, Failure> {
+        if view.is_map(self.shape(view)) {
+            return Ok(view.node);
+        }
+        Err(Failure::Unsupported(format!("it reads a tensor of shape {:?} that is not a map [N, C, H, W]", view.dims)))
+    }
+
+    /// The node of a view that must be a vector per image; flattens a map.
+    pub fn vector(&mut self, view: &View) -> Result<NodeId, Failure> {
+        let shape = self.shape(view);
+        if !view.is_vector(shape) {
+            let reason = format!(
+                "it reads a tensor of shape {:?} that is not [N, features] in the order of the channels",
+                view.dims
+            );
+            return Err(Failure::Unsupported(reason));
+        }
+        if shape.rank() == 2 {
+            return Ok(view.node);
+        }
+        if let Some(flat) = self.flattened.get(&view.node) {
+            return Ok(*flat);
+        }
+        let name = format!("{}.flatten", self.graph.node(view.node).name);
+        let flat = self.add(&name, Op::Flatten, &[view.node])?;
+        self.flattened.insert(view.node, flat);
+        Ok(flat)
+    }
+
+    /// A node as it is.
+    pub fn whole(&self, id: NodeId) -> Value {
+        Value::Computed(View::whole(id, self.graph.node(id).shape()))
+    }
+
+    /// Whether the node behind an input of `node` is read there only, and was made by the model's node that the name tells.
+    pub fn read_once(&self, node: &Node<'m>, position: usize, id: NodeId) -> bool {
+        let name = node.proto.input.get(position).map(String::as_str).unwrap_or_default();
+        self.makers.get(&id) == Some(&name)
+            && self.schedule.uses.get(name) == Some(&1)
+            && self.graph.readers(id).is_empty()
+    }
+
+    /// Counts a computed constant against what may be computed.
+    pub fn charge(&mut self, count: Option<usize>) -> Result<usize, Failure> {
+        let total = count.and_then(|count| count.checked_mul(8)).and_then(|bytes| bytes.checked_add(self.folded));
+        match (count, total) {
+            (Some(count), Some(total)) if total <= LARGEST_FOLDED => {
+                self.folded = total;
+                Ok(count)
+            }
+            _ => Err(refuse("E-ONNX-LIMIT", "the constants that the model computes take more than 512 MiB")),
+        }
+    }
+
+    /// Adds a diagnostic about the file.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic.at(Place::file(self.path)));
+    }
+
+    fn outcome(&mut self, proto: &'m NodeProto, index: usize) -> Outcome {
+        if matches!(proto.op_type.as_str(), "If" | "Loop" | "Scan") && standard(&proto.domain) {
+            return Err(Failure::Refused(Box::new(
+                Diagnostic::error("E-ONNX-CTRL", format!("{} depends on values at run time", proto.op_type))
+                    .expected("a graph without control flow")
+                    .hint("export the model with fixed shapes, in evaluation mode"),
+            )));
+        }
+        let operator = self.operator(proto)?;
+        let mut inputs = Vec::with_capacity(proto.input.len());
+        for name in &proto.input {
+            inputs.push(if name.is_empty() { None } else { Some(self.value(name)?) });
+        }
+        if inputs.iter().flatten().any(|value| matches!(value, Value::Unknown)) {
+            return Ok(Value::Unknown);
+        }
+        let name = if proto.name.is_empty() { format!("{}_{index}", proto.op_type) } else { proto.name.clone() };
+        let node = Node { proto, name, opset: self.model.opset, inputs };
+        for output in proto.output.iter().skip(1).filter(|output| !output.is_empty()) {
+            if self.schedule.uses.contains_key(output.as_str()) {
+                return Err(match proto.op_type.as_str() {
+                    "BatchNormalization" => refuse("E-ONNX-TRAIN", "its updated statistics are read, as in training"),
+                    _ => Failure::Unsupported(format!("its further output `{output}` is read")),
+                });
+            }
+        }
+        operator(self, &node)
+    }
+
+    fn operator(&self, proto: &NodeProto) -> Result<operators::Operator, Failure> {
+        if standard(&proto.domain) {
+            return operators::find(&proto.op_type)
+                .ok_or_else(|| Failure::Unsupported("the operator is not supported".to_owned()));
+        }
+        let defined =
+            self.model.functions.iter().any(|(domain, name)| *domain == proto.domain && *name == proto.op_type);
+        let reason = if defined {
+            "functions defined in the model are not supported"
+        } else {
+            "the operator's domain is not supported"
+        };
+        Err(Failure::Unsupported(reason.to_owned()))
+    }
+
+    fn version(&self, proto: &NodeProto) -> String {
+        if standard(&proto.domain) {
+            format!("opset {}", self.model.opset)
+        } else {
+            "not a standard operator".to_owned()
+        }
+    }
+
+    /// Compares with the shape that the file declares.
+    fn checked(&mut self, proto: &NodeProto, value: Value) -> Outcome {
+        let Some(name) = proto.output.first() else { return Ok(value) };
+        let Some(declared) = self.declared.get(name.as_str()) else { return Ok(value) };
+        let inferred = match &value {
+            Value::Computed(view) => &view.dims,
+            Value::Constant(literal) => &literal.dims,
+            Value::Unknown => return Ok(value),
+        };
+        let Some((_, Some(dims))) = tensor_type(declared) else { return Ok(value) };
+        let agrees = dims.len() == inferred.len()
+            && dims.iter().zip(inferred).enumerate().all(|(axis, (declared, inferred))| {
+                let free = axis == 0 && (self.open_batch || self.rebound.is_some());
+                free || declared.is_none_or(|declared| usize::try_from(declared) == Ok(*inferred))
+            });
+        if agrees {
+            return Ok(value);
+        }
+        let declared: Vec<_> =
+            dims.iter().map(|extent| extent.map_or("?".to_owned(), |extent| extent.to_string())).collect();
+        Err(Failure::Refused(Box::new(
+            Diagnostic::error("E-ONNX-SHAPE", format!("its result `{name}` is declared as [{}]", declared.join(", ")))
+                .expected(format!("{inferred:?}, which follows from its inputs")),
+        )))
+    }
+
+    /// A name that no other node has.
+    pub fn unique(&mut self, name: &str) -> String {
+        let mut candidate = name.to_owned();
+        while !self.names.insert(candidate.clone()) {
+            let suffix = self.suffixes.entry(name.to_owned()).or_default();
+            *suffix += 1;
+            candidate = format!("{name}.{suffix}");
+        }
+        candidate
+    }
+}
+
+/// An edit of the graph; what does not fit is an error of the model.
+pub(super) fn fits<T>(edit: Edit<T>) -> Result<T, Failure> {
+    edit.map_err(|error| refuse("E-ONNX-SHAPE", error.message))
+}
+
+/// A constant integer vector as a value.
+pub(super) fn known(values: Vec<i64>) -> Value {
+    Value::Constant(Literal::ints(values))
+}

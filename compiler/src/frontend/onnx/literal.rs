@@ -1,0 +1,195 @@
+//! Constants, and how they are read from a file.
+
+use std::sync::Arc;
+
+use super::external::External;
+use super::importer::{Failure, refuse};
+use super::proto::TensorProto;
+
+/// Axes that a tensor may have.
+pub(super) const LARGEST_RANK: usize = 16;
+
+/// A constant.
+#[derive(Debug, Clone)]
+pub(super) struct Literal {
+    /// Extents, outermost first.
+    pub dims: Vec<usize>,
+    /// Elements in row-major order, as many as the extents say.
+    pub data: Data,
+}
+
+/// Elements of a constant.
+#[derive(Debug, Clone)]
+pub(super) enum Data {
+    /// Floating-point numbers of any width.
+    Float(Arc<[f32]>),
+    /// Integers of any width, and truth values as 0 and 1.
+    Int(Arc<[i64]>),
+}
+
+impl Literal {
+    /// Integers along one axis.
+    pub fn ints(values: Vec<i64>) -> Self {
+        Self { dims: vec![values.len()], data: Data::Int(values.into()) }
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match &self.data {
+            Data::Float(values) => values.len(),
+            Data::Int(values) => values.len(),
+        }
+    }
+
+    /// The integers, when it has integers.
+    pub fn as_ints(&self) -> Option<&[i64]> {
+        match &self.data {
+            Data::Int(values) => Some(values),
+            Data::Float(_) => None,
+        }
+    }
+
+    /// The numbers, when it has floating-point numbers.
+    pub fn as_floats(&self) -> Option<&Arc<[f32]>> {
+        match &self.data {
+            Data::Float(values) => Some(values),
+            Data::Int(_) => None,
+        }
+    }
+}
+
+/// The product of extents; `None` when it does not fit.
+pub(super) fn elements(dims: &[usize]) -> Option<usize> {
+    dims.iter().try_fold(1_usize, |product, extent| product.checked_mul(*extent))
+}
+
+/// The name of an element type of the standard.
+pub(super) fn type_name(code: i32) -> String {
+    let name = match code {
+        1 => "float",
+        2 => "uint8",
+        3 => "int8",
+        4 => "uint16",
+        5 => "int16",
+        6 => "int32",
+        7 => "int64",
+        8 => "string",
+        9 => "bool",
+        10 => "float16",
+        11 => "double",
+        12 => "uint32",
+        13 => "uint64",
+        16 => "bfloat16",
+        _ => return format!("type {code}"),
+    };
+    name.to_owned()
+}
+
+/// Reads a tensor of a file, its external data included.
+pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Literal, Failure> {
+    let about = format!("tensor `{}`", proto.name);
+    let dims: Option<Vec<usize>> = proto.dims.iter().map(|extent| usize::try_from(*extent).ok()).collect();
+    let count = dims.as_deref().filter(|dims| dims.len() <= LARGEST_RANK).and_then(elements);
+    let (Some(dims), Some(count)) = (dims, count) else {
+        return Err(refuse("E-ONNX-SHAPE", format!("{about} has the extents {:?}", proto.dims)));
+    };
+    let width = match proto.data_type {
+        9 => 1,
+        10 | 16 => 2,
+        1 | 6 => 4,
+        7 | 11 => 8,
+        other => {
+            return Err(Failure::Refused(Box::new(
+                crate::Diagnostic::error("E-ONNX-TYPE", format!("{about} has elements of type {}", type_name(other)))
+                    .expected("float, float16, bfloat16, double, int32, int64 or bool"),
+            )));
+        }
+    };
+    let Some(size) = count.checked_mul(width) else {
+        return Err(refuse("E-ONNX-SHAPE", format!("{about} has the extents {:?}", proto.dims)));
+    };
+    let fetched;
+    let raw: Option<&[u8]> = if proto.data_location == 1 {
+        fetched = external.read(proto, size)?;
+        Some(&fetched)
+    } else if !proto.raw_data.is_empty() {
+        Some(&proto.raw_data)
+    } else {
+        None
+    };
+    let mismatch = |found: usize, unit: &str| {
+        let message = format!("{about} has the extents {dims:?}, {count} elements, but {found} {unit} of data");
+        refuse("E-ONNX-SHAPE", message)
+    };
+    let data = match raw {
+        Some(raw) if raw.len() != size => return Err(mismatch(raw.len(), "bytes")),
+        Some(raw) => from_bytes(raw, proto.data_type),
+        None => from_fields(proto),
+    };
+    let literal = Literal { dims: dims.clone(), data };
+    if literal.len() != count {
+        return Err(mismatch(literal.len(), "values"));
+    }
+    Ok(literal)
+}
+
+fn from_bytes(raw: &[u8], kind: i32) -> Data {
+    match kind {
+        1 => Data::Float(raw.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
+        10 => Data::Float(raw.as_chunks().0.iter().map(|bytes| from_half(u16::from_le_bytes(*bytes))).collect()),
+        16 => Data::Float(raw.as_chunks().0.iter().map(|bytes| from_bfloat(u16::from_le_bytes(*bytes))).collect()),
+        11 => Data::Float(raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect()),
+        6 => Data::Int(raw.as_chunks().0.iter().map(|bytes| i64::from(i32::from_le_bytes(*bytes))).collect()),
+        7 => Data::Int(raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()),
+        _ => Data::Int(raw.iter().map(|byte| i64::from(*byte != 0)).collect()),
+    }
+}
+
+fn from_fields(proto: &TensorProto) -> Data {
+    match proto.data_type {
+        1 => Data::Float(proto.float_data.as_slice().into()),
+        10 => Data::Float(proto.int32_data.iter().map(|bits| from_half(*bits as u16)).collect()),
+        16 => Data::Float(proto.int32_data.iter().map(|bits| from_bfloat(*bits as u16)).collect()),
+        11 => Data::Float(proto.double_data.iter().map(|value| *value as f32).collect()),
+        6 => Data::Int(proto.int32_data.iter().map(|value| i64::from(*value)).collect()),
+        7 => Data::Int(proto.int64_data.as_slice().into()),
+        _ => Data::Int(proto.int32_data.iter().map(|value| i64::from(*value != 0)).collect()),
+    }
+}
+
+/// IEEE 754 binary16 to binary32, exact.
+fn from_half(bits: u16) -> f32 {
+    let magnitude = match (bits >> 10 & 0x1f, f32::from(bits & 0x3ff)) {
+        (0, fraction) => fraction * (-24_f32).exp2(),
+        (31, 0.0) => f32::INFINITY,
+        (31, _) => f32::NAN,
+        (exponent, fraction) => (1.0 + fraction / 1024.0) * (f32::from(exponent) - 15.0).exp2(),
+    };
+    if bits >> 15 == 1 { -magnitude } else { magnitude }
+}
+
+/// bfloat16 is the upper half of a binary32.
+fn from_bfloat(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_exact() {
+        for (bits, value) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x3555, 0.333_251_95),
+            (0x0001, 5.960_464_5e-8),
+            (0x7bff, 65504.0),
+            (0x7c00, f32::INFINITY),
+        ] {
+            assert_eq!(from_half(bits), value, "{bits:#x}");
+        }
+        assert!(from_half(0x7e00).is_nan());
+        assert_eq!(from_bfloat(0x3fc0), 1.5);
+    }
+}

@@ -1,0 +1,183 @@
+//! Names and order: who makes which value, what the outputs depend on, in which order to take it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::model::Model;
+use super::proto::{NodeProto, TensorProto, ValueInfoProto};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
+
+/// So many nodes of a cycle or undefined names are named; the rest is counted.
+const NAMED: usize = 20;
+/// A suggestion is looked for among so many names at most.
+const CANDIDATES: usize = 4096;
+
+/// What to take, and in which order.
+pub(super) struct Schedule<'m> {
+    /// Positions of the nodes that the output depends on, each after those that it reads from.
+    pub nodes: Vec<usize>,
+    /// Constants by name.
+    pub initializers: BTreeMap<&'m str, &'m TensorProto>,
+    /// Names of sparse constants.
+    pub sparse: BTreeSet<&'m str>,
+    /// The only input that is not a constant's default.
+    pub input: &'m ValueInfoProto,
+    /// The only output.
+    pub output: &'m ValueInfoProto,
+    /// How often each value is read by the nodes taken, or is the output.
+    pub uses: BTreeMap<&'m str, usize>,
+}
+
+/// Checks names, inputs and outputs, and orders the nodes.
+pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>, Diagnostics> {
+    let graph = &model.graph;
+    let mut errors = Diagnostics::new();
+    let mut report = |diagnostic: Diagnostic| errors.push(diagnostic.at(Place::file(path)));
+
+    let mut initializers = BTreeMap::new();
+    for tensor in &graph.initializer {
+        if initializers.insert(tensor.name.as_str(), tensor).is_some() {
+            report(twice(&tensor.name, "two initializers"));
+        }
+    }
+    let sparse: BTreeSet<_> =
+        graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref()).map(|v| v.name.as_str()).collect();
+    let inputs: Vec<_> = graph
+        .input
+        .iter()
+        .filter(|input| !initializers.contains_key(input.name.as_str()) && !sparse.contains(input.name.as_str()))
+        .collect();
+
+    let mut producers = BTreeMap::new();
+    for (index, node) in graph.node.iter().enumerate() {
+        for output in node.output.iter().filter(|output| !output.is_empty()) {
+            let taken = initializers.contains_key(output.as_str()) || inputs.iter().any(|input| input.name == *output);
+            if producers.insert(output.as_str(), index).is_some() || taken {
+                report(twice(output, "a node's output and something else"));
+            }
+        }
+    }
+
+    let input = only(&inputs, "input", "an image, `[N, C, H, W]`", &mut report);
+    let outputs: Vec<_> = graph.output.iter().collect();
+    let output = only(&outputs, "output", "the classes' scores", &mut report);
+    let (Some(input), Some(output)) = (input, output) else { return Err(errors) };
+
+    let live = reachable(&graph.node, &producers, &output.name);
+    let defined = |name: &str| {
+        producers.contains_key(name) || initializers.contains_key(name) || sparse.contains(name) || input.name == name
+    };
+    let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut undefined: BTreeMap<&str, String> = BTreeMap::new();
+    *uses.entry(&output.name).or_default() += 1;
+    if !defined(&output.name) {
+        undefined.insert(&output.name, "the graph's output".to_owned());
+    }
+    for (index, node) in graph.node.iter().enumerate().filter(|(index, _)| live.contains(index)) {
+        for name in node.input.iter().filter(|name| !name.is_empty()) {
+            *uses.entry(name).or_default() += 1;
+            if !defined(name) {
+                undefined.entry(name).or_insert_with(|| format!("node {}", label(node, index)));
+            }
+        }
+    }
+    for (count, (name, reader)) in undefined.iter().enumerate() {
+        if count == NAMED {
+            report(Diagnostic::error("E-ONNX-NAME", format!("{} more values have no origin", undefined.len() - NAMED)));
+            break;
+        }
+        let candidates = producers.keys().chain(initializers.keys()).copied().chain([input.name.as_str()]);
+        let mut diagnostic = Diagnostic::error("E-ONNX-NAME", format!("{reader} reads it, but nothing makes it"))
+            .about(format!("value `{name}`"))
+            .expected("the graph's input, an initializer or a node's output");
+        if let Some(near) = nearest(name, candidates.filter(|other| other.len() < 128).take(CANDIDATES)) {
+            diagnostic = diagnostic.hint(format!("did the writer mean `{near}`?"));
+        }
+        report(diagnostic);
+    }
+
+    let nodes = sorted(&graph.node, &producers, &live);
+    if nodes.len() < live.len() {
+        let placed: BTreeSet<_> = nodes.iter().copied().collect();
+        let stuck: Vec<_> = live.difference(&placed).filter_map(|i| Some(label(graph.node.get(*i)?, *i))).collect();
+        let named = stuck.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = if stuck.len() > NAMED { format!(" and {} more", stuck.len() - NAMED) } else { String::new() };
+        report(
+            Diagnostic::error("E-ONNX-CYCLE", format!("nodes wait for each other: {named}{more}"))
+                .expected("a graph without cycles"),
+        );
+    }
+    if errors.has_errors() {
+        return Err(errors);
+    }
+    Ok(Schedule { nodes, initializers, sparse, input, output, uses })
+}
+
+/// How messages name a node: by its name, or by operator and position.
+pub(super) fn label(node: &NodeProto, index: usize) -> String {
+    if node.name.is_empty() { format!("`{}_{index}`", node.op_type) } else { format!("`{}`", node.name) }
+}
+
+fn only<'m>(
+    values: &[&'m ValueInfoProto],
+    what: &str,
+    expected: &str,
+    report: &mut impl FnMut(Diagnostic),
+) -> Option<&'m ValueInfoProto> {
+    if let [one] = values {
+        return Some(one);
+    }
+    let names: Vec<_> = values.iter().take(NAMED).map(|value| format!("`{}`", value.name)).collect();
+    let message = match values.len() {
+        0 => format!("the graph has no {what}"),
+        count => format!("the graph has {count} {what}s: {}", names.join(", ")),
+    };
+    report(Diagnostic::error("E-ONNX-IO", message).expected(format!("one {what}: {expected}")));
+    None
+}
+
+fn twice(name: &str, by: &str) -> Diagnostic {
+    Diagnostic::error("E-ONNX-NAME", format!("the name is given twice, by {by}"))
+        .about(format!("value `{name}`"))
+        .expected("one origin per name")
+}
+
+fn reachable(nodes: &[NodeProto], producers: &BTreeMap<&str, usize>, output: &str) -> BTreeSet<usize> {
+    let mut live = BTreeSet::new();
+    let mut open: Vec<usize> = producers.get(output).copied().into_iter().collect();
+    while let Some(index) = open.pop() {
+        if live.insert(index) {
+            let inputs = nodes.get(index).map_or(&[][..], |node| node.input.as_slice());
+            open.extend(inputs.iter().filter_map(|name| producers.get(name.as_str())));
+        }
+    }
+    live
+}
+
+/// Kahn's algorithm, the first ready node of the file first.
+fn sorted(nodes: &[NodeProto], producers: &BTreeMap<&str, usize>, live: &BTreeSet<usize>) -> Vec<usize> {
+    let mut missing: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut readers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, node) in nodes.iter().enumerate().filter(|(index, _)| live.contains(index)) {
+        let sources: BTreeSet<_> = node.input.iter().filter_map(|name| producers.get(name.as_str())).copied().collect();
+        missing.insert(index, sources.len());
+        for source in sources {
+            readers.entry(source).or_default().push(index);
+        }
+    }
+    let mut ready: BTreeSet<usize> =
+        missing.iter().filter(|(_, count)| **count == 0).map(|(index, _)| *index).collect();
+    let mut order = Vec::with_capacity(live.len());
+    while let Some(index) = ready.pop_first() {
+        order.push(index);
+        for reader in readers.get(&index).into_iter().flatten() {
+            if let Some(count) = missing.get_mut(reader) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.insert(*reader);
+                }
+            }
+        }
+    }
+    order
+}

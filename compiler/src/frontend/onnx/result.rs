@@ -1,0 +1,137 @@
+//! The end: output, checks on the values of the weights, the network.
+
+use std::collections::BTreeMap;
+
+use super::importer::Importer;
+use super::value::Value;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::frontend::Network;
+use crate::ir::{Graph, NodeId, Op, Tensor};
+
+/// Names that exporters give to every graph.
+const EVERY_GRAPH: [&str; 6] = ["", "main_graph", "torch_jit", "torch-jit-export", "onnx", "graph"];
+/// So many lines of a list are shown; the rest is counted.
+const LISTED: usize = 100;
+
+/// The network that was read, or what is wrong with it.
+pub(super) fn network(mut importer: Importer<'_>) -> Result<(Network, Diagnostics), Diagnostics> {
+    if !importer.unsupported.is_empty() {
+        let lines = std::mem::take(&mut importer.unsupported);
+        importer.report(unsupported(&lines));
+    }
+    output(&mut importer);
+    if importer.diagnostics.has_errors() {
+        return Err(importer.diagnostics);
+    }
+    importer.graph.remove_dead();
+    if let Some(diagnostic) = bad_values(&importer.graph) {
+        importer.report(diagnostic);
+    }
+    let stem = importer.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let given = &importer.model.graph.name;
+    let mut files = vec![importer.path.to_path_buf()];
+    files.extend(importer.external.files().cloned());
+    let network = Network {
+        name: if EVERY_GRAPH.contains(&given.as_str()) { stem } else { given.clone() },
+        description: String::new(),
+        parameters: parameters(&importer.graph),
+        graph: importer.graph,
+        preprocess: None,
+        labels: Vec::new(),
+        files,
+        weights: "the model".to_owned(),
+    };
+    importer.diagnostics.finish(network)
+}
+
+/// The one error that names all that is not supported.
+fn unsupported(lines: &[String]) -> Diagnostic {
+    let mut message = match lines.len() {
+        1 => "1 node cannot be compiled:".to_owned(),
+        count => format!("{count} nodes cannot be compiled:"),
+    };
+    for line in lines.iter().take(LISTED) {
+        message.push_str("\n    ");
+        message.push_str(line);
+    }
+    if lines.len() > LISTED {
+        message.push_str(&format!("\n    and {} more", lines.len() - LISTED));
+    }
+    Diagnostic::error("E-ONNX-OP", message)
+        .expected("the operators of a residual classifier in f32: convolution, normalisation, pooling, dense, sum, ReLU, softmax")
+        .hint("export the model in evaluation mode, with its post-processing left out")
+}
+
+fn output(importer: &mut Importer<'_>) {
+    let info = importer.schedule.output;
+    let subject = format!("output `{}`", info.name);
+    let fail = |message: String| Diagnostic::error("E-ONNX-IO", message).about(subject.clone());
+    let value = match importer.value(&info.name) {
+        Ok(value) => value,
+        Err(_) => Value::Unknown,
+    };
+    let view = match value {
+        Value::Computed(view) => view,
+        Value::Constant(_) => {
+            importer.report(fail("it does not depend on the input".to_owned()).expected("the classes' scores"));
+            return;
+        }
+        // What made it unknown is an error of its own.
+        Value::Unknown => return,
+    };
+    let shape = importer.shape(&view).clone();
+    let id = if view.is_vector(&shape) { importer.vector(&view).ok() } else { None };
+    // Extents of 1 aside, the elements must stand in the order of the graph.
+    let flat = view.axes.concat();
+    let id = id.or_else(|| flat.is_sorted().then_some(view.node));
+    match id {
+        Some(id) => importer.graph.output(info.name.clone(), id),
+        None => importer.report(
+            fail(format!("its axes, {:?}, are not in the order [N, C, H, W]", view.dims))
+                .expected("[N, classes] or [N, C, H, W]"),
+        ),
+    }
+}
+
+/// Values of kernels, biases, scales and shifts, each counted where it is used.
+fn parameters(graph: &Graph) -> u64 {
+    let trainable = |id: &NodeId| {
+        let operands = graph.operands(*id);
+        let count = match graph.node(*id).op() {
+            Op::BatchNorm(norm) => 1 + usize::from(norm.gamma) + usize::from(norm.beta),
+            _ => operands.len(),
+        };
+        operands
+            .into_iter()
+            .take(count)
+            .filter_map(|operand| graph.value(operand))
+            .map(|value| value.values().len() as u64)
+            .sum::<u64>()
+    };
+    graph.ids().map(|id| trainable(&id)).sum()
+}
+
+/// One error for all weights that have no finite value, or a negative variance.
+fn bad_values(graph: &Graph) -> Option<Diagnostic> {
+    let mut bad: BTreeMap<NodeId, &str> = BTreeMap::new();
+    for id in graph.ids() {
+        if graph.value(id).is_some_and(|value| value.values().iter().any(|value| !value.is_finite())) {
+            bad.insert(id, "has values that are not finite");
+        }
+        let variance = match graph.node(id).op() {
+            Op::BatchNorm(_) => graph.operands(id).last().copied(),
+            _ => None,
+        };
+        let negative = |value: &Tensor| value.values().iter().any(|value| *value < 0.0);
+        if let Some(variance) = variance.filter(|variance| graph.value(*variance).is_some_and(negative)) {
+            bad.insert(variance, "is a variance with negative values");
+        }
+    }
+    if bad.is_empty() {
+        return None;
+    }
+    let lines: Vec<_> =
+        bad.iter().take(LISTED).map(|(id, what)| format!("tensor `{}` {what}", graph.node(*id).name)).collect();
+    let more = if bad.len() > LISTED { format!(", and {} more", bad.len() - LISTED) } else { String::new() };
+    Some(Diagnostic::error("E-WVAL", format!("{}{more}", lines.join(", "))).expected("finite weights"))
+}

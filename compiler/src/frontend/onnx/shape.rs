@@ -1,0 +1,188 @@
+//! Operators that move no element, or all alike: reshapes, transpositions, casts.
+
+use super::attributes::{Node, attribute, axis};
+use super::fold;
+use super::importer::{Failure, Importer, Outcome, known, refuse};
+use super::literal::{Data, LARGEST_RANK, Literal, elements, type_name};
+use super::value::{Value, View};
+
+/// Identity.
+pub(super) fn identity<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    node.value(0).cloned()
+}
+
+/// Cast and CastLike. The graph computes in f32, so a computed value may only be cast to that.
+pub(super) fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let floating = match (node.proto.op_type.as_str(), node.optional(1)) {
+        ("CastLike", Some(Value::Constant(like))) => like.as_floats().is_some(),
+        ("CastLike", _) => true,
+        _ => match node.int("to", 0)? {
+            1 => true,
+            10 | 11 | 16 if matches!(node.value(0)?, Value::Constant(_)) => true,
+            6 | 7 | 9 => false,
+            other => {
+                let name = type_name(i32::try_from(other).unwrap_or(0));
+                return Err(attribute("to", name, "float, or int32, int64 or bool for constants"));
+            }
+        },
+    };
+    match node.value(0)? {
+        Value::Constant(literal) => {
+            importer.charge(Some(literal.len()))?;
+            let truth = node.int("to", 0)? == 9;
+            let data = match (&literal.data, floating) {
+                (Data::Float(_), true) => literal.data.clone(),
+                (Data::Int(values), true) => Data::Float(values.iter().map(|value| *value as f32).collect()),
+                (Data::Float(values), false) if truth => {
+                    Data::Int(values.iter().map(|v| i64::from(*v != 0.0)).collect())
+                }
+                (Data::Float(values), false) => Data::Int(values.iter().map(|value| *value as i64).collect()),
+                (Data::Int(values), false) if truth => Data::Int(values.iter().map(|v| i64::from(*v != 0)).collect()),
+                (Data::Int(_), false) => literal.data.clone(),
+            };
+            Ok(Value::Constant(Literal { dims: literal.dims.clone(), data }))
+        }
+        value if floating => Ok(value.clone()),
+        _ => Err(refuse("E-ONNX-TYPE", "it turns a computed value into integers")),
+    }
+}
+
+/// Shape.
+pub(super) fn shape<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let dims = dims(node.value(0)?);
+    let rank = dims.len() as i64;
+    let clamp = |value: i64| usize::try_from(if value < 0 { value.saturating_add(rank) } else { value }.clamp(0, rank));
+    let start = clamp(node.int("start", 0)?).unwrap_or(0);
+    let end = clamp(node.int("end", rank)?).unwrap_or(0);
+    Ok(known(dims.get(start..end.max(start)).unwrap_or_default().iter().map(|extent| *extent as i64).collect()))
+}
+
+/// Reshape.
+pub(super) fn reshape<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let value = node.value(0)?;
+    let from = dims(value);
+    let target = node.input_ints(1)?;
+    let target: Vec<i64> = match (importer.rebound, value, target) {
+        // The file's batch, written into the shape, follows the batch that is wanted.
+        (Some(fixed), Value::Computed(_), [n, rest @ ..]) if usize::try_from(*n) == Ok(fixed) => {
+            [importer.batch as i64].iter().chain(rest).copied().collect()
+        }
+        _ => target.to_vec(),
+    };
+    let dims = resolve(from, &target, node.flag("allowzero", false)?)?;
+    reshaped(importer, value, dims)
+}
+
+/// Flatten.
+pub(super) fn flatten<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let value = node.value(0)?;
+    let from = dims(value);
+    let split = match node.int("axis", 1)? {
+        end if usize::try_from(end) == Ok(from.len()) => from.len(),
+        within => axis(within, from.len())?,
+    };
+    let (before, after) = from.split_at_checked(split).unwrap_or((from, &[]));
+    let dims = vec![before.iter().product(), after.iter().product()];
+    reshaped(importer, value, dims)
+}
+
+/// Squeeze.
+pub(super) fn squeeze<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let value = node.value(0)?;
+    let from = dims(value);
+    let gone: Vec<usize> = match node.ints_either("axes", 1)? {
+        Some(axes) => axes.iter().map(|value| axis(*value, from.len())).collect::<Result<_, _>>()?,
+        None => (0..from.len()).filter(|axis| from.get(*axis) == Some(&1)).collect(),
+    };
+    if let Some(axis) = gone.iter().find(|axis| from.get(**axis) != Some(&1)) {
+        return Err(refuse("E-ONNX-SHAPE", format!("it removes axis {axis} of {from:?}, whose extent is not 1")));
+    }
+    let dims = from.iter().enumerate().filter(|(axis, _)| !gone.contains(axis)).map(|(_, extent)| *extent).collect();
+    reshaped(importer, value, dims)
+}
+
+/// Unsqueeze.
+pub(super) fn unsqueeze<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let value = node.value(0)?;
+    let from = dims(value);
+    let Some(axes) = node.ints_either("axes", 1)? else {
+        return Err(attribute("axes", (), "the axes to add"));
+    };
+    let rank = from.len() + axes.len();
+    if rank > LARGEST_RANK {
+        return Err(attribute("axes", axes.len(), "a tensor of at most 16 axes"));
+    }
+    let added: Vec<usize> = axes.iter().map(|value| axis(*value, rank)).collect::<Result<_, _>>()?;
+    let mut rest = from.iter();
+    let dims: Vec<usize> =
+        (0..rank).map(|axis| if added.contains(&axis) { 1 } else { rest.next().copied().unwrap_or(1) }).collect();
+    reshaped(importer, value, dims)
+}
+
+/// Transpose.
+pub(super) fn transpose<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let value = node.value(0)?;
+    let rank = dims(value).len();
+    let order: Vec<usize> = match node.ints("perm")? {
+        Some(order) => order.iter().map(|value| axis(*value, rank)).collect::<Result<_, _>>()?,
+        None => (0..rank).rev().collect(),
+    };
+    let mut sorted = order.clone();
+    sorted.sort_unstable();
+    if sorted != (0..rank).collect::<Vec<_>>() {
+        return Err(attribute("perm", order, &format!("each of the {rank} axes once")));
+    }
+    match value {
+        Value::Constant(literal) => Ok(Value::Constant(fold::transposed(importer, literal, &order)?)),
+        Value::Computed(view) => {
+            let axes = order.iter().map(|axis| view.axes.get(*axis).cloned().unwrap_or_default()).collect();
+            let dims = order.iter().map(|axis| view.dims.get(*axis).copied().unwrap_or(1)).collect();
+            Ok(Value::Computed(View { node: view.node, axes, dims }))
+        }
+        Value::Unknown => Ok(Value::Unknown),
+    }
+}
+
+/// The extents of a value.
+pub(super) fn dims(value: &Value) -> &[usize] {
+    match value {
+        Value::Constant(literal) => &literal.dims,
+        Value::Computed(view) => &view.dims,
+        Value::Unknown => &[],
+    }
+}
+
+/// The same elements with other extents.
+fn reshaped(importer: &Importer<'_>, value: &Value, dims: Vec<usize>) -> Outcome {
+    match value {
+        Value::Constant(literal) => Ok(Value::Constant(Literal { dims, data: literal.data.clone() })),
+        Value::Computed(view) => {
+            view.reshaped(importer.shape(view), &dims).map(Value::Computed).map_err(Failure::Unsupported)
+        }
+        Value::Unknown => Ok(Value::Unknown),
+    }
+}
+
+/// The extents that a target means: 0 copies, -1 follows from the number of elements.
+fn resolve(from: &[usize], target: &[i64], zero_is_zero: bool) -> Result<Vec<usize>, Failure> {
+    let wrong = || refuse("E-ONNX-SHAPE", format!("it reshapes {from:?} to {target:?}"));
+    if target.len() > LARGEST_RANK || target.iter().filter(|extent| **extent == -1).count() > 1 {
+        return Err(wrong());
+    }
+    let mut dims = Vec::with_capacity(target.len());
+    for (position, extent) in target.iter().enumerate() {
+        dims.push(match extent {
+            0 if !zero_is_zero => *from.get(position).ok_or_else(wrong)?,
+            -1 => 1,
+            other => usize::try_from(*other).map_err(|_| wrong())?,
+        });
+    }
+    let (Some(total), Some(known)) = (elements(from), elements(&dims)) else { return Err(wrong()) };
+    if let Some(position) = target.iter().position(|extent| *extent == -1) {
+        let rest = total.checked_div(known).ok_or_else(wrong)?;
+        if let Some(slot) = dims.get_mut(position) {
+            *slot = rest;
+        }
+    }
+    if elements(&dims) == Some(total) { Ok(dims) } else { Err(wrong()) }
+}

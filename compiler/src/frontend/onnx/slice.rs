@@ -1,0 +1,196 @@
+//! Slice, Pad and Concat: of constants, and what residual networks do with maps.
+
+use super::attributes::{Node, attribute, axis};
+use super::fold;
+use super::importer::{Failure, Importer, Outcome, refuse};
+use super::literal::Literal;
+use super::pool::zeros;
+use super::shape::dims;
+use super::value::{Value, View};
+use crate::ir::{NodeId, Op, Pad, Padding};
+
+/// A run of positions along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    /// The first.
+    pub start: usize,
+    /// Their distance; negative runs backwards.
+    pub step: i64,
+    /// How many.
+    pub count: usize,
+}
+
+/// Slice; of a map, what takes every so many rows or columns.
+pub(super) fn slice<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let value = node.value(0)?;
+    let from = dims(value);
+    let missing = || refuse("E-ONNX-ATTR", "it lacks its starts or ends");
+    let starts = node.ints_either("starts", 1)?.ok_or_else(missing)?;
+    let ends = node.ints_either("ends", 2)?.ok_or_else(missing)?;
+    let axes: Vec<usize> = match node.ints_either("axes", 3)? {
+        Some(axes) => axes.iter().map(|value| axis(*value, from.len())).collect::<Result<_, _>>()?,
+        None => (0..starts.len()).collect(),
+    };
+    let steps = match node.optional(4) {
+        Some(_) => node.input_ints(4)?.to_vec(),
+        None => vec![1; starts.len()],
+    };
+    let lengths = [ends.len(), axes.len(), steps.len()];
+    if lengths.iter().any(|length| *length != starts.len()) || steps.contains(&0) {
+        return Err(refuse("E-ONNX-ATTR", "its starts, ends, axes and steps do not go together"));
+    }
+    let mut runs: Vec<Run> = from.iter().map(|extent| Run { start: 0, step: 1, count: *extent }).collect();
+    for (((start, end), axis), step) in starts.iter().zip(ends).zip(&axes).zip(&steps) {
+        let (Some(extent), Some(run)) = (from.get(*axis), runs.get_mut(*axis)) else { return Err(missing()) };
+        *run = self::run(*start, *end, *step, *extent);
+    }
+    match value {
+        Value::Constant(literal) => Ok(Value::Constant(fold::sliced(importer, literal, &runs)?)),
+        Value::Computed(view) => subsample(importer, node, view, &runs),
+        Value::Unknown => Ok(Value::Unknown),
+    }
+}
+
+/// The positions from `start` to before `end`, by the standard's rule of clamping.
+fn run(start: i64, end: i64, step: i64, extent: usize) -> Run {
+    let length = extent as i64;
+    let wrap = |value: i64| if value < 0 { value.saturating_add(length) } else { value };
+    let (start, distance) = if step > 0 {
+        let start = wrap(start).clamp(0, length);
+        (start, wrap(end).clamp(0, length) - start)
+    } else {
+        let start = wrap(start).clamp(0, (length - 1).max(0));
+        (start, start - wrap(end).clamp(-1, length - 1))
+    };
+    let stride = step.unsigned_abs();
+    let count = u64::try_from(distance).unwrap_or(0).div_ceil(stride.max(1));
+    Run { start: usize::try_from(start).unwrap_or(0), step, count: usize::try_from(count).unwrap_or(0).min(extent) }
+}
+
+fn subsample<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, runs: &[Run]) -> Outcome {
+    let unsupported = || {
+        let reason = format!(
+            "it takes a part of a computed value of shape {:?}; only a stride over height and width is",
+            view.dims
+        );
+        Failure::Unsupported(reason)
+    };
+    let whole = |run: &Run, extent: usize| *run == Run { start: 0, step: 1, count: extent };
+    if runs.iter().zip(&view.dims).all(|(run, extent)| whole(run, *extent)) {
+        return Ok(Value::Computed(view.clone()));
+    }
+    let order = view.layout(importer.shape(view)).ok_or_else(unsupported)?;
+    let mut stride = [1_usize, 1];
+    for ((run, extent), axis) in runs.iter().zip(&view.dims).zip(order) {
+        let step = usize::try_from(run.step).map_err(|_| unsupported())?;
+        let every = run.start == 0 && run.count == extent.div_ceil(step.max(1));
+        match axis {
+            2 if every => stride[0] = step,
+            3 if every => stride[1] = step,
+            _ if whole(run, *extent) => {}
+            _ => return Err(unsupported()),
+        }
+    }
+    // Of two strides in a row, one after the other, only their product is left.
+    let mut x = view.node;
+    if let Op::Subsample { stride: first } = importer.graph.node(x).op() {
+        let product = (first[0].checked_mul(stride[0]), first[1].checked_mul(stride[1]));
+        if let ((Some(rows), Some(columns)), [source]) = (product, importer.graph.operands(x).as_slice()) {
+            (x, stride) = (*source, [rows, columns]);
+        }
+    }
+    let id = importer.add(&node.name, Op::Subsample { stride }, &[x])?;
+    Ok(Value::Computed(View::permuted(id, importer.graph.node(id).shape(), &order)))
+}
+
+/// Pad with zeros around a map.
+pub(super) fn pad<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let view = node.view(0)?;
+    let mode = node.string("mode", "constant")?;
+    if mode != "constant" {
+        return Err(attribute("mode", mode, "\"constant\""));
+    }
+    let fill = if node.has("value") { node.float("value", 0.0)? } else { 0.0 };
+    let filled = node.optional_literal(2)?.is_some_and(|value| !zeros(value));
+    if fill != 0.0 || filled {
+        return Err(refuse("E-ONNX-ATTR", "it pads with something else than 0"));
+    }
+    let Some(pads) = node.ints_either("pads", 1)? else {
+        return Err(attribute("pads", (), "what to add before and after each axis"));
+    };
+    let rank = view.dims.len();
+    let axes: Vec<usize> = match node.optional(3) {
+        Some(_) => node.input_ints(3)?.iter().map(|value| axis(*value, rank)).collect::<Result<_, _>>()?,
+        None => (0..rank).collect(),
+    };
+    let amounts: Option<Vec<usize>> = pads.iter().map(|pad| usize::try_from(*pad).ok()).collect();
+    let Some(amounts) = amounts.filter(|amounts| amounts.len() == 2 * axes.len()) else {
+        return Err(attribute("pads", pads, "numbers of at least 0, before and after each axis"));
+    };
+    let (before, after) = amounts.split_at(axes.len());
+    let mut around = vec![[0, 0]; rank];
+    for ((axis, before), after) in axes.iter().zip(before).zip(after) {
+        if let Some(slot) = around.get_mut(*axis) {
+            *slot = [*before, *after];
+        }
+    }
+    padded(importer, node, view, &around)
+}
+
+fn padded<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, around: &[[usize; 2]]) -> Outcome {
+    if around.iter().all(|amounts| *amounts == [0, 0]) {
+        return Ok(Value::Computed(view.clone()));
+    }
+    let unsupported =
+        || Failure::Unsupported(format!("it pads a value of shape {:?} that is not a map, or its batch", view.dims));
+    let order = view.layout(importer.shape(view)).ok_or_else(unsupported)?;
+    let mut logical = [[0, 0]; 4];
+    for (axis, amounts) in order.iter().zip(around) {
+        if let Some(slot) = logical.get_mut(*axis) {
+            *slot = *amounts;
+        }
+    }
+    let [batch, channels, [top, bottom], [left, right]] = logical;
+    if batch != [0, 0] {
+        return Err(unsupported());
+    }
+    let pad = Pad { channels, spatial: Padding { top, left, bottom, right } };
+    let id: NodeId = importer.add(&node.name, Op::Pad(pad), &[view.node])?;
+    Ok(Value::Computed(View::permuted(id, importer.graph.node(id).shape(), &order)))
+}
+
+/// Concat of constants, and of a map with constant zeros, which pads it.
+pub(super) fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let mut literals: Vec<&Literal> = Vec::new();
+    let mut computed: Vec<(usize, &View)> = Vec::new();
+    for position in 0..node.inputs.len() {
+        match node.value(position)? {
+            Value::Constant(literal) => literals.push(literal),
+            Value::Computed(view) => computed.push((position, view)),
+            Value::Unknown => return Ok(Value::Unknown),
+        }
+    }
+    let given = node.int("axis", 1)?;
+    match computed.as_slice() {
+        [] => {
+            let rank = literals.first().map_or(0, |literal| literal.dims.len());
+            Ok(Value::Constant(fold::concatenated(importer, &literals, axis(given, rank)?)?))
+        }
+        [(position, view)] if literals.iter().all(|literal| zeros(literal)) => {
+            let axis = axis(given, view.dims.len())?;
+            let mut around = vec![[0, 0]; view.dims.len()];
+            for (index, value) in node.inputs.iter().enumerate().filter(|(index, _)| index != position) {
+                let other = value.as_ref().map(dims).unwrap_or_default();
+                let agrees = other.len() == view.dims.len()
+                    && other.iter().zip(&view.dims).enumerate().all(|(i, (a, b))| i == axis || a == b);
+                let (Some([before, after]), Some(extent), true) = (around.get_mut(axis), other.get(axis), agrees)
+                else {
+                    return Err(refuse("E-ONNX-SHAPE", format!("it joins {other:?} to {:?}", view.dims)));
+                };
+                *(if index < *position { before } else { after }) += extent;
+            }
+            padded(importer, node, view, &around)
+        }
+        _ => Err(Failure::Unsupported("it joins computed values; only constants and zeros are".to_owned())),
+    }
+}

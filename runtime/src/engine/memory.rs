@@ -1,0 +1,101 @@
+//! Memory that starts on a 64-byte line.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+/// Bytes of a cache line.
+pub(super) const LINE: usize = 64;
+
+/// A value that starts on a 64-byte line, as embedded weights must:
+/// `static WEIGHTS: &Aligned<[u8]> = &Aligned(*include_bytes!("network.weights"));`
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Aligned<T: ?Sized>(pub T);
+
+/// f32 values on the heap, zero at first, that start on a 64-byte line.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    start: NonNull<f32>,
+    length: usize,
+}
+
+// SAFETY: the buffer owns its memory, as a boxed slice does.
+unsafe impl Send for Buffer {}
+// SAFETY: shared references only read.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    pub(super) fn zeroed(length: usize) -> Self {
+        let layout = Self::layout(length);
+        // SAFETY: the layout is not empty.
+        let start = unsafe { alloc_zeroed(layout) };
+        match NonNull::new(start.cast()) {
+            Some(start) => Self { start, length },
+            None => handle_alloc_error(layout),
+        }
+    }
+
+    fn layout(length: usize) -> Layout {
+        let bytes =
+            length.max(1).checked_mul(size_of::<f32>()).and_then(|bytes| Layout::from_size_align(bytes, LINE).ok());
+        bytes.unwrap_or_else(|| panic!("{length} values exceed the address space"))
+    }
+
+    pub(super) fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.start.as_ptr()
+    }
+
+    pub(super) fn as_slice(&self) -> &[f32] {
+        // SAFETY: start and length are those of the allocation, and every f32 in it was initialised.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+
+    pub(super) fn as_mut_bytes(&mut self) -> &mut [u8] {
+        // SAFETY: as in `as_slice`, and the buffer is borrowed mutably; every byte pattern is a f32.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.length * size_of::<f32>()) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and not freed before.
+        unsafe { dealloc(self.start.as_ptr().cast(), Self::layout(self.length)) }
+    }
+}
+
+/// The f32 values in bytes, when these start on a 64-byte line. The length is rounded down.
+pub(super) fn as_values(bytes: &[u8]) -> Option<&[f32]> {
+    if bytes.as_ptr().align_offset(LINE) != 0 {
+        return None;
+    }
+    // SAFETY: aligned, initialised, and every byte pattern is a f32.
+    Some(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<f32>()) })
+}
+
+/// Values of which all bytes zero is one.
+///
+/// # Safety
+/// Implemented only for f32 and arrays of it.
+pub(crate) unsafe trait Zero {}
+
+// SAFETY: all bytes zero is 0.0.
+unsafe impl Zero for f32 {}
+// SAFETY: an array is its elements.
+unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
+
+/// A boxed value of zeros, made on the heap at once.
+pub(crate) fn zeroed_box<T: Zero>() -> Box<T> {
+    let layout = Layout::new::<T>();
+    if layout.size() == 0 {
+        // SAFETY: a dangling pointer is what a box of no bytes holds.
+        return unsafe { Box::from_raw(NonNull::<T>::dangling().as_ptr()) };
+    }
+    // SAFETY: the layout is not empty; all bytes zero is a `T`, and a box frees it with the same layout.
+    unsafe {
+        let start = alloc_zeroed(layout);
+        if start.is_null() {
+            handle_alloc_error(layout);
+        }
+        Box::from_raw(start.cast())
+    }
+}

@@ -1,0 +1,325 @@
+//! Runs a compiled network: steps, memory, weights, threads.
+//!
+//! Every thread walks the same table of steps and does its share of each, with a barrier after each step.
+
+mod memory;
+mod pool;
+mod step;
+mod weights;
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use memory::Aligned;
+pub(crate) use memory::zeroed_box;
+pub use pool::MAX_THREADS;
+pub use step::{Operands, Step};
+pub use weights::Weights;
+
+use crate::error::Error;
+use crate::isa::{Kind, Portable};
+use crate::kernel::{Arguments, Share};
+use crate::program::{Options, Program};
+use crate::tensor::Tensor;
+use memory::Buffer;
+use pool::{Barrier, Pool};
+use step::Memory;
+
+/// A compiled network with its memory, ready to run.
+///
+/// A clone has memory of its own and shares weights and threads. While one of them has the threads, others run on their caller's
+/// thread alone: results have the same bits for every number of threads.
+#[derive(Debug)]
+pub struct Engine<P> {
+    steps: &'static [Step],
+    isa: Kind,
+    weights: Weights,
+    values: Values,
+    arena: Buffer,
+    output: Vec<f32>,
+    pool: Arc<Pool>,
+    program: PhantomData<fn() -> P>,
+}
+
+/// The values in an engine's weights.
+#[derive(Debug, Clone, Copy)]
+struct Values(*const f32);
+
+// SAFETY: it points into the engine's weights, which nobody writes.
+unsafe impl Send for Values {}
+// SAFETY: as above.
+unsafe impl Sync for Values {}
+
+impl<P: Program> Engine<P> {
+    /// Makes a network ready, with the fastest instruction set of the machine or the one that the environment variable `RESNET_ISA`
+    /// names.
+    ///
+    /// # Errors
+    /// When the weights are not the program's, or the threads or the instruction set cannot be had.
+    pub fn new(weights: Weights, options: Options) -> Result<Self, Error> {
+        Self::with_isa(weights, options, Kind::choose()?)
+    }
+
+    /// Makes a network ready, with a given instruction set.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with_isa(weights: Weights, options: Options, isa: Kind) -> Result<Self, Error> {
+        if !isa.available() {
+            return Err(Error::UnsupportedIsa { found: isa });
+        }
+        let steps = match isa {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => P::steps::<crate::isa::Avx512>(),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => P::steps::<crate::isa::Avx2>(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Kind::Avx512 | Kind::Avx2 => return Err(Error::UnsupportedIsa { found: isa }),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => P::steps::<crate::isa::Neon>(),
+            #[cfg(not(target_arch = "aarch64"))]
+            Kind::Neon => return Err(Error::UnsupportedIsa { found: isa }),
+            Kind::Portable => P::steps::<Portable>(),
+        };
+        let memory =
+            Memory { arena: P::ARENA, weights: P::WEIGHTS, input: Self::input_length(), output: Self::output_length() };
+        for step in steps {
+            step.check(isa, &memory)?;
+        }
+        let values = Values(weights.values(P::WEIGHTS, P::FINGERPRINT)?.as_ptr());
+        let threads = match options.threads {
+            Some(threads @ 1..=MAX_THREADS) => threads,
+            Some(found) => return Err(Error::Threads { found }),
+            None => std::thread::available_parallelism().map_or(1, |threads| threads.get().min(MAX_THREADS)),
+        };
+        Ok(Self {
+            steps,
+            isa,
+            weights,
+            values,
+            arena: Buffer::zeroed(P::ARENA),
+            output: vec![0.0; Self::output_length()],
+            pool: Arc::new(Pool::new(threads)?),
+            program: PhantomData,
+        })
+    }
+
+    /// Runs the network over `input`, in the caller's layout without gaps. Allocates nothing.
+    ///
+    /// # Errors
+    /// When the input has another length than the network's.
+    pub fn infer(&mut self, input: &[f32]) -> Result<&[f32], Error> {
+        self.call(input, None)?;
+        Ok(&self.output)
+    }
+
+    /// Runs the network once and tells how long each step took, its barrier included.
+    ///
+    /// # Errors
+    /// As [`Engine::infer`].
+    pub fn timings(&mut self, input: &[f32]) -> Result<Vec<Timing>, Error> {
+        let mut times = vec![Duration::ZERO; self.steps.len()];
+        self.call(input, Some(&mut times))?;
+        Ok(self.steps.iter().zip(times).map(|(step, time)| Timing { step: step.name(), time }).collect())
+    }
+
+    /// Runs the network over a typed input.
+    pub fn infer_array<Input: Tensor, Output: Tensor>(&mut self, input: &Input) -> &Output {
+        const {
+            assert!(Input::LENGTH == input_length::<P>(), "the input's type is not of the network's input shape");
+            assert!(Output::LENGTH == output_length::<P>(), "the output's type is not of the network's output shape");
+        }
+        match self.infer(input.flat()).ok().and_then(Output::from_flat) {
+            Some(output) => output,
+            None => unreachable!("the lengths are those of the types"),
+        }
+    }
+
+    /// Runs the network on the calling thread alone and shows what each step wrote, as `[N, C, H, W]` without gaps; a vector
+    /// has a height and a width of 1.
+    ///
+    /// # Errors
+    /// As [`Engine::infer`].
+    pub fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(Traced<'_>)) -> Result<(), Error> {
+        let expected = Self::input_length();
+        if input.len() != expected {
+            return Err(Error::InputLength { found: input.len(), expected });
+        }
+        let mut values = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let call = Call {
+                steps: &self.steps[index..=index],
+                arena: self.arena.as_mut_ptr(),
+                weights: self.values.0,
+                input: input.as_ptr(),
+                output: self.output.as_mut_ptr(),
+                times: std::ptr::null_mut(),
+            };
+            call.walk(Share { index: 0, count: 1 }, None);
+            let (Some((batch, map)), Some(start)) = (step.result, step.output.start) else { continue };
+            values.clear();
+            for (image, channel) in (0..batch).flat_map(|image| (0..map.channels).map(move |channel| (image, channel)))
+            {
+                let plane = start + image * map.len() + channel / map.block * map.plane() + map.interior();
+                for (row, column) in (0..map.height).flat_map(|row| (0..map.width).map(move |column| (row, column))) {
+                    let at = plane + row * map.row() + column * map.block + channel % map.block;
+                    values.push(self.arena.as_slice()[at]);
+                }
+            }
+            let shape = [batch, map.channels, map.height, map.width];
+            visit(Traced { step: index, name: step.name(), shape, values: &values });
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, input: &[f32], times: Option<&mut [Duration]>) -> Result<(), Error> {
+        let expected = Self::input_length();
+        if input.len() != expected {
+            return Err(Error::InputLength { found: input.len(), expected });
+        }
+        let call = Call {
+            steps: self.steps,
+            arena: self.arena.as_mut_ptr(),
+            weights: self.values.0,
+            input: input.as_ptr(),
+            output: self.output.as_mut_ptr(),
+            times: times.map_or(std::ptr::null_mut(), <[Duration]>::as_mut_ptr),
+        };
+        let count = self.pool.threads();
+        if count == 1 || !self.pool.run(&|index, barrier| call.walk(Share { index, count }, Some(barrier))) {
+            call.walk(Share { index: 0, count: 1 }, None);
+        }
+        Ok(())
+    }
+
+    /// Length of the input, in f32 values.
+    pub const fn input_length() -> usize {
+        input_length::<P>()
+    }
+
+    /// Length of the output, in f32 values.
+    pub const fn output_length() -> usize {
+        output_length::<P>()
+    }
+}
+
+const fn input_length<P: Program>() -> usize {
+    product(&P::NETWORK.input_shape)
+}
+
+const fn output_length<P: Program>() -> usize {
+    product(P::NETWORK.output_shape)
+}
+
+const fn product(shape: &[usize]) -> usize {
+    let (mut length, mut axis) = (1, 0);
+    while axis < shape.len() {
+        length *= shape[axis];
+        axis += 1;
+    }
+    length
+}
+
+impl<P> Engine<P> {
+    /// The instruction set in use.
+    pub const fn isa(&self) -> Kind {
+        self.isa
+    }
+
+    /// The number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// The steps in the order they run.
+    pub const fn steps(&self) -> &'static [Step] {
+        self.steps
+    }
+}
+
+impl<P> Clone for Engine<P> {
+    fn clone(&self) -> Self {
+        Self {
+            steps: self.steps,
+            isa: self.isa,
+            weights: self.weights.clone(),
+            values: self.values,
+            arena: Buffer::zeroed(self.arena.as_slice().len()),
+            output: vec![0.0; self.output.len()],
+            pool: Arc::clone(&self.pool),
+            program: PhantomData,
+        }
+    }
+}
+
+/// What a step wrote.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Traced<'a> {
+    /// Its position among the steps.
+    pub step: usize,
+    /// The layer's name.
+    pub name: &'static str,
+    /// `[N, C, H, W]`
+    pub shape: [usize; 4],
+    /// The values, the last axis fastest.
+    pub values: &'a [f32],
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// The step's name.
+    pub step: &'static str,
+    /// From the end of the step before to its own end.
+    pub time: Duration,
+}
+
+/// What the threads of a call share.
+struct Call {
+    steps: &'static [Step],
+    arena: *mut f32,
+    weights: *const f32,
+    input: *const f32,
+    output: *mut f32,
+    /// One place per step, or null.
+    times: *mut Duration,
+}
+
+// SAFETY: each thread writes only its share of each step, the first alone writes the times, and a barrier lies between steps.
+unsafe impl Sync for Call {}
+
+impl Call {
+    fn walk(&self, share: Share, barrier: Option<&Barrier>) {
+        let timed = share.index == 0 && !self.times.is_null();
+        let mut last = timed.then(Instant::now);
+        for (index, step) in self.steps.iter().enumerate() {
+            // SAFETY: the engine checked that the processor has the step's instruction set and that the step stays inside of arena,
+            // weights and the caller's buffers, and holds all of them for the time of the call. There is one time per step.
+            unsafe {
+                (step.run)(&Arguments {
+                    input: step.input.start.map_or(self.input, |start| self.arena.add(start).cast_const()),
+                    other: step
+                        .other
+                        .and_then(|other| other.start)
+                        .map_or(std::ptr::null(), |start| self.arena.add(start).cast_const()),
+                    output: step.output.start.map_or(self.output, |start| self.arena.add(start)),
+                    weights: step
+                        .weights
+                        .and_then(|weights| weights.start)
+                        .map_or(self.weights, |start| self.weights.add(start)),
+                    share,
+                });
+            }
+            if barrier.is_some_and(|barrier| !barrier.wait()) {
+                return;
+            }
+            if let Some(last) = &mut last {
+                let now = Instant::now();
+                // SAFETY: there is one place per step, and only this thread writes it.
+                unsafe { *self.times.add(index) = now - *last };
+                *last = now;
+            }
+        }
+    }
+}

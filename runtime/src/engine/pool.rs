@@ -1,0 +1,313 @@
+//! Threads that do the same work on different shares.
+//!
+//! Between calls the workers wait: first spinning, for a call that follows at once, then yielding, then asleep. Within a call they
+//! meet at a barrier after each step. A panic on one thread lets all others leave the call, and reaches the caller.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::error::Error;
+
+/// The most threads of an engine.
+pub const MAX_THREADS: usize = 256;
+
+/// Looks, with a pause each, before a waiting thread lets others run: some ten microseconds.
+const SPINS: usize = 2_000;
+/// Times that a waiting worker lets others run before it goes to sleep.
+const YIELDS: usize = 200;
+
+/// What each thread runs: its index, and where all meet.
+type Work<'a> = dyn Fn(usize, &Barrier) + Sync + 'a;
+
+/// A caller and its workers.
+#[derive(Debug)]
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Whether a caller has the workers.
+    taken: AtomicBool,
+    /// Counts the calls; a change starts the workers.
+    call: AtomicUsize,
+    work: UnsafeCell<Option<*const Work<'static>>>,
+    /// Workers that have not finished the call.
+    busy: AtomicUsize,
+    stop: AtomicBool,
+    barrier: Barrier,
+    asleep: AtomicUsize,
+    lock: Mutex<()>,
+    wake: Condvar,
+}
+
+// SAFETY: `work` is written only by the caller that set `taken`, while no worker is busy, and read by workers only after `call`
+// changed; what it points to is shared between threads (`Sync`) and lives until the last worker has finished.
+unsafe impl Sync for Shared {}
+// SAFETY: as above; nothing in it belongs to a thread.
+unsafe impl Send for Shared {}
+
+impl Pool {
+    /// A pool for so many threads, the caller's among them.
+    pub(super) fn new(threads: usize) -> Result<Self, Error> {
+        let shared = Arc::new(Shared {
+            taken: AtomicBool::new(false),
+            call: AtomicUsize::new(0),
+            work: UnsafeCell::new(None),
+            busy: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            barrier: Barrier::new(threads),
+            asleep: AtomicUsize::new(0),
+            lock: Mutex::new(()),
+            wake: Condvar::new(),
+        });
+        let mut pool = Self { shared, workers: Vec::with_capacity(threads - 1) };
+        for index in 1..threads {
+            let shared = Arc::clone(&pool.shared);
+            let worker = std::thread::Builder::new()
+                .name(format!("resnet-{index}"))
+                .spawn(move || shared.serve(index))
+                .map_err(|error| Error::Spawn { reason: error.to_string() })?;
+            pool.workers.push(worker);
+        }
+        Ok(pool)
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Runs `work` on every thread and returns true, or returns false at once when another caller has the workers.
+    pub(super) fn run(&self, work: &Work) -> bool {
+        let shared = &*self.shared;
+        if shared.taken.swap(true, Ordering::Acquire) {
+            return false;
+        }
+        let work_of_any_lifetime: *const Work = work;
+        // SAFETY: only the lifetime changes; this function returns after the last worker has finished with it. Nobody else uses
+        // the cell: `taken` was not set, so no worker is busy.
+        unsafe {
+            *shared.work.get() = Some(std::mem::transmute::<*const Work, *const Work<'static>>(work_of_any_lifetime))
+        };
+        shared.busy.store(self.workers.len(), Ordering::Relaxed);
+        shared.start();
+        let own = catch_unwind(AssertUnwindSafe(|| work(0, &shared.barrier)));
+        if own.is_err() {
+            shared.barrier.broken.store(true, Ordering::Release);
+        }
+        let mut wait = Wait::default();
+        while shared.busy.load(Ordering::Acquire) > 0 {
+            wait.pause();
+        }
+        let broken = shared.barrier.repair();
+        shared.taken.store(false, Ordering::Release);
+        match own {
+            Err(panic) => resume_unwind(panic),
+            Ok(()) => assert!(!broken, "a step panicked on a worker thread"),
+        }
+        true
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.start();
+        for worker in self.workers.drain(..) {
+            let ended: Result<(), Box<dyn Any + Send>> = worker.join();
+            debug_assert!(ended.is_ok(), "workers catch every panic");
+        }
+    }
+}
+
+impl Shared {
+    /// Lets the workers see a change.
+    fn start(&self) {
+        self.call.fetch_add(1, Ordering::SeqCst);
+        if self.asleep.load(Ordering::SeqCst) > 0 {
+            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+            self.wake.notify_all();
+        }
+    }
+
+    fn serve(&self, index: usize) {
+        let mut seen = 0;
+        loop {
+            seen = self.next_call(seen);
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            // SAFETY: the caller wrote it before `call` changed, and writes it again only when no worker is busy.
+            let work = unsafe { *self.work.get() };
+            if let Some(work) = work {
+                // SAFETY: it lives until the caller has seen that no worker is busy.
+                let work = unsafe { &*work };
+                if catch_unwind(AssertUnwindSafe(|| work(index, &self.barrier))).is_err() {
+                    self.barrier.broken.store(true, Ordering::Release);
+                }
+            }
+            self.busy.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    fn next_call(&self, seen: usize) -> usize {
+        let changed = || Some(self.call.load(Ordering::Acquire)).filter(|call| *call != seen);
+        let mut wait = Wait::default();
+        while wait.rounds < SPINS + YIELDS {
+            if let Some(call) = changed() {
+                return call;
+            }
+            wait.pause();
+        }
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asleep.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let call = loop {
+            if let Some(call) = changed() {
+                break call;
+            }
+            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        };
+        self.asleep.fetch_sub(1, Ordering::SeqCst);
+        call
+    }
+}
+
+/// A place where all threads of a call meet.
+#[derive(Debug)]
+pub(super) struct Barrier {
+    threads: usize,
+    arrived: Line<AtomicUsize>,
+    /// Counts the meetings.
+    phase: Line<AtomicUsize>,
+    /// Whether a thread panicked and will not come.
+    broken: AtomicBool,
+}
+
+/// Keeps what one thread writes often off the lines that others read.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Line<T>(T);
+
+impl Barrier {
+    fn new(threads: usize) -> Self {
+        Self {
+            threads,
+            arrived: Line(AtomicUsize::new(0)),
+            phase: Line(AtomicUsize::new(0)),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits for all others. Returns false when one of them will not come.
+    pub(super) fn wait(&self) -> bool {
+        let phase = self.phase.0.load(Ordering::Relaxed);
+        if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
+            self.arrived.0.store(0, Ordering::Relaxed);
+            self.phase.0.store(phase.wrapping_add(1), Ordering::Release);
+            return true;
+        }
+        let mut wait = Wait::default();
+        while self.phase.0.load(Ordering::Acquire) == phase {
+            if self.broken.load(Ordering::Acquire) {
+                return false;
+            }
+            wait.pause();
+        }
+        true
+    }
+
+    /// Makes it whole when it was broken, and says whether it was. Only for when nobody waits.
+    fn repair(&self) -> bool {
+        let broken = self.broken.swap(false, Ordering::Acquire);
+        if broken {
+            self.arrived.0.store(0, Ordering::Relaxed);
+        }
+        broken
+    }
+}
+
+/// Waiting: spinning at first, then letting others run.
+#[derive(Default)]
+struct Wait {
+    rounds: usize,
+}
+
+impl Wait {
+    fn pause(&mut self) {
+        if self.rounds < SPINS {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
+        self.rounds = self.rounds.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_thread_runs_every_phase() {
+        let pool = Pool::new(4).unwrap();
+        let counters: Vec<AtomicUsize> = (0..50).map(|_| AtomicUsize::new(0)).collect();
+        for round in 1..=20 {
+            let ran = pool.run(&|_, barrier| {
+                for counter in &counters {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    assert!(barrier.wait());
+                    assert_eq!(counter.load(Ordering::Relaxed), 4 * round);
+                    assert!(barrier.wait());
+                }
+            });
+            assert!(ran);
+        }
+    }
+
+    #[test]
+    fn a_second_caller_is_turned_away() {
+        let pool = Pool::new(2).unwrap();
+        let refused = AtomicBool::new(false);
+        assert!(pool.run(&|index, _| {
+            if index == 0 {
+                refused.store(!pool.run(&|_, _| {}), Ordering::Relaxed);
+            }
+        }));
+        assert!(refused.load(Ordering::Relaxed));
+        assert!(pool.run(&|_, _| {}));
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
+        let pool = Pool::new(3).unwrap();
+        for culprit in 0..3 {
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                pool.run(&|index, barrier| {
+                    assert!(index != culprit, "on purpose");
+                    let _ = barrier.wait();
+                })
+            }));
+            assert!(caught.is_err());
+            assert!(pool.run(&|_, barrier| assert!(barrier.wait())));
+        }
+    }
+
+    #[test]
+    fn workers_wake_from_sleep() {
+        let pool = Pool::new(2).unwrap();
+        while pool.shared.asleep.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        let runs = AtomicUsize::new(0);
+        assert!(pool.run(&|_, _| {
+            runs.fetch_add(1, Ordering::Relaxed);
+        }));
+        assert_eq!(runs.load(Ordering::Relaxed), 2);
+    }
+}

@@ -1,0 +1,281 @@
+//! Steps: what a program's table is made of.
+
+use crate::error::{Error, Place, Problem};
+use crate::geometry::{
+    BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame, GlobalPoolGeometry, InputGeometry,
+    Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+};
+use crate::isa::{Isa, Kind};
+use crate::kernel::{
+    Arguments, Conv, Dense, Elementwise, Flatten, GlobalPool, Input, Output, Pool, Remap, Softmax, check_conv,
+    check_dense, check_elementwise, check_flatten, check_global_pool, check_input, check_output, check_pool,
+    check_remap, check_softmax, conv_weights, dense_weights, vector_length,
+};
+use crate::program::{Layer, Tiles};
+
+/// Where a step reads and writes: offsets in f32 values, of 0 where not given. An input step has only an output in the arena, an output
+/// step only an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Operands {
+    /// What is read, in the arena.
+    pub input: usize,
+    /// What else is read, in the arena: a shortcut, the second term of a sum.
+    pub other: usize,
+    /// What is written, in the arena.
+    pub output: usize,
+    /// Where its weights begin, in the packed weights.
+    pub weights: usize,
+}
+
+impl Operands {
+    /// One map read, one written.
+    pub const fn new(input: usize, output: usize) -> Self {
+        Self { input, other: 0, output, weights: 0 }
+    }
+
+    /// With a second map that is read.
+    pub const fn with_other(self, other: usize) -> Self {
+        Self { other, ..self }
+    }
+
+    /// With weights.
+    pub const fn with_weights(self, weights: usize) -> Self {
+        Self { weights, ..self }
+    }
+}
+
+/// One step of a program: a kernel compiled for one layer shape and one instruction set, and where it reads and writes.
+///
+/// The constructors are for constants: `const { &[Step::conv::<I, Conv0>("conv1", Operands::new(0, 1024)), ...] }`. A geometry that no
+/// kernel could run is refused by the Rust compiler.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    pub(super) name: &'static str,
+    pub(super) isa: Kind,
+    pub(super) run: unsafe fn(&Arguments),
+    pub(super) input: Span,
+    pub(super) other: Option<Span>,
+    pub(super) output: Span,
+    pub(super) weights: Option<Span>,
+    /// What is written into the arena: images, and the map of each.
+    pub(super) result: Option<(usize, Map)>,
+    /// Whether the output may be the input's own memory.
+    over_input: bool,
+    /// Whether the output may be the second input's own memory.
+    over_other: bool,
+}
+
+/// A range that a step reads or writes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    /// Offset, or none for a caller's buffer.
+    pub(super) start: Option<usize>,
+    length: usize,
+}
+
+impl Span {
+    const fn at(start: usize, length: usize) -> Self {
+        Self { start: Some(start), length }
+    }
+
+    const fn of_caller(length: usize) -> Self {
+        Self { start: None, length }
+    }
+}
+
+const fn same_layout(a: Map, b: Map) -> bool {
+    a.block == b.block
+        && a.frame.top == b.frame.top
+        && a.frame.left == b.frame.left
+        && a.frame.bottom == b.frame.bottom
+        && a.frame.right == b.frame.right
+}
+
+impl Step {
+    const fn new<I: Isa>(name: &'static str, run: unsafe fn(&Arguments), input: Span, output: Span) -> Self {
+        let isa = I::KIND;
+        let (over_input, over_other) = (false, false);
+        Self { name, isa, run, input, other: None, output, weights: None, result: None, over_input, over_other }
+    }
+
+    const fn with_result(mut self, batch: usize, map: Map) -> Self {
+        self.result = Some((batch, map));
+        self
+    }
+
+    const fn with_vector(self, batch: usize, channels: usize) -> Self {
+        self.with_result(batch, Map { channels, height: 1, width: 1, block: BLOCK, frame: Frame::NONE })
+    }
+
+    /// A convolution; `operands.other` is its shortcut.
+    pub const fn conv<I: Isa, L: Layer<ConvGeometry> + Tiles>(name: &'static str, operands: Operands) -> Self {
+        const { check_conv::<I::TileOf<L>>(&L::GEOMETRY, I::LANES) };
+        let geometry = const { L::GEOMETRY };
+        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
+        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let mut step =
+            Self::new::<I>(name, I::enter::<Conv<L>>, input, output).with_result(geometry.batch, geometry.output);
+        step.weights = Some(Span::at(operands.weights, conv_weights(&geometry)));
+        if let Some(shortcut) = geometry.shortcut {
+            step.other = Some(Span::at(operands.other, geometry.batch * shortcut.len()));
+            step.over_other = same_layout(shortcut, geometry.output);
+        }
+        step
+    }
+
+    /// A pooling layer.
+    pub const fn pool<I: Isa, L: Layer<PoolGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_pool(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
+        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        Self::new::<I>(name, I::enter::<Pool<L>>, input, output).with_result(geometry.batch, geometry.output)
+    }
+
+    /// A sum, a scale and shift, an activation; `operands.other` is the sum's second term.
+    pub const fn elementwise<I: Isa, L: Layer<ElementwiseGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_elementwise(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
+        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let mut step = Self::new::<I>(name, I::enter::<Elementwise<L>>, input, output)
+            .with_result(geometry.batch, geometry.output);
+        step.over_input = same_layout(geometry.input, geometry.output);
+        if let Some(other) = geometry.other {
+            step.other = Some(Span::at(operands.other, geometry.batch * other.len()));
+            step.over_other = same_layout(other, geometry.output);
+        }
+        if geometry.affine {
+            step.weights = Some(Span::at(operands.weights, 2 * vector_length(geometry.output.channels)));
+        }
+        step
+    }
+
+    /// A strided, shifted copy.
+    pub const fn remap<I: Isa, L: Layer<RemapGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_remap(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
+        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        Self::new::<I>(name, I::enter::<Remap<L>>, input, output).with_result(geometry.batch, geometry.output)
+    }
+
+    /// Mean over a map.
+    pub const fn global_pool<I: Isa, L: Layer<GlobalPoolGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_global_pool(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
+        let output = Span::at(operands.output, geometry.batch * geometry.input.blocks() * BLOCK);
+        Self::new::<I>(name, I::enter::<GlobalPool<L>>, input, output)
+            .with_vector(geometry.batch, geometry.input.channels)
+    }
+
+    /// A dense layer.
+    pub const fn dense<I: Isa, L: Layer<DenseGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_dense(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let input = Span::at(operands.input, geometry.batch * vector_length(geometry.features));
+        let output = Span::at(operands.output, geometry.batch * vector_length(geometry.units));
+        let mut step =
+            Self::new::<I>(name, I::enter::<Dense<L>>, input, output).with_vector(geometry.batch, geometry.units);
+        step.weights = Some(Span::at(operands.weights, dense_weights(&geometry)));
+        step
+    }
+
+    /// Softmax.
+    pub const fn softmax<I: Isa, L: Layer<SoftmaxGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_softmax(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let length = geometry.batch * vector_length(geometry.features);
+        let (input, output) = (Span::at(operands.input, length), Span::at(operands.output, length));
+        let mut step =
+            Self::new::<I>(name, I::enter::<Softmax<L>>, input, output).with_vector(geometry.batch, geometry.features);
+        step.over_input = true;
+        step
+    }
+
+    /// A map as a vector.
+    pub const fn flatten<I: Isa, L: Layer<FlattenGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_flatten(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let map = geometry.input;
+        let input = Span::at(operands.input, geometry.batch * map.len());
+        let length = geometry.batch * vector_length(map.channels * map.height * map.width);
+        let output = Span::at(operands.output, length);
+        Self::new::<I>(name, I::enter::<Flatten<L>>, input, output)
+            .with_vector(geometry.batch, map.channels * map.height * map.width)
+    }
+
+    /// The caller's buffer into a map.
+    pub const fn input<I: Isa, L: Layer<InputGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_input(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let map = geometry.output;
+        let input = Span::of_caller(geometry.batch * map.channels * map.height * map.width);
+        let output = Span::at(operands.output, geometry.batch * map.len());
+        Self::new::<I>(name, I::enter::<Input<L>>, input, output).with_result(geometry.batch, geometry.output)
+    }
+
+    /// A map into the caller's buffer.
+    pub const fn output<I: Isa, L: Layer<OutputGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_output(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let map = geometry.input;
+        let input = Span::at(operands.input, geometry.batch * map.len());
+        let output = Span::of_caller(geometry.batch * map.channels * map.height * map.width);
+        Self::new::<I>(name, I::enter::<Output<L>>, input, output)
+    }
+
+    /// The layer's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Checks that the step stays inside of the memory it is given.
+    pub(super) fn check(&self, isa: Kind, memory: &Memory) -> Result<(), Error> {
+        let fail = |problem| Err(Error::Step { step: self.name, problem });
+        if self.isa != isa {
+            return fail(Problem::Isa { found: self.isa, expected: isa });
+        }
+        let places = [
+            (Place::Input, Some(self.input), memory.arena, memory.input),
+            (Place::Other, self.other, memory.arena, 0),
+            (Place::Output, Some(self.output), memory.arena, memory.output),
+            (Place::Weights, self.weights, memory.weights, 0),
+        ];
+        for (place, span, available, caller) in places {
+            let Some(Span { start, length }) = span else { continue };
+            let Some(start) = start else {
+                if length != caller {
+                    return fail(Problem::Caller { place, found: length, expected: caller });
+                }
+                continue;
+            };
+            if start % BLOCK != 0 {
+                return fail(Problem::Alignment { place, start });
+            }
+            if start.checked_add(length).is_none_or(|end| end > available) {
+                return fail(Problem::Range { place, start, length, available });
+            }
+        }
+        for (place, span, allowed) in
+            [(Place::Input, Some(self.input), self.over_input), (Place::Other, self.other, self.over_other)]
+        {
+            let Some(Span { start: Some(start), length }) = span else { continue };
+            let Some(output) = self.output.start else { continue };
+            let apart = start + length <= output || output + self.output.length <= start;
+            if !apart && !(allowed && start == output) {
+                return fail(Problem::Overlap { place });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lengths of the memory that steps read and write, in f32 values.
+pub(super) struct Memory {
+    pub(super) arena: usize,
+    pub(super) weights: usize,
+    pub(super) input: usize,
+    pub(super) output: usize,
+}

@@ -1,0 +1,79 @@
+//! AVX2 with FMA: 16 registers of 8 values.
+
+use core::arch::x86_64::*;
+
+use super::{Isa, Kind, sealed::Sealed};
+use crate::kernel::{Arguments, Kernel};
+use crate::program::Tiles;
+
+/// x86-64 with AVX2 and FMA.
+pub enum Avx2 {}
+
+impl Sealed for Avx2 {}
+
+impl Isa for Avx2 {
+    const KIND: Kind = Kind::Avx2;
+    const LANES: usize = 8;
+    type Vector = __m256;
+    type TileOf<L: Tiles> = L::Avx2;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(from: *const f32) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe { _mm256_set1_ps(*from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, value: Self::Vector) {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe { _mm256_storeu_ps(to, value) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn enter<K: Kernel>(arguments: &Arguments) {
+        // SAFETY: the caller vouches for what the kernel asks for.
+        unsafe { K::run::<Self>(arguments) }
+    }
+}

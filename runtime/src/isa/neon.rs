@@ -1,0 +1,79 @@
+//! NEON: 32 registers of 4 values.
+
+use core::arch::aarch64::*;
+
+use super::{Isa, Kind, sealed::Sealed};
+use crate::kernel::{Arguments, Kernel};
+use crate::program::Tiles;
+
+/// 64-bit ARM.
+pub enum Neon {}
+
+impl Sealed for Neon {}
+
+impl Isa for Neon {
+    const KIND: Kind = Kind::Neon;
+    const LANES: usize = 4;
+    type Vector = float32x4_t;
+    type TileOf<L: Tiles> = L::Neon;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { vdupq_n_f32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe { vld1q_f32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(from: *const f32) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe { vld1q_dup_f32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, value: Self::Vector) {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe { vst1q_f32(to, value) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { vaddq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { vmulq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { vmaxq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe { core::arch::asm!("prfm pldl2keep, [{0}]", in(reg) at, options(nostack, preserves_flags, readonly)) }
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn enter<K: Kernel>(arguments: &Arguments) {
+        // SAFETY: the caller vouches for what the kernel asks for.
+        unsafe { K::run::<Self>(arguments) }
+    }
+}

@@ -1,0 +1,152 @@
+//! What the kernels rely on, checked while the program that holds the constants is compiled.
+
+use super::{RegisterTile, conv, vector_length};
+use crate::geometry::{
+    BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry, InputGeometry, Map,
+    OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+};
+
+/// A map that is not empty, so that no kernel divides by zero, with blocks of 16 unless stated.
+const fn check_map(map: Map, blocked: bool) {
+    assert!(map.channels > 0 && map.height > 0 && map.width > 0, "a map is empty");
+    assert!(map.block > 0 && map.block <= BLOCK, "a map has blocks of no or more than 16 channels");
+    assert!(!blocked || map.block == BLOCK, "a map inside the network has blocks of other than 16 channels");
+}
+
+const fn check_same_size(a: Map, b: Map) {
+    assert!(a.channels == b.channels && a.height == b.height && a.width == b.width, "maps of one size differ in size");
+}
+
+/// A convolution whose register tile on an instruction set of so many lanes is `T`.
+pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usize) {
+    check_map(conv.input, conv.input.channels >= BLOCK);
+    check_map(conv.output, true);
+    if let Some(shortcut) = conv.shortcut {
+        check_map(shortcut, true);
+        check_same_size(shortcut, conv.output);
+    }
+    assert!(conv.batch > 0, "a convolution has no images");
+    assert!(conv.panel == 16 || conv.panel == 32, "a convolution has panels of other than 16 or 32 channels");
+    assert!(conv.output.blocks() * BLOCK % conv.panel == 0, "a convolution's output does not fill its panels");
+
+    let mut axis = 0;
+    while axis < 2 {
+        assert!(
+            conv.kernel[axis] > 0 && conv.stride[axis] > 0 && conv.dilation[axis] > 0,
+            "a convolution has a zero attribute"
+        );
+        let [before, after] =
+            [[conv.input.frame.top, conv.input.frame.bottom], [conv.input.frame.left, conv.input.frame.right]][axis];
+        let size = [conv.input.height, conv.input.width][axis];
+        let outputs = [conv.output.height, conv.output.width][axis];
+        assert!(conv.padding[axis] <= before, "a convolution's padding exceeds its input's frame");
+        let end = (outputs - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
+        assert!(end <= conv.padding[axis] + size + after, "a convolution's windows exceed its input and its frame");
+        axis += 1;
+    }
+
+    assert!(conv.window > 0, "a convolution has an empty window");
+    if conv.first_block.is_empty() {
+        assert!(conv.window <= conv.input.blocks(), "a convolution's window exceeds its input");
+    } else {
+        assert!(
+            conv.first_block.len() == conv.output.blocks() * BLOCK / conv.panel,
+            "a convolution has not one first block per panel"
+        );
+        let mut panel = 0;
+        while panel < conv.first_block.len() {
+            assert!(
+                conv.first_block[panel] + conv.window <= conv.input.blocks(),
+                "a convolution's window exceeds its input"
+            );
+            panel += 1;
+        }
+    }
+    if let crate::geometry::Order::Bands(band) = conv.order {
+        assert!(band > 0, "a convolution has bands of no tiles");
+    }
+
+    let extent = conv::extent(conv);
+    assert!(T::PIXELS > 0 && T::PIXELS <= extent, "a register tile exceeds its row");
+    assert!(T::TAIL == extent % T::PIXELS, "a register tile's tail is not the remainder of its row");
+    let channels = T::VECTORS * lanes;
+    assert!(channels > 0 && conv.panel % channels == 0, "a register tile's channels do not divide its panel");
+}
+
+/// Length of a convolution's panels.
+pub(crate) const fn conv_weights(conv: &ConvGeometry) -> usize {
+    conv.output.blocks() * BLOCK * (conv.window * conv.kernel[0] * conv.kernel[1] * conv.input.block + 1)
+}
+
+pub(crate) const fn check_pool(pool: &PoolGeometry) {
+    check_map(pool.input, true);
+    check_map(pool.output, true);
+    assert!(pool.batch > 0, "a pooling layer has no images");
+    assert!(pool.input.channels == pool.output.channels, "a pooling layer changes the number of channels");
+    let mut axis = 0;
+    while axis < 2 {
+        assert!(pool.kernel[axis] > 0 && pool.stride[axis] > 0, "a pooling layer has a zero attribute");
+        assert!(pool.padding[axis] < pool.kernel[axis], "a pooling layer's first window is all padding");
+        let size = [pool.input.height, pool.input.width][axis];
+        let outputs = [pool.output.height, pool.output.width][axis];
+        let last = (outputs - 1) * pool.stride[axis];
+        assert!(last < pool.padding[axis] + size, "a pooling layer's last window is all padding");
+        axis += 1;
+    }
+}
+
+pub(crate) const fn check_elementwise(step: &ElementwiseGeometry) {
+    check_map(step.input, true);
+    check_map(step.output, true);
+    check_same_size(step.input, step.output);
+    if let Some(other) = step.other {
+        check_map(other, true);
+        check_same_size(other, step.output);
+    }
+    assert!(step.batch > 0, "an element-wise step has no images");
+}
+
+pub(crate) const fn check_remap(remap: &RemapGeometry) {
+    check_map(remap.input, true);
+    check_map(remap.output, true);
+    assert!(remap.batch > 0 && remap.stride[0] > 0 && remap.stride[1] > 0, "a remap has a zero attribute");
+    assert!(
+        remap.output.channels >= remap.channels_before + remap.input.channels,
+        "a remap's output lacks channels of its input"
+    );
+}
+
+pub(crate) const fn check_global_pool(pool: &GlobalPoolGeometry) {
+    check_map(pool.input, true);
+    assert!(pool.batch > 0, "a global pooling layer has no images");
+}
+
+pub(crate) const fn check_dense(dense: &DenseGeometry) {
+    assert!(dense.batch > 0 && dense.features > 0 && dense.units > 0, "a dense layer is empty");
+    assert!(dense.panel == 16 || dense.panel == 32, "a dense layer has panels of other than 16 or 32 units");
+    assert!(vector_length(dense.units) % dense.panel == 0, "a dense layer's output does not fill its panels");
+}
+
+/// Length of a dense layer's panels.
+pub(crate) const fn dense_weights(dense: &DenseGeometry) -> usize {
+    vector_length(dense.units) * (dense.features + 1)
+}
+
+pub(crate) const fn check_softmax(softmax: &SoftmaxGeometry) {
+    assert!(softmax.batch > 0 && softmax.features > 0, "a softmax is empty");
+}
+
+pub(crate) const fn check_flatten(flatten: &FlattenGeometry) {
+    check_map(flatten.input, true);
+    assert!(flatten.batch > 0, "a flattening has no images");
+}
+
+pub(crate) const fn check_input(input: &InputGeometry) {
+    check_map(input.output, input.output.channels >= BLOCK);
+    assert!(input.batch > 0, "the input has no images");
+}
+
+pub(crate) const fn check_output(output: &OutputGeometry) {
+    check_map(output.input, true);
+    assert!(output.batch > 0, "the output has no images");
+}

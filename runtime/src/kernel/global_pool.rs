@@ -1,0 +1,39 @@
+//! The mean over all pixels of each channel.
+
+use std::marker::PhantomData;
+
+use super::{Arguments, Kernel};
+use crate::geometry::{BLOCK, GlobalPoolGeometry};
+use crate::isa::Isa;
+use crate::program::Layer;
+
+/// The global pooling of a layer.
+pub(crate) struct GlobalPool<L>(PhantomData<L>);
+
+impl<L: Layer<GlobalPoolGeometry>> Kernel for GlobalPool<L> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(arguments: &Arguments) {
+        let geometry = const { L::GEOMETRY };
+        let input = const { L::GEOMETRY.input };
+        // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
+        unsafe {
+            for unit in arguments.share.of(geometry.batch * input.blocks()) {
+                let from = arguments.input.add(unit * input.plane() + input.interior());
+                let to = arguments.output.add(unit * BLOCK);
+                for vector in 0..BLOCK / I::LANES {
+                    let mut total = I::splat(0.0);
+                    for y in 0..input.height {
+                        // Rows are summed by themselves, which keeps the partial sums near each other in size.
+                        let mut sum = I::splat(0.0);
+                        for x in 0..input.width {
+                            sum = I::add(sum, I::load(from.add(y * input.row() + x * BLOCK + vector * I::LANES)));
+                        }
+                        total = I::add(total, sum);
+                    }
+                    let scale = I::splat(1.0 / (input.height * input.width) as f32);
+                    I::store(to.add(vector * I::LANES), I::multiply(total, scale));
+                }
+            }
+        }
+    }
+}

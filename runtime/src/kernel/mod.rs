@@ -1,0 +1,130 @@
+//! The kernels: one generic body each, compiled once per layer shape and instruction set.
+//!
+//! A kernel is a type that names a layer; its body sees all shapes as constants and the memory as raw pointers. The engine
+//! has checked the ranges behind the pointers before it runs any step, and the constructors of
+//! [`Step`](crate::engine::Step) check each geometry while the program is compiled.
+//!
+//! Work is split over outputs only: a unit of work writes what no other unit writes, and computes it in one order,
+//! so results have the same bits for every number of threads.
+
+mod check;
+mod conv;
+mod dense;
+mod elementwise;
+mod flatten;
+mod global_pool;
+mod input;
+mod output;
+mod pool;
+mod remap;
+mod softmax;
+mod tile;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+pub(crate) use check::{
+    check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_input, check_output,
+    check_pool, check_remap, check_softmax, conv_weights, dense_weights,
+};
+pub(crate) use conv::Conv;
+pub(crate) use dense::Dense;
+pub(crate) use elementwise::Elementwise;
+pub(crate) use flatten::Flatten;
+pub(crate) use global_pool::GlobalPool;
+pub(crate) use input::Input;
+pub(crate) use output::Output;
+pub(crate) use pool::Pool;
+pub(crate) use remap::Remap;
+pub(crate) use softmax::Softmax;
+pub use tile::{RegisterTile, Tile};
+
+use crate::geometry::{Activation, BLOCK, Map};
+use crate::isa::Isa;
+
+/// A kernel with its geometry.
+pub trait Kernel: 'static {
+    /// Does a thread's share of the work.
+    ///
+    /// # Safety
+    /// The processor has the instruction set; the pointers of `arguments` lead to memory as the geometry says; the output
+    /// overlaps what is read only where the kernel allows it; no two threads have overlapping shares.
+    unsafe fn run<I: Isa>(arguments: &Arguments);
+}
+
+/// Where a step reads and writes, and whose share it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Arguments {
+    pub(crate) input: *const f32,
+    pub(crate) other: *const f32,
+    pub(crate) output: *mut f32,
+    pub(crate) weights: *const f32,
+    pub(crate) share: Share,
+}
+
+/// One thread among those that run a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    pub(crate) index: usize,
+    pub(crate) count: usize,
+}
+
+impl Share {
+    /// This thread's part of so many units of work.
+    #[inline(always)]
+    fn of(self, units: usize) -> Range<usize> {
+        if self.count == 1 { 0..units } else { units * self.index / self.count..units * (self.index + 1) / self.count }
+    }
+}
+
+/// Length of a vector of features, with what is behind the last.
+pub(crate) const fn vector_length(features: usize) -> usize {
+    features.next_multiple_of(BLOCK)
+}
+
+/// Applies what a step applies last.
+///
+/// # Safety
+/// The processor has the instruction set.
+#[inline(always)]
+unsafe fn activate<I: Isa>(activation: Activation, value: I::Vector) -> I::Vector {
+    match activation {
+        Activation::None => value,
+        // SAFETY: the caller vouches for the instruction set.
+        Activation::Relu => unsafe { I::max(I::splat(0.0), value) },
+    }
+}
+
+/// Writes the zeros around a map.
+///
+/// # Safety
+/// `batch` maps can be written at `to`; nothing else uses their frames.
+#[inline(always)]
+unsafe fn clear_frames(to: *mut f32, map: Map, batch: usize, share: Share) {
+    let frame = map.frame;
+    if frame.is_none() {
+        return;
+    }
+    let above = map.interior();
+    let between = (frame.left + frame.right) * map.block;
+    let below = frame.right * map.block + frame.bottom * map.row();
+    for plane in share.of(batch * map.blocks()) {
+        // SAFETY: the plane lies in the maps; above + height * (width * block + between) - between + below is its length.
+        unsafe {
+            let mut at = to.add(plane * map.plane());
+            at.write_bytes(0, above);
+            at = at.add(above + map.width * map.block);
+            if between > 0 {
+                for _ in 1..map.height {
+                    at.write_bytes(0, between);
+                    at = at.add(between + map.width * map.block);
+                }
+            } else {
+                at = at.add((map.height - 1) * map.width * map.block);
+            }
+            at.write_bytes(0, below);
+        }
+    }
+}

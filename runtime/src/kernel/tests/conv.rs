@@ -1,0 +1,248 @@
+use proptest::prelude::*;
+
+use super::support::{Guarded, Memory, assert_close, frame, from_map, map, random, raw, run_everywhere, to_map};
+use crate::geometry::{Activation, BLOCK, ConvGeometry, Frame, Map, Order};
+use crate::kernel::check::check_conv;
+use crate::kernel::{Conv, Tile, conv as body};
+use crate::program::{Layer, Tiles};
+
+/// A sum's rounding errors relative to the size of its terms.
+const TOLERANCE: f64 = 1e-6;
+
+/// A layer to test: its geometry, and its groups, which the geometry only shows through windows.
+trait Case: Layer<ConvGeometry> + Tiles {
+    const GROUPS: usize;
+    const IN_PLACE: bool;
+}
+
+const fn pixels(geometry: &ConvGeometry, most: usize) -> usize {
+    let extent = body::extent(geometry);
+    if extent < most { extent } else { most }
+}
+
+const fn tail(geometry: &ConvGeometry, most: usize) -> usize {
+    body::extent(geometry) % pixels(geometry, most)
+}
+
+const PLAIN: ConvGeometry = ConvGeometry {
+    batch: 1,
+    input: map(32, 5, 6, Frame::NONE),
+    output: map(32, 5, 6, Frame::NONE),
+    shortcut: None,
+    kernel: [1, 1],
+    stride: [1, 1],
+    dilation: [1, 1],
+    padding: [0, 0],
+    panel: 32,
+    window: 2,
+    first_block: &[],
+    activation: Activation::None,
+    order: Order::Panels,
+};
+
+macro_rules! cases {
+    ($(#[groups = $groups:expr] #[in_place = $in_place:expr] $name:ident: $geometry:expr;)*) => {
+        $(
+            enum $name {}
+            impl Layer<ConvGeometry> for $name {
+                const GEOMETRY: ConvGeometry = $geometry;
+            }
+            impl Tiles for $name {
+                type Avx512 = Tile<
+                    { pixels(&$name::GEOMETRY, if $name::GEOMETRY.panel == 32 { 14 } else { 28 }) },
+                    { tail(&$name::GEOMETRY, if $name::GEOMETRY.panel == 32 { 14 } else { 28 }) },
+                    { $name::GEOMETRY.panel / 16 },
+                >;
+                type Avx2 = Tile<{ pixels(&$name::GEOMETRY, 6) }, { tail(&$name::GEOMETRY, 6) }, 2>;
+                type Neon = Tile<{ pixels(&$name::GEOMETRY, 6) }, { tail(&$name::GEOMETRY, 6) }, 4>;
+                type Portable = Tile<{ pixels(&$name::GEOMETRY, 4) }, { tail(&$name::GEOMETRY, 4) }, 2>;
+            }
+            impl Case for $name {
+                const GROUPS: usize = $groups;
+                const IN_PLACE: bool = $in_place;
+            }
+        )*
+
+        fn test_all(seed: u64) {
+            $(test::<$name>(stringify!($name), seed);)*
+        }
+    };
+}
+
+cases! {
+    #[groups = 1] #[in_place = false] OneByOne: PLAIN;
+    #[groups = 1] #[in_place = false] OneByOneBatch: ConvGeometry { batch: 3, activation: Activation::Relu, order: Order::Bands(2), ..PLAIN };
+    #[groups = 1] #[in_place = false] OneByOneIntoFrame: ConvGeometry {
+        output: map(32, 5, 6, Frame { top: 1, left: 2, bottom: 3, right: 1 }), batch: 2, ..PLAIN
+    };
+    #[groups = 1] #[in_place = true] OneByOneInPlace: ConvGeometry {
+        shortcut: Some(map(32, 5, 6, Frame::NONE)), activation: Activation::Relu, ..PLAIN
+    };
+    #[groups = 1] #[in_place = true] InPlaceInFrame: ConvGeometry {
+        shortcut: Some(map(32, 5, 6, frame(1))), output: map(32, 5, 6, frame(1)), activation: Activation::Relu, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] ShortcutOfOtherFrame: ConvGeometry {
+        shortcut: Some(map(32, 5, 6, frame(2))), output: map(32, 5, 6, frame(1)), batch: 2, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] Strided: ConvGeometry {
+        stride: [2, 2], output: map(64, 3, 3, Frame::NONE), order: Order::Bands(3), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] ThreeByThree: ConvGeometry {
+        input: map(48, 7, 20, frame(1)), output: map(64, 7, 20, frame(1)), kernel: [3, 3], padding: [1, 1], window: 3,
+        activation: Activation::Relu, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] NarrowThreeByThree: ConvGeometry {
+        input: map(16, 6, 32, frame(1)), output: map(16, 6, 32, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16,
+        shortcut: Some(map(16, 6, 32, Frame::NONE)), order: Order::Bands(5), activation: Activation::Relu, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WideNarrow: ConvGeometry {
+        input: map(20, 4, 33, Frame { top: 1, left: 1, bottom: 1, right: 3 }), output: map(41, 4, 33, Frame::NONE), kernel: [3, 3],
+        padding: [1, 1], window: 2, panel: 16, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] StridedThreeByThree: ConvGeometry {
+        input: map(32, 9, 11, frame(1)), output: map(24, 5, 6, frame(1)), kernel: [3, 3], stride: [2, 2], padding: [1, 1],
+        order: Order::Bands(4), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] Dilated: ConvGeometry {
+        input: map(32, 9, 8, frame(3)), output: map(32, 9, 8, Frame::NONE), kernel: [3, 3], dilation: [2, 3], padding: [2, 3], ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] OneSided: ConvGeometry {
+        input: map(32, 6, 7, Frame { top: 0, left: 2, bottom: 3, right: 1 }), output: map(32, 5, 5, frame(1)), kernel: [4, 5],
+        padding: [0, 1], stride: [1, 1], ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] Stem: ConvGeometry {
+        input: raw(3, 16, 30, frame(3)), output: map(64, 8, 15, Frame::NONE), kernel: [7, 7], stride: [2, 2], padding: [3, 3], window: 1,
+        batch: 2, activation: Activation::Relu, order: Order::Bands(2), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] OneChannel: ConvGeometry {
+        input: raw(1, 5, 9, frame(1)), output: map(5, 5, 9, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16, ..PLAIN
+    };
+    #[groups = 8] #[in_place = false] GroupsOfFour: ConvGeometry {
+        input: map(32, 5, 6, frame(1)), output: map(32, 5, 6, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16,
+        first_block: &[0, 1], activation: Activation::Relu, ..PLAIN
+    };
+    #[groups = 2] #[in_place = false] GroupsAcrossBlocks: ConvGeometry {
+        input: map(48, 5, 6, frame(1)), output: map(64, 5, 6, frame(1)), kernel: [3, 3], padding: [1, 1], window: 2, panel: 32,
+        first_block: &[0, 1], order: Order::Bands(1), batch: 2, ..PLAIN
+    };
+    #[groups = 24] #[in_place = false] Depthwise: ConvGeometry {
+        input: map(24, 6, 6, frame(1)), output: map(24, 3, 3, frame(1)), kernel: [3, 3], padding: [1, 1], stride: [2, 2], window: 1,
+        panel: 16, first_block: &[0, 1], ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] OnePixel: ConvGeometry {
+        input: map(70, 1, 1, Frame::NONE), output: map(90, 1, 1, Frame::NONE), window: 5, batch: 3, ..PLAIN
+    };
+}
+
+/// Panels, as `geometry.rs` defines them, from `[outputs, inputs / groups, height, width]`.
+fn pack(geometry: &ConvGeometry, groups: usize, kernel: &[f32], bias: &[f32]) -> Vec<f32> {
+    let [height, width] = geometry.kernel;
+    let (inputs, outputs) = (geometry.input.channels / groups, geometry.output.channels / groups);
+    let mut packed = Vec::new();
+    for panel in 0..geometry.output.blocks() * BLOCK / geometry.panel {
+        let channels = panel * geometry.panel..(panel + 1) * geometry.panel;
+        packed.extend(channels.clone().map(|channel| bias.get(channel).copied().unwrap_or(0.0)));
+        let first = geometry.first_block.get(panel).copied().unwrap_or(0);
+        for block in first..first + geometry.window {
+            for y in 0..height {
+                for x in 0..width {
+                    for lane in 0..geometry.input.block {
+                        let input = block * geometry.input.block + lane;
+                        packed.extend(channels.clone().map(|output| {
+                            let exists = input < geometry.input.channels && output < geometry.output.channels;
+                            if !exists || input / inputs != output / outputs {
+                                return 0.0;
+                            }
+                            kernel[((output * inputs + input % inputs) * height + y) * width + x]
+                        }));
+                    }
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// Each output and the size of its terms.
+fn reference(
+    geometry: &ConvGeometry,
+    groups: usize,
+    input: &[f32],
+    kernel: &[f32],
+    bias: &[f32],
+    shortcut: Option<&[f32]>,
+) -> Vec<(f64, f64)> {
+    let ConvGeometry { input: from, output: to, .. } = *geometry;
+    let (inputs, outputs) = (from.channels / groups, to.channels / groups);
+    let mut expected = Vec::new();
+    for index in 0..geometry.batch * to.channels * to.height * to.width {
+        let (x, y) = (index % to.width, index / to.width % to.height);
+        let (channel, image) =
+            (index / (to.width * to.height) % to.channels, index / (to.width * to.height * to.channels));
+        let mut terms = vec![f64::from(bias[channel])];
+        terms.extend(shortcut.map(|shortcut| f64::from(shortcut[index])));
+        for inner in 0..inputs {
+            for ky in 0..geometry.kernel[0] {
+                for kx in 0..geometry.kernel[1] {
+                    let Some(y) = inside(y, ky, geometry, 0, from.height) else { continue };
+                    let Some(x) = inside(x, kx, geometry, 1, from.width) else { continue };
+                    let plane = image * from.channels + channel / outputs * inputs + inner;
+                    let value = input[(plane * from.height + y) * from.width + x];
+                    let weight =
+                        kernel[((channel * inputs + inner) * geometry.kernel[0] + ky) * geometry.kernel[1] + kx];
+                    terms.push(f64::from(value) * f64::from(weight));
+                }
+            }
+        }
+        let sum: f64 = terms.iter().sum();
+        let result = match geometry.activation {
+            Activation::None => sum,
+            Activation::Relu => sum.max(0.0),
+        };
+        expected.push((result, terms.iter().map(|term| term.abs()).sum()));
+    }
+    expected
+}
+
+fn inside(output: usize, tap: usize, geometry: &ConvGeometry, axis: usize, size: usize) -> Option<usize> {
+    (output * geometry.stride[axis] + tap * geometry.dilation[axis])
+        .checked_sub(geometry.padding[axis])
+        .filter(|at| *at < size)
+}
+
+fn test<C: Case>(name: &str, seed: u64) {
+    let geometry = C::GEOMETRY;
+    check_conv::<C::Portable>(&geometry, 4);
+    let ConvGeometry { batch, input: from, output: to, .. } = geometry;
+    let count = |map: Map| batch * map.channels * map.height * map.width;
+    let input = random(seed, count(from));
+    let kernel = random(seed + 1, to.channels * (from.channels / C::GROUPS) * geometry.kernel[0] * geometry.kernel[1]);
+    let bias = random(seed + 2, to.channels);
+    let shortcut = geometry.shortcut.map(|_| random(seed + 3, count(to)));
+    let expected = reference(&geometry, C::GROUPS, &input, &kernel, &bias, shortcut.as_deref());
+
+    let laid_shortcut = shortcut.zip(geometry.shortcut).map(|(values, map)| to_map(&values, map, batch));
+    let before = match &laid_shortcut {
+        Some(shortcut) if C::IN_PLACE => Guarded::new(shortcut),
+        _ => Guarded::unwritten(batch * to.len()),
+    };
+    let laid_input = to_map(&input, from, batch);
+    let memory = Memory {
+        input: &laid_input,
+        other: laid_shortcut.as_deref(),
+        weights: &pack(&geometry, C::GROUPS, &kernel, &bias),
+    };
+    run_everywhere::<Conv<C>>(&memory, &before, C::IN_PLACE.then_some(true), |kind, output| {
+        println!("{name} on {kind}");
+        assert_close(kind, &from_map(output, to, batch), &expected, TOLERANCE);
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn is_right_on_every_instruction_set(seed in 0..1_u64 << 48) {
+        test_all(seed);
+    }
+}

@@ -1,0 +1,6 @@
+//! Every kernel against a naive reference in f64, element by element, on every instruction set of the host, over many shapes and
+//! random values; with what lies around the result checked too: zeros in frames and behind the last channel, and memory of
+//! others untouched.
+
+mod conv;
+mod support;
