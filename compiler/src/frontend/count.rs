@@ -4,7 +4,7 @@ use crate::ir::{Graph, NodeId, Op, Shape};
 
 /// Multiply-accumulates of convolutions and dense layers for one image.
 pub fn macs(graph: &Graph) -> u64 {
-    graph.ids().map(|id| node_macs(graph, id)).sum()
+    graph.ids().map(|id| node_macs(graph, id)).fold(0, u64::saturating_add)
 }
 
 /// Multiply-accumulates of a node for one image; 0 but for convolutions and dense layers.

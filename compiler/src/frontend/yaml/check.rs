@@ -153,7 +153,8 @@ impl<'a> Checker<'a> {
             }
         }
         for key in strings(schema, "required").filter(|key| value.entry(key).is_none()) {
-            let expected = properties.and_then(|properties| properties.get(key)).and_then(|property| self.describe(property));
+            let expected =
+                properties.and_then(|properties| properties.get(key)).and_then(|property| self.describe(property));
             let (code, hint) = match (path, key) {
                 ("", "spec") => ("E-SPEC", Some("begin the file with `spec: resnet/1`".to_owned())),
                 _ => ("E-ARG", Some(format!("add `{key}:`"))),

@@ -42,6 +42,8 @@ pub struct Described {
     pub labels: Vec<String>,
     /// The files read so far.
     pub files: Vec<PathBuf>,
+    /// Where the spec names its weights, and their hash.
+    pub weight_places: [Place; 2],
 }
 
 /// Reads a spec and its weights.
@@ -110,7 +112,9 @@ pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnos
         surround::expect(&spec, counts, &mut problems);
     }
     let files = source.path().into_iter().chain(labels_file).collect();
-    problems.into_diagnostics().finish(Described { spec, resolution, counts, preprocess, labels, files })
+    let weight_places = [problems.place("weights.file"), problems.place("weights.sha256")];
+    let described = Described { spec, resolution, counts, preprocess, labels, files, weight_places };
+    problems.into_diagnostics().finish(described)
 }
 
 fn typed(text: &str, file: &Path) -> Result<Spec, Diagnostics> {
@@ -138,7 +142,7 @@ fn tensors(
             Ok((bound, file_name(path)))
         }
         Some(WeightSource::Model) | None => {
-            let (file, path) = default_weights(source, &described.spec)?;
+            let (file, path) = default_weights(source, described)?;
             let bound = bind(requests, &file)?;
             described.files.extend(path);
             Ok((bound, file_name(&file.path)))
@@ -150,27 +154,30 @@ fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diagnost
     weights::bind(requests, file)
 }
 
-fn default_weights(source: &Source<'_>, spec: &Spec) -> Result<(TensorFile, Option<PathBuf>), Diagnostics> {
-    let label = source.label();
-    let problem = |code, message: String| Diagnostic::error(code, message).at(Place::file(&label));
+fn default_weights(
+    source: &Source<'_>,
+    described: &Described,
+) -> Result<(TensorFile, Option<PathBuf>), Diagnostics> {
+    let Described { spec, weight_places: [file_place, hash_place], .. } = described;
+    let problem = |code, message: String, place: &Place| Diagnostic::error(code, message).at(place.clone());
     let Some(name) = &spec.weights.file else {
         let published = match &spec.weights.url {
             Some(url) => format!("; trained ones are published at {url}"),
             None => String::new(),
         };
-        return Err(problem("E-WNONE", format!("`{}` comes without weights", spec.name))
+        return Err(problem("E-WNONE", format!("`{}` comes without weights", spec.name), file_place)
             .about("weights")
             .expected("a file of weights or a seed")
             .hint(format!("say `--weights FILE`, or `--weights seed:7` for made-up ones{published}"))
             .into());
     };
     let (path, content) = source.beside(name, weights::file::LARGEST).map_err(|message| {
-        problem("E-WFILE", message).about("weights.file").expected("a file beside or below the spec")
+        problem("E-WFILE", message, file_place).about("weights.file").expected("a file beside or below the spec")
     })?;
     if let Some(wanted) = &spec.weights.sha256 {
         let hash = hexadecimal(&content);
         if !hash.eq_ignore_ascii_case(wanted) {
-            return Err(problem("E-WHASH", format!("`{name}` hashes to {hash}"))
+            return Err(problem("E-WHASH", format!("`{name}` hashes to {hash}"), hash_place)
                 .about("weights.sha256")
                 .expected(wanted.as_str())
                 .hint("the file is not the one that the spec means, or it is damaged")

@@ -56,6 +56,13 @@ pub fn resolve(spec: &Spec, steps: &[Step], names: &Names, batch: usize, problem
         nodes: BTreeSet::from([spec.input.name.clone()]),
         parameters: 0,
     };
+    if shapes.first().and_then(values).is_none_or(|values| values > LARGEST_MAP) {
+        resolver
+            .problems
+            .error("E-RANGE", "input.shape", "the input is too large")
+            .expected(format!("at most {LARGEST_MAP} values"));
+        return resolver.result;
+    }
     for step in steps {
         match resolver.layer(step, &shapes) {
             Some(shape) => shapes.push(shape),
@@ -102,12 +109,7 @@ impl Resolver<'_, '_> {
                 return None;
             }
         };
-        if shape
-            .0
-            .iter()
-            .try_fold(1_u64, |total, extent| total.checked_mul(*extent as u64))
-            .is_none_or(|n| n > LARGEST_MAP)
-        {
+        if values(&shape).is_none_or(|values| values > LARGEST_MAP) {
             self.problems
                 .error("E-RANGE", &step.path, format!("`{}` gives {shape}", step.name))
                 .expected(format!("at most {LARGEST_MAP} values"));
@@ -308,8 +310,7 @@ impl Resolver<'_, '_> {
     fn request(&mut self, step: &Step, role: Role, shape: impl Into<Shape>) -> Option<()> {
         let shape = shape.into();
         let name = self.names.tensor(&step.name, role);
-        let length = shape.0.iter().try_fold(1_u64, |total, extent| total.checked_mul(*extent as u64));
-        self.parameters = self.parameters.saturating_add(length.unwrap_or(u64::MAX));
+        self.parameters = self.parameters.saturating_add(values(&shape).unwrap_or(u64::MAX));
         if self.parameters > MOST_PARAMETERS {
             self.problems
                 .error(
@@ -346,6 +347,11 @@ impl Resolver<'_, '_> {
         }
         unique
     }
+}
+
+/// The number of values, when it can be counted.
+fn values(shape: &Shape) -> Option<u64> {
+    shape.0.iter().try_fold(1_u64, |total, extent| total.checked_mul(*extent as u64))
 }
 
 /// TensorFlow's SAME: before and after.

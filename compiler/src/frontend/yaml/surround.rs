@@ -65,7 +65,9 @@ pub fn preprocess(spec: &Spec, problems: &mut Problems<'_>) -> Option<Preprocess
     let mean = three(given.mean.as_deref(), preset.mean, "preprocess.mean", problems);
     let std = three(given.std.as_deref(), preset.std, "preprocess.std", problems);
     if let Some(index) = std.iter().position(|std| *std <= 0.0) {
-        problems.error("E-RANGE", &format!("preprocess.std[{index}]"), "a deviation that cannot divide").expected("more than 0");
+        problems
+            .error("E-RANGE", &format!("preprocess.std[{index}]"), "a deviation that cannot divide")
+            .expected("more than 0");
     }
     let color = given.color.unwrap_or(preset.color);
     if matches!(spec.weights.names, Scheme::Keras | Scheme::Caffe) && color == spec::Color::Rgb {
@@ -220,7 +222,8 @@ pub fn counts(resolution: &Resolution) -> Counts {
     }
     for layer in &resolution.layers {
         if let Some(kernel) = resolution.requests.get(layer.tensors.start).filter(|_| !layer.tensors.is_empty()) {
-            counts.macs += count::operation_macs(&layer.op, &layer.shape, Some(&kernel.shape));
+            let macs = count::operation_macs(&layer.op, &layer.shape, Some(&kernel.shape));
+            counts.macs = counts.macs.saturating_add(macs);
         }
     }
     counts
