@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use resnetc::frontend;
+use resnetc::frontend::source::Source;
+use resnetc::frontend::{self, shipped, yaml};
 
 #[test]
 fn every_bad_spec_gives_its_errors() {
@@ -64,4 +65,51 @@ fn errors(path: &Path, folder: &Path) -> String {
         }
     };
     text.replace(&format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR), "") + "\n"
+}
+
+/// A spec with bytes and lines changed at random never makes the reader panic; most changes are errors with a place.
+#[test]
+fn changed_specs_are_read_or_refused() {
+    let path = std::env::temp_dir().join(format!("resnet-changed-{}.yaml", std::process::id()));
+    let text = shipped::spec("mlperf-tiny-resnet8").unwrap().text;
+    let mut state = 1_u64;
+    let mut random = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    let pieces = [
+        "0",
+        "-1",
+        "99999999999999999999",
+        "[",
+        "]",
+        "{",
+        "}",
+        ": ",
+        "\n",
+        "- ",
+        "*",
+        "&a",
+        "half",
+        "N",
+        ".5",
+        "\u{fe}",
+    ];
+    let mut refused = 0;
+    for _ in 0..1500 {
+        let mut changed = text.as_bytes().to_vec();
+        for _ in 0..=random(3) {
+            let at = random(changed.len());
+            let end = (at + [0, 1, random(12)][random(3)]).min(changed.len());
+            let piece = if random(3) == 0 { "" } else { pieces[random(pieces.len())] };
+            changed.splice(at..end, piece.bytes());
+        }
+        std::fs::write(&path, &changed).unwrap();
+        if let Err(problems) = yaml::describe(&Source::File(&path), 1) {
+            refused += 1;
+            assert!(problems.has_errors() && problems.0.iter().all(|problem| problem.place.is_some()), "{problems}");
+        }
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(refused > 750, "{refused} of 1500 were refused");
 }

@@ -12,10 +12,23 @@ use resnetc::ir::verify::verify;
 #[test]
 fn results_are_those_of_onnx_runtime() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx_operators");
+    assert!(compare(&folder, 1e-6) >= 45);
+}
+
+#[test]
+fn whole_models_of_a_folder_too() {
+    match std::env::var_os("RESNET_ONNX_CASES") {
+        Some(folder) => assert!(compare(Path::new(&folder), 1e-5) > 0),
+        None => println!("skipped: RESNET_ONNX_CASES names no folder of models with .x.npy and .y.npy beside them"),
+    }
+}
+
+/// Compares all models of a folder; returns how many there are.
+fn compare(folder: &Path, tolerance: f64) -> usize {
     let mut models: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     models.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
     models.sort();
-    assert!(models.len() >= 45, "{}", models.len());
+    let count = models.len();
     let mut failures = Vec::new();
     for path in models {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -32,9 +45,36 @@ fn results_are_those_of_onnx_runtime() {
             continue;
         }
         let departure = departure(&network, &x, &y);
-        if departure.is_nan() || departure > 1e-6 {
+        if departure.is_nan() || departure > tolerance {
             failures.push(format!("{name}: departs by {departure:e}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    count
+}
+
+#[test]
+fn patterns_become_the_operations_they_are() {
+    for (case, expected) in [
+        ("average_pool_whole", "input global_average_pool"),
+        ("cancelling_transposes", "input relu batch_norm conv"),
+        ("channels_last_input", "input batch_norm conv"),
+        ("clip_as_relu", "input relu"),
+        ("conv_then_bias", "input conv"),
+        ("conv_then_bias_read_twice", "input conv batch_norm add"),
+        ("flatten_by_arithmetic", "input relu flatten"),
+        ("identity_dropout_cast", "input relu"),
+        ("mat_mul_add", "input flatten dense"),
+        ("reduce_mean_channels_last", "input conv global_average_pool flatten"),
+        ("slice_both_then_zeros", "input subsample pad"),
+        ("squeeze_unsqueeze_conv", "input global_average_pool conv"),
+        ("subsample_and_pad", "input subsample pad"),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/onnx_operators/{case}.onnx"));
+        let (shape, _) = npy(&path.with_extension("x.npy"));
+        let (network, _) = onnx::load(&path, None, shape[0]).unwrap_or_else(|errors| panic!("{case}: {errors}"));
+        let names = network.graph.topological().into_iter().map(|id| network.graph.node(id).op().name());
+        let found: Vec<_> = names.filter(|name| *name != "constant").collect();
+        assert_eq!(found.join(" "), expected, "{case}");
+    }
 }

@@ -19,9 +19,9 @@ pub enum Error {
         /// What it says.
         found: String,
     },
-    /// `RESNET_ISA` names an instruction set that this machine, or this program, does not have.
+    /// An instruction set was asked for that this machine, or this program, does not have.
     UnsupportedIsa {
-        /// What it says.
+        /// The one asked for.
         found: Kind,
     },
     /// A number of threads outside 1 to [`crate::engine::MAX_THREADS`].
@@ -151,9 +151,9 @@ impl fmt::Display for Error {
             }
             Self::UnsupportedIsa { found } => {
                 let why = if found.compiled_in() { "this processor lacks" } else { "this program was not built for" };
-                write!(f, "{} is \"{found}\", which {why}; it runs", crate::isa::VARIABLE)?;
+                write!(f, "the instruction set \"{found}\" was asked for, which {why}; it runs")?;
                 list(f, Kind::all_available())?;
-                write!(f, ": name one of these, or unset it")
+                write!(f, ": set {} to one of these, or unset it", crate::isa::VARIABLE)
             }
             Self::Threads { found } => {
                 let most = crate::engine::MAX_THREADS;

@@ -139,6 +139,16 @@ impl Graph {
         Ok(())
     }
 
+    /// Puts `new` in the place of `old`: [`Graph::redirect`], then `old` is removed, so that it no longer counts as a reader of
+    /// what it read. `new` may be one of its operands.
+    pub fn supersede(&mut self, old: NodeId, new: NodeId) -> Edit<()> {
+        self.redirect(old, new)?;
+        if old != new && self.readers(old).is_empty() {
+            self.nodes.remove_node(old.0);
+        }
+        Ok(())
+    }
+
     /// Removes every node that no result of the network depends on, inputs excepted. Returns their names in graph order.
     pub fn remove_dead(&mut self) -> Vec<String> {
         let mut live = BTreeSet::new();
@@ -372,6 +382,19 @@ mod tests {
         assert_eq!(graph.outputs()[0].node, b);
         let flat = graph.add("flat", Op::Flatten, &[x]).unwrap();
         assert!(graph.redirect(b, flat).is_err());
+    }
+
+    #[test]
+    fn supersede_leaves_no_reader_behind() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 1, 1]);
+        let a = graph.add("a", RELU, &[x]).unwrap();
+        let b = graph.add("b", RELU, &[a]).unwrap();
+        let c = graph.add("c", RELU, &[b]).unwrap();
+        graph.output("y", b);
+        graph.supersede(b, a).unwrap();
+        assert!(!graph.contains(b));
+        assert_eq!((graph.readers(a), graph.operands(c), graph.outputs()[0].node), (vec![c], vec![a], a));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! With `scale = gamma / sqrt(variance + epsilon)` per output channel, `batch_norm(kernel x + bias)` is
 //! `(scale kernel) x + scale (bias - mean) + beta`. That is right when the layer's result goes to the normalisation alone,
-//! and straight: no shortcut and no activation in between. The activation of the normalisation becomes the layer's. The
-//! products are taken in f64 and rounded to f32 once; weights that f32 cannot hold are left as they were.
+//! and straight: no shortcut and no activation in between. The activation of the normalisation becomes the layer's.
+//! Normalisations in a row are folded together: the products are taken in f64 and rounded to f32 once. Weights that f32
+//! cannot hold are left as they were.
 
 use super::{PassReport, activation_name, seen_by_others};
 use crate::ir::{BatchNorm, Edit, Graph, NodeId, Op, Tensor};
@@ -11,21 +12,42 @@ use crate::ir::{BatchNorm, Edit, Graph, NodeId, Op, Tensor};
 pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
     let mut report = PassReport::new("fold_batch_norm");
     for id in graph.topological() {
-        let Op::BatchNorm(norm) = graph.node(id).op().clone() else { continue };
+        // A normalisation that was folded with the one before it is gone.
+        if !graph.contains(id) || !matches!(graph.node(id).op(), Op::BatchNorm(_)) {
+            continue;
+        }
+        let row = row(graph, id);
         let name = graph.node(id).name.clone();
-        match fold(graph, id, &norm) {
+        match fold(graph, id, &row) {
             Ok(folded) => {
                 let layer = graph.node(folded.layer).name.clone();
-                report.changed(&name, format!("folded into {} `{layer}`", graph.node(folded.layer).op().name()));
+                let what = format!("folded into {} `{layer}`", folded.op.name());
                 let kernel = graph.constant(format!("{layer}.weight * {name}"), folded.kernel);
                 let bias = graph.constant(format!("{layer}.bias * {name}"), folded.bias);
                 graph.replace(folded.layer, folded.op, &[folded.x, kernel, bias])?;
-                graph.redirect(id, folded.layer)?;
+                for (norm, _) in &row {
+                    report.changed(graph.node(*norm).name.clone(), what.clone());
+                }
+                for (norm, _) in row.iter().rev() {
+                    graph.supersede(*norm, folded.layer)?;
+                }
             }
             Err(reason) => report.refused(name, reason),
         }
     }
     Ok(report)
+}
+
+/// The normalisation and those that follow it straight, each the only one to see the one before.
+fn row(graph: &Graph, first: NodeId) -> Vec<(NodeId, BatchNorm)> {
+    let mut row = Vec::new();
+    let mut next = Some(first);
+    while let Some(id) = next {
+        let Op::BatchNorm(norm) = graph.node(id).op() else { break };
+        row.push((id, norm.clone()));
+        next = graph.only_reader(id).filter(|_| norm.activation.is_none());
+    }
+    row
 }
 
 /// A layer with a normalisation in it.
@@ -37,10 +59,11 @@ struct Folded {
     bias: Tensor,
 }
 
-fn fold(graph: &Graph, id: NodeId, norm: &BatchNorm) -> Result<Folded, String> {
+fn fold(graph: &Graph, id: NodeId, row: &[(NodeId, BatchNorm)]) -> Result<Folded, String> {
     let operands = graph.operands(id);
-    let (layer, vectors) = operands.split_first().ok_or("it reads nothing")?;
+    let layer = operands.first().ok_or("it reads nothing")?;
     let node = graph.node(*layer);
+    let last = row.last().and_then(|(_, norm)| norm.activation);
     let (has_bias, shortcut, activation) = match node.op() {
         Op::Conv(conv) => (conv.bias, conv.shortcut, conv.activation),
         Op::Dense(dense) => (dense.bias, false, dense.activation),
@@ -56,8 +79,8 @@ fn fold(graph: &Graph, id: NodeId, norm: &BatchNorm) -> Result<Folded, String> {
         return Err(format!("`{}` applies {} before it", node.name, activation_name(activation)));
     }
     let op = match node.op().clone() {
-        Op::Conv(conv) => Op::Conv(crate::ir::Conv { bias: true, activation: norm.activation, ..conv }),
-        _ => Op::Dense(crate::ir::Dense { bias: true, activation: norm.activation }),
+        Op::Conv(conv) => Op::Conv(crate::ir::Conv { bias: true, activation: last, ..conv }),
+        _ => Op::Dense(crate::ir::Dense { bias: true, activation: last }),
     };
     let reads = graph.operands(*layer);
     let [x, kernel, rest @ ..] = reads.as_slice() else { return Err("its layer has no weights".to_owned()) };
@@ -68,18 +91,21 @@ fn fold(graph: &Graph, id: NodeId, norm: &BatchNorm) -> Result<Folded, String> {
         [bias, ..] if has_bias => Some(constant(bias)?),
         _ => None,
     };
-    let channels = Channels::new(norm, &vectors.iter().map(constant).collect::<Result<Vec<_>, _>>()?)?;
+    let mut channels = Vec::new();
+    for (id, norm) in row {
+        let vectors = graph.operands(*id);
+        let vectors = vectors.iter().skip(1).map(constant).collect::<Result<Vec<_>, _>>()?;
+        channels = then(channels, &lines(norm, &vectors)?);
+    }
 
-    let outputs = channels.scale.len();
+    let outputs = channels.len();
     let per_output = kernel.values().len().checked_div(outputs).unwrap_or(0).max(1);
-    let scaled = kernel.values().chunks(per_output).zip(&channels.scale);
+    let scaled = kernel.values().chunks(per_output).zip(&channels);
     let weights: Vec<f32> =
-        scaled.flat_map(|(weights, scale)| weights.iter().map(move |w| (f64::from(*w) * scale) as f32)).collect();
+        scaled.flat_map(|(weights, line)| weights.iter().map(|w| (f64::from(*w) * line.scale) as f32)).collect();
     let old =
         |channel: usize| old_bias.and_then(|bias| bias.values().get(channel)).map_or(0.0, |bias| f64::from(*bias));
-    let bias: Vec<f32> = (channels.scale.iter().zip(&channels.mean).zip(&channels.beta).enumerate())
-        .map(|(channel, ((scale, mean), beta))| ((old(channel) - mean) * scale + beta) as f32)
-        .collect();
+    let bias: Vec<f32> = channels.iter().enumerate().map(|(channel, line)| line.at(old(channel)) as f32).collect();
     if !weights.iter().chain(&bias).all(|value| value.is_finite()) {
         return Err(format!("the weights of `{}` would not fit in f32", node.name));
     }
@@ -93,26 +119,44 @@ fn fold(graph: &Graph, id: NodeId, norm: &BatchNorm) -> Result<Folded, String> {
     })
 }
 
-/// A normalisation as `scale (x - mean) + beta`.
-struct Channels {
-    scale: Vec<f64>,
-    mean: Vec<f64>,
-    beta: Vec<f64>,
+/// `scale x + shift`: what normalisations do to a channel.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    scale: f64,
+    shift: f64,
 }
 
-impl Channels {
-    fn new(norm: &BatchNorm, vectors: &[&Tensor]) -> Result<Self, String> {
-        let wide = |tensor: &&Tensor| tensor.values().iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
-        let mut vectors = vectors.iter();
-        let gamma = if norm.gamma { vectors.next().map(wide) } else { None };
-        let beta = if norm.beta { vectors.next().map(wide) } else { None };
-        let (Some(mean), Some(variance)) = (vectors.next().map(wide), vectors.next().map(wide)) else {
-            return Err("it has no running statistics".to_owned());
-        };
-        let gamma = gamma.unwrap_or_else(|| vec![1.0; mean.len()]);
-        let beta = beta.unwrap_or_else(|| vec![0.0; mean.len()]);
-        let scale =
-            gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + norm.epsilon).sqrt()).collect();
-        Ok(Self { scale, mean, beta })
+impl Line {
+    fn at(self, x: f64) -> f64 {
+        self.scale * x + self.shift
     }
+}
+
+/// The lines of `first`, which may be none, with those of `second` behind them.
+fn then(first: Vec<Line>, second: &[Line]) -> Vec<Line> {
+    if first.is_empty() {
+        return second.to_vec();
+    }
+    first
+        .iter()
+        .zip(second)
+        .map(|(first, second)| Line { scale: first.scale * second.scale, shift: second.at(first.shift) })
+        .collect()
+}
+
+/// The line of each channel of a normalisation.
+fn lines(norm: &BatchNorm, vectors: &[&Tensor]) -> Result<Vec<Line>, String> {
+    let mut vectors = vectors.iter().map(|tensor| tensor.values().iter().map(|value| f64::from(*value)).collect());
+    let gamma: Option<Vec<f64>> = if norm.gamma { vectors.next() } else { None };
+    let beta: Option<Vec<f64>> = if norm.beta { vectors.next() } else { None };
+    let (Some(mean), Some(variance)) = (vectors.next(), vectors.next()) else {
+        return Err("it has no running statistics".to_owned());
+    };
+    let gamma = gamma.unwrap_or_else(|| vec![1.0; mean.len()]);
+    let beta = beta.unwrap_or_else(|| vec![0.0; mean.len()]);
+    let scales = gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + norm.epsilon).sqrt());
+    Ok(scales
+        .zip(mean.iter().zip(&beta))
+        .map(|(scale, (mean, beta))| Line { scale, shift: beta - scale * mean })
+        .collect())
 }

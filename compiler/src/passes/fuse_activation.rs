@@ -16,7 +16,7 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
                 report.changed(&name, format!("fused into {} `{}`", op.name(), graph.node(producer).name));
                 let operands = graph.operands(producer);
                 graph.replace(producer, op, &operands)?;
-                graph.redirect(id, producer)?;
+                graph.supersede(id, producer)?;
             }
             Err(reason) => report.refused(name, reason),
         }

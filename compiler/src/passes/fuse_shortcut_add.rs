@@ -29,7 +29,7 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
                 let mut operands = graph.operands(fused.conv);
                 operands.push(fused.shortcut);
                 graph.replace(fused.conv, Op::Conv(fused.op), &operands)?;
-                graph.redirect(id, fused.conv)?;
+                graph.supersede(id, fused.conv)?;
             }
             Err([late, early]) if late == early => report.refused(name, late),
             Err([late, early]) => report.refused(name, format!("{late}; {early}")),

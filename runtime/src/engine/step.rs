@@ -264,7 +264,7 @@ impl Step {
             let Some(Span { start: Some(start), length }) = span else { continue };
             let Some(output) = self.output.start else { continue };
             let apart = start + length <= output || output + self.output.length <= start;
-            if !apart && !(allowed && start == output) {
+            if !(apart || allowed && start == output) {
                 return fail(Problem::Overlap { place });
             }
         }

@@ -27,7 +27,10 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
     }
     assert!(conv.batch > 0, "a convolution has no images");
     assert!(conv.panel == 16 || conv.panel == 32, "a convolution has panels of other than 16 or 32 channels");
-    assert!(conv.output.blocks() * BLOCK % conv.panel == 0, "a convolution's output does not fill its panels");
+    assert!(
+        (conv.output.blocks() * BLOCK).is_multiple_of(conv.panel),
+        "a convolution's output does not fill its panels"
+    );
 
     let mut axis = 0;
     while axis < 2 {
@@ -70,7 +73,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
     assert!(T::PIXELS > 0 && T::PIXELS <= extent, "a register tile exceeds its row");
     assert!(T::TAIL == extent % T::PIXELS, "a register tile's tail is not the remainder of its row");
     let channels = T::VECTORS * lanes;
-    assert!(channels > 0 && conv.panel % channels == 0, "a register tile's channels do not divide its panel");
+    assert!(channels > 0 && conv.panel.is_multiple_of(channels), "a register tile's channels do not divide its panel");
 }
 
 /// Length of a convolution's panels.
@@ -124,7 +127,7 @@ pub(crate) const fn check_global_pool(pool: &GlobalPoolGeometry) {
 pub(crate) const fn check_dense(dense: &DenseGeometry) {
     assert!(dense.batch > 0 && dense.features > 0 && dense.units > 0, "a dense layer is empty");
     assert!(dense.panel == 16 || dense.panel == 32, "a dense layer has panels of other than 16 or 32 units");
-    assert!(vector_length(dense.units) % dense.panel == 0, "a dense layer's output does not fill its panels");
+    assert!(vector_length(dense.units).is_multiple_of(dense.panel), "a dense layer's output does not fill its panels");
 }
 
 /// Length of a dense layer's panels.

@@ -8,6 +8,12 @@
 //! The tiles are numbered in the order that [`Order`] says; each thread takes a contiguous part of the numbers. In the order
 //! that reads every weight just once, each tile asks for its part of the panel that comes next.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "an index is a pixel, image or vector here, and offsets follow from it"
+)]
+
+use std::hint::black_box;
 use std::marker::PhantomData;
 
 use super::{Arguments, Kernel, RegisterTile, activate, clear_frames};
@@ -139,6 +145,8 @@ pub(super) unsafe fn run<
                 output: arguments.output.add(in_output),
                 ahead: if part < Shape::<L>::PANEL { weights.wrapping_add(Shape::<L>::PANEL + part) } else { weights },
             };
+            // Without this the compiler takes the addresses apart and computes them anew in the innermost loop.
+            let corner = black_box(corner);
             if const { TAIL != 0 } && column == per_row - 1 {
                 if const { TAIL != 0 } {
                     compute::<I, L, TAIL, VECTORS>(corner, lines);

@@ -3,6 +3,11 @@
 //! A unit of work is some images by some vectors of units. Sums over the features run in several strands, which hide the latency of
 //! multiply-add and are added up at the end; how many depends on the layer only.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "an index is a pixel, image or vector here, and offsets follow from it"
+)]
+
 use std::marker::PhantomData;
 use std::ops::Range;
 

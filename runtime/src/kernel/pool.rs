@@ -76,7 +76,7 @@ impl Span {
         // Both counted from the first element of the padding.
         let start = index * geometry.stride[axis];
         let end = start + geometry.kernel[axis];
-        let first = if start > before { start - before } else { 0 };
+        let first = start.saturating_sub(before);
         let last = if end < before + size { end - before } else { size };
         let padded_end = if end < before + size + after { end } else { before + size + after };
         Self { first, length: last - first, padded: padded_end - start }

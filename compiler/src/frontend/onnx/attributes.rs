@@ -120,7 +120,16 @@ impl<'m> Node<'m> {
     fn attribute(&self, name: &str, kind: i32) -> Result<Option<&'m AttributeProto>, Failure> {
         match self.proto.attribute.iter().find(|attribute| attribute.name == name) {
             Some(attribute) if attribute.r#type != kind && attribute.r#type != 0 => {
-                Err(refuse("E-ONNX-ATTR", format!("its attribute `{name}` is of the wrong type")))
+                let expected = match kind {
+                    FLOAT => "a number",
+                    INT => "an integer",
+                    STRING => "a string",
+                    TENSOR => "a tensor",
+                    FLOATS => "numbers",
+                    _ => "integers",
+                };
+                let message = format!("its attribute `{name}` is of another type");
+                Err(Failure::Refused(Box::new(Diagnostic::error("E-ONNX-ATTR", message).expected(expected))))
             }
             found => Ok(found),
         }

@@ -28,7 +28,9 @@ pub(super) fn clip<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome 
     match (lowest, highest) {
         (true, true) => node.value(0).cloned(),
         (false, true) if low == 0.0 => relu(importer, node),
-        _ => Err(Failure::Unsupported(format!("only the range 0 to infinity is, and it clips to {low} to {high}"))),
+        _ => {
+            Err(Failure::Unsupported(format!("it clips to {low} to {high}; only the range 0 to infinity is supported")))
+        }
     }
 }
 
@@ -83,9 +85,9 @@ fn arithmetic<'m>(importer: &mut Importer<'m>, node: &Node<'m>, operation: Arith
     match (node.value(0)?, node.value(1)?) {
         (Value::Constant(a), Value::Constant(b)) => Ok(Value::Constant(fold::elementwise(importer, operation, a, b)?)),
         (Value::Computed(a), Value::Computed(b)) if operation == Arithmetic::Add => both(importer, node, a, b),
-        (Value::Computed(_), Value::Computed(_)) => {
-            Err(Failure::Unsupported("of two values that depend on the network's input, only a sum is".to_owned()))
-        }
+        (Value::Computed(_), Value::Computed(_)) => Err(Failure::Unsupported(
+            "both values depend on the network's input; only their sum is supported".to_owned(),
+        )),
         (Value::Computed(x), Value::Constant(c)) => affine(importer, node, x, c, operation, 0),
         (Value::Constant(c), Value::Computed(x)) => affine(importer, node, x, c, operation, 1),
         (Value::Unknown, _) | (_, Value::Unknown) => Ok(Value::Unknown),
@@ -121,6 +123,7 @@ fn affine<'m>(
     let (x_node, view) =
         if x.layout(importer.shape(x)) == Some(NHWC) { (x.node, x.clone()) } else { channels(importer, x)? };
     let count = importer.graph.node(x_node).shape().0.get(1).copied().unwrap_or(0);
+    importer.charge(count.checked_mul(4))?;
     let per_channel = per_channel(importer, x, constant, values, count)?;
     let neutral = match operation {
         Arithmetic::Add => per_channel.iter().all(|value| *value == 0.0),

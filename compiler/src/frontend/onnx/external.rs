@@ -5,14 +5,25 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use super::importer::{Failure, refuse};
+use super::importer::Failure;
 use super::proto::TensorProto;
+use crate::Diagnostic;
 
 /// Files beside a model that hold its tensors.
 pub(super) struct External {
     folder: PathBuf,
-    open: BTreeMap<PathBuf, (File, u64)>,
+    open: BTreeMap<PathBuf, Source>,
 }
+
+struct Source {
+    file: File,
+    length: u64,
+    /// Bytes that may still be read: tensors that overlap without end are not a model.
+    left: u64,
+}
+
+/// Tensors may share bytes, so that this many times a file's length may be read of it.
+const SHARING: u64 = 4;
 
 impl External {
     /// Those beside the model at `path`.
@@ -31,7 +42,14 @@ impl External {
 
     /// The bytes of a tensor that takes `size` of them.
     pub fn read(&mut self, tensor: &TensorProto, size: usize) -> Result<Vec<u8>, Failure> {
-        let fail = |message: String| refuse("E-ONNX-EXT", format!("tensor `{}`: {message}", tensor.name));
+        let fail = |message: String| {
+            let message = format!("tensor `{}`: {message}", tensor.name);
+            Failure::Refused(Box::new(
+                Diagnostic::error("E-ONNX-EXT", message)
+                    .expected(format!("{size} bytes in a file of the model's folder"))
+                    .hint("keep the files that were exported with the model beside it"),
+            ))
+        };
         let entry =
             |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
         let number = |key: &str| {
@@ -47,22 +65,28 @@ impl External {
             return Err(fail(format!("its extents take {size} bytes, but {length} are declared in `{location}`")));
         }
         let path = self.resolve(location).map_err(fail)?;
-        let (file, end) = match self.open.entry(path.clone()) {
+        let source = match self.open.entry(path.clone()) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
                 let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-                let (end, file) = opened.map_err(|error| fail(format!("`{location}` cannot be read: {error}")))?;
-                entry.insert((file, end))
+                let (length, file) = opened.map_err(|error| fail(format!("`{location}` cannot be read: {error}")))?;
+                entry.insert(Source { file, length, left: length.saturating_mul(SHARING) })
             }
         };
-        if offset.checked_add(size as u64).is_none_or(|last| last > *end) {
+        let length = source.length;
+        if offset.checked_add(size as u64).is_none_or(|last| last > length) {
             return Err(fail(format!(
-                "bytes {offset} to {offset} + {size} lie beyond the {end} bytes of `{location}`"
+                "bytes {offset} to {offset} + {size} lie beyond the {length} bytes of `{location}`"
             )));
         }
+        source.left = source.left.checked_sub(size as u64).ok_or_else(|| {
+            fail(format!("the tensors in `{location}` together have more than {SHARING} times its {length} bytes"))
+        })?;
         let mut bytes = vec![0; size];
-        file.seek(SeekFrom::Start(offset))
-            .and_then(|_| file.read_exact(&mut bytes))
+        source
+            .file
+            .seek(SeekFrom::Start(offset))
+            .and_then(|_| source.file.read_exact(&mut bytes))
             .map_err(|error| fail(format!("`{location}` cannot be read: {error}")))?;
         Ok(bytes)
     }

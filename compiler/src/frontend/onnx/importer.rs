@@ -16,9 +16,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::{Edit, Graph, NodeId, Op, Shape, Tensor};
 
 /// Elements that a result of the network may have.
-pub(super) const LARGEST_MAP: usize = 1 << 32;
+pub(super) const LARGEST_MAP: usize = 1 << 30;
 /// Bytes of constants that may be computed while a model is read.
-const LARGEST_FOLDED: usize = 1 << 29;
+const LARGEST_FOLDED: usize = 1 << 31;
 
 /// Why a node cannot be taken.
 pub(super) enum Failure {
@@ -243,7 +243,7 @@ impl<'m> Importer<'m> {
                 self.folded = total;
                 Ok(count)
             }
-            _ => Err(refuse("E-ONNX-LIMIT", "the constants that the model computes take more than 512 MiB")),
+            _ => Err(refuse("E-ONNX-LIMIT", "the constants that the model computes take more than 2 GiB")),
         }
     }
 
@@ -273,7 +273,7 @@ impl<'m> Importer<'m> {
         for output in proto.output.iter().skip(1).filter(|output| !output.is_empty()) {
             if self.schedule.uses.contains_key(output.as_str()) {
                 return Err(match proto.op_type.as_str() {
-                    "BatchNormalization" => refuse("E-ONNX-TRAIN", "its updated statistics are read, as in training"),
+                    "BatchNormalization" => super::norm::training("its updated statistics are read"),
                     _ => Failure::Unsupported(format!("its further output `{output}` is read")),
                 });
             }
@@ -286,8 +286,7 @@ impl<'m> Importer<'m> {
             return operators::find(&proto.op_type)
                 .ok_or_else(|| Failure::Unsupported("the operator is not supported".to_owned()));
         }
-        let defined =
-            self.model.functions.iter().any(|(domain, name)| *domain == proto.domain && *name == proto.op_type);
+        let defined = self.model.functions.contains(&(proto.domain.clone(), proto.op_type.clone()));
         let reason = if defined {
             "functions defined in the model are not supported"
         } else {

@@ -80,6 +80,9 @@ fn kernel<'m>(
     };
     let values = floats(node, 1)?;
     let (units, features) = if units_first { (rows, columns) } else { (columns, rows) };
+    if !units_first || alpha != 1.0 {
+        importer.charge(Some(values.len()))?;
+    }
     let values = if units_first { values } else { transposed(&values, columns)? };
     let name = importer.input_name(node, 1, "kernel");
     let id = importer.constant(&name, vec![units, features], scaled(&values, alpha))?;

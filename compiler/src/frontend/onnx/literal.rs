@@ -58,9 +58,10 @@ impl Literal {
     }
 }
 
-/// The product of extents; `None` when it does not fit.
+/// The product of extents; `None` when it, or the product of any of them, does not fit.
 pub(super) fn elements(dims: &[usize]) -> Option<usize> {
-    dims.iter().try_fold(1_usize, |product, extent| product.checked_mul(*extent))
+    let product = dims.iter().try_fold(1_usize, |product, extent| product.checked_mul((*extent).max(1)))?;
+    Some(if dims.contains(&0) { 0 } else { product })
 }
 
 /// The name of an element type of the standard.

@@ -1,5 +1,6 @@
 //! The file: size, decoding, operator set.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -20,8 +21,8 @@ pub(super) struct Model {
     pub graph: GraphProto,
     /// Version of the standard's operators.
     pub opset: i64,
-    /// Domains of the functions defined in the file.
-    pub functions: Vec<(String, String)>,
+    /// Domains and names of the functions defined in the file.
+    pub functions: BTreeSet<(String, String)>,
 }
 
 /// Reads and decodes a file, and checks the version of its operators. The diagnostics are warnings.
@@ -52,8 +53,11 @@ pub(super) fn read(path: &Path) -> Result<(Model, Diagnostics), Diagnostics> {
     let opset = match opset {
         Some(version) if version >= *OPSETS.start() => version,
         found => {
-            let found = found.map_or("none".to_owned(), |version| format!("version {version}"));
-            return Err(Diagnostic::error("E-ONNX-OPSET", format!("the model's operator set is {found}"))
+            let message = match found {
+                Some(version) => format!("the model's operator set is version {version}"),
+                None => "the model does not say which version of the operators it is written in".to_owned(),
+            };
+            return Err(Diagnostic::error("E-ONNX-OPSET", message)
                 .at(place())
                 .expected(expected)
                 .hint("export the model again with opset 13 or later, or convert it with onnx.version_converter")

@@ -62,7 +62,8 @@ pub(super) fn channels(importer: &mut Importer<'_>, view: &View) -> Result<(Node
     Ok((id, View::whole(id, importer.graph.node(id).shape())))
 }
 
-fn training(what: &str) -> Failure {
+/// An operator behaves as in training.
+pub(super) fn training(what: &str) -> Failure {
     Failure::Refused(Box::new(
         Diagnostic::error("E-ONNX-TRAIN", format!("it is in training mode: {what}"))
             .expected("a model in evaluation mode")

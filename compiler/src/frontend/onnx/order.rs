@@ -11,6 +11,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 const NAMED: usize = 20;
 /// A suggestion is looked for among so many names at most.
 const CANDIDATES: usize = 4096;
+/// And only among names, and for a name, shorter than this.
+const LONGEST: usize = 128;
 
 /// What to take, and in which order.
 pub(super) struct Schedule<'m> {
@@ -48,10 +50,11 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
         .filter(|input| !initializers.contains_key(input.name.as_str()) && !sparse.contains(input.name.as_str()))
         .collect();
 
+    let input_names: BTreeSet<_> = inputs.iter().map(|input| input.name.as_str()).collect();
     let mut producers = BTreeMap::new();
     for (index, node) in graph.node.iter().enumerate() {
         for output in node.output.iter().filter(|output| !output.is_empty()) {
-            let taken = initializers.contains_key(output.as_str()) || inputs.iter().any(|input| input.name == *output);
+            let taken = initializers.contains_key(output.as_str()) || input_names.contains(output.as_str());
             if producers.insert(output.as_str(), index).is_some() || taken {
                 report(twice(output, "a node's output and something else"));
             }
@@ -90,7 +93,9 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
         let mut diagnostic = Diagnostic::error("E-ONNX-NAME", format!("{reader} reads it, but nothing makes it"))
             .about(format!("value `{name}`"))
             .expected("the graph's input, an initializer or a node's output");
-        if let Some(near) = nearest(name, candidates.filter(|other| other.len() < 128).take(CANDIDATES)) {
+        if name.len() < LONGEST
+            && let Some(near) = nearest(name, candidates.filter(|other| other.len() < LONGEST).take(CANDIDATES))
+        {
             diagnostic = diagnostic.hint(format!("did the writer mean `{near}`?"));
         }
         report(diagnostic);
@@ -99,7 +104,11 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
     let nodes = sorted(&graph.node, &producers, &live);
     if nodes.len() < live.len() {
         let placed: BTreeSet<_> = nodes.iter().copied().collect();
-        let stuck: Vec<_> = live.difference(&placed).filter_map(|i| Some(label(graph.node.get(*i)?, *i))).collect();
+        let stuck: BTreeSet<_> = live.difference(&placed).copied().collect();
+        let stuck: Vec<_> = on_cycles(&graph.node, &producers, stuck)
+            .iter()
+            .filter_map(|i| Some(label(graph.node.get(*i)?, *i)))
+            .collect();
         let named = stuck.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
         let more = if stuck.len() > NAMED { format!(" and {} more", stuck.len() - NAMED) } else { String::new() };
         report(
@@ -132,7 +141,11 @@ fn only<'m>(
         0 => format!("the graph has no {what}"),
         count => format!("the graph has {count} {what}s: {}", names.join(", ")),
     };
-    report(Diagnostic::error("E-ONNX-IO", message).expected(format!("one {what}: {expected}")));
+    report(
+        Diagnostic::error("E-ONNX-IO", message)
+            .expected(format!("one {what}: {expected}"))
+            .hint("export the classifier alone, without further inputs or outputs"),
+    );
     None
 }
 
@@ -152,6 +165,31 @@ fn reachable(nodes: &[NodeProto], producers: &BTreeMap<&str, usize>, output: &st
         }
     }
     live
+}
+
+/// Of nodes that no order was found for, those that are not only behind a cycle.
+fn on_cycles(nodes: &[NodeProto], producers: &BTreeMap<&str, usize>, mut stuck: BTreeSet<usize>) -> BTreeSet<usize> {
+    let sources = |index: usize| -> BTreeSet<usize> {
+        let inputs = nodes.get(index).map_or(&[][..], |node| node.input.as_slice());
+        inputs.iter().filter_map(|name| producers.get(name.as_str())).copied().collect()
+    };
+    let mut readers: BTreeMap<usize, usize> = BTreeMap::new();
+    for source in stuck.iter().flat_map(|index| sources(*index)) {
+        *readers.entry(source).or_default() += 1;
+    }
+    let mut open: Vec<usize> = stuck.iter().copied().filter(|index| !readers.contains_key(index)).collect();
+    while let Some(index) = open.pop() {
+        stuck.remove(&index);
+        for source in sources(index) {
+            if let Some(count) = readers.get_mut(&source) {
+                *count -= 1;
+                if *count == 0 {
+                    open.push(source);
+                }
+            }
+        }
+    }
+    stuck
 }
 
 /// Kahn's algorithm, the first ready node of the file first.

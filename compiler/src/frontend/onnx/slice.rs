@@ -70,7 +70,7 @@ fn run(start: i64, end: i64, step: i64, extent: usize) -> Run {
 fn subsample<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, runs: &[Run]) -> Outcome {
     let unsupported = || {
         let reason = format!(
-            "it takes a part of a computed value of shape {:?}; only a stride over height and width is",
+            "it takes a part of a computed value of shape {:?}; only a stride over height and width is supported",
             view.dims
         );
         Failure::Unsupported(reason)
@@ -191,6 +191,8 @@ pub(super) fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
             }
             padded(importer, node, view, &around)
         }
-        _ => Err(Failure::Unsupported("it joins computed values; only constants and zeros are".to_owned())),
+        _ => Err(Failure::Unsupported(
+            "it joins computed values; only constants, or zeros to one computed value, are supported".to_owned(),
+        )),
     }
 }

@@ -36,9 +36,9 @@ pub fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diag
             Ok(tensor) => tensors.push(tensor),
             Err(mut problem) => {
                 if let Some(near) = meant.get(request.name.as_str()) {
-                    problem = problem.hint(format!("the file has `{near}`, which is not asked for"));
+                    problem.hint = Some(format!("the file has `{near}`, which is not asked for"));
                 }
-                found.push(problem);
+                found.push(*problem);
             }
         }
     }
@@ -50,40 +50,38 @@ pub fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diag
     found.finish(tensors).map(|(tensors, _)| tensors)
 }
 
-fn answer(request: &Request, file: &TensorFile) -> Result<Tensor, Diagnostic> {
-    let problem = |code, message: String| {
-        Diagnostic::error(code, message).at(Place::file(&file.path)).about(request.name.as_str())
-    };
-    let Some(stored) = file.tensors.get(&request.name) else {
-        let asked = request.place.as_ref().map(|place| format!(", asked for at {place}")).unwrap_or_default();
-        return Err(problem("E-WNAME", "the tensor is missing".to_owned())
-            .expected(format!("a tensor of shape {}{asked}", request.file_shape())));
+fn answer(request: &Request, file: &TensorFile) -> Result<Tensor, Box<Diagnostic>> {
+    let problem = |code, message: String, expected: String| {
+        let problem = Diagnostic::error(code, message).at(Place::file(&file.path)).about(request.name.as_str());
+        Box::new(problem.expected(expected))
     };
     let wanted = request.file_shape();
+    let Some(stored) = file.tensors.get(&request.name) else {
+        let asked = request.place.as_ref().map(|place| format!(", asked for at {place}")).unwrap_or_default();
+        let expected = format!("a tensor of shape {wanted}{asked}");
+        return Err(problem("E-WNAME", "the tensor is missing".to_owned(), expected));
+    };
     if stored.shape != wanted {
-        return Err(problem("E-WSHAPE", format!("its shape is {}", stored.shape)).expected(wanted.to_string()));
+        return Err(problem("E-WSHAPE", format!("its shape is {}", stored.shape), wanted.to_string()));
     }
     let values = file
         .values(stored)
-        .map_err(|element| problem("E-WTYPE", format!("its elements are {element}")).expected("F32, F16 or BF16"))?;
-    let bad = values.iter().filter(|value| !value.is_finite()).count();
-    if bad > 0 {
-        let first = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
-        return Err(problem(
-            "E-WVAL",
-            format!("{bad} of its {} values are not finite, the first at {first}", values.len()),
-        )
-        .expected("finite values"));
+        .map_err(|element| problem("E-WTYPE", format!("its elements are {element}"), "F32, F16 or BF16".to_owned()))?;
+    if let Some(first) = values.iter().position(|value| !value.is_finite()) {
+        let bad = values.iter().filter(|value| !value.is_finite()).count();
+        let message = format!("{bad} of its {} values are not finite, the first at {first}", values.len());
+        return Err(problem("E-WVAL", message, "finite values".to_owned()));
     }
     if request.role == Role::Variance
         && let Some((first, value)) = values.iter().enumerate().find(|(_, value)| **value < 0.0)
     {
-        return Err(problem("E-WVAL", format!("the running variance at {first} is {value}")).expected("at least 0"));
+        return Err(problem("E-WVAL", format!("the running variance at {first} is {value}"), "at least 0".to_owned()));
     }
+    let count = values.len();
     let values = match request.axes {
         Axes::OutputFirst => values,
         Axes::OutputLast => axes::to_output_first(values, &request.shape),
     };
     Tensor::new(request.shape.clone(), values)
-        .ok_or_else(|| problem("E-WSHAPE", "it has not as many values as its shape says".to_owned()))
+        .ok_or_else(|| problem("E-WSHAPE", format!("it has {count} values"), wanted.to_string()))
 }

@@ -10,7 +10,6 @@ pub mod resolve;
 pub mod spec;
 pub mod surround;
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -154,10 +153,7 @@ fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diagnost
     weights::bind(requests, file)
 }
 
-fn default_weights(
-    source: &Source<'_>,
-    described: &Described,
-) -> Result<(TensorFile, Option<PathBuf>), Diagnostics> {
+fn default_weights(source: &Source<'_>, described: &Described) -> Result<(TensorFile, Option<PathBuf>), Diagnostics> {
     let Described { spec, weight_places: [file_place, hash_place], .. } = described;
     let problem = |code, message: String, place: &Place| Diagnostic::error(code, message).at(place.clone());
     let Some(name) = &spec.weights.file else {
@@ -188,7 +184,7 @@ fn default_weights(
     Ok((weights::file::parse(&shown, content)?, path))
 }
 
-fn hexadecimal(content: &Cow<'static, [u8]>) -> String {
+fn hexadecimal(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -179,7 +179,7 @@ impl Resolver<'_, '_> {
     fn conv(&mut self, step: &Step, conv: &ConvStep, [_, channels, height, width]: [usize; 4]) -> Option<Op> {
         let padding = self.padding(step, conv.padding, [height, width], conv.kernel, conv.stride)?;
         self.window_fits(step, [height, width], conv.kernel, padding)?;
-        if channels % conv.groups != 0 || conv.channels % conv.groups != 0 {
+        if !channels.is_multiple_of(conv.groups) || !conv.channels.is_multiple_of(conv.groups) {
             self.problems
                 .error(
                     "E-GROUP",

@@ -3,4 +3,9 @@
 //! others untouched.
 
 mod conv;
+mod dense;
+mod elementwise;
+mod moves;
+mod pool;
+mod softmax;
 mod support;

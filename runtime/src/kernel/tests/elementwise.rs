@@ -1,0 +1,98 @@
+use proptest::prelude::*;
+
+use super::support::{Guarded, Memory, assert_close, frame, from_map, map, random, run_everywhere, to_map};
+use crate::geometry::{Activation, ElementwiseGeometry, Frame, Map};
+use crate::kernel::Elementwise;
+use crate::kernel::check::check_elementwise;
+use crate::program::Layer;
+
+trait Case: Layer<ElementwiseGeometry> {
+    const IN_PLACE: Option<bool>;
+}
+
+const PLAIN: ElementwiseGeometry = ElementwiseGeometry {
+    batch: 1,
+    input: map(40, 5, 7, Frame::NONE),
+    other: None,
+    output: map(40, 5, 7, frame(1)),
+    affine: false,
+    activation: Activation::Relu,
+};
+
+const FRAMED: Map = map(40, 5, 7, frame(1));
+
+macro_rules! cases {
+    ($($name:ident, $in_place:expr, $geometry:expr;)*) => {
+        $(
+            enum $name {}
+            impl Layer<ElementwiseGeometry> for $name {
+                const GEOMETRY: ElementwiseGeometry = $geometry;
+            }
+            impl Case for $name {
+                const IN_PLACE: Option<bool> = $in_place;
+            }
+        )*
+
+        fn test_all(seed: u64) {
+            $(test::<$name>(seed);)*
+        }
+    };
+}
+
+cases! {
+    Relu, None, PLAIN;
+    ReluInPlace, Some(false), ElementwiseGeometry { input: FRAMED, batch: 2, ..PLAIN };
+    Add, None, ElementwiseGeometry { other: Some(map(40, 5, 7, frame(2))), batch: 3, activation: Activation::None, ..PLAIN };
+    AddInPlace, Some(false), ElementwiseGeometry { other: Some(PLAIN.input), input: FRAMED, ..PLAIN };
+    AddInPlaceOfOther, Some(true), ElementwiseGeometry { other: Some(FRAMED), ..PLAIN };
+    Affine, None, ElementwiseGeometry { affine: true, batch: 2, ..PLAIN };
+    AffineSumInPlace, Some(true), ElementwiseGeometry { affine: true, other: Some(FRAMED), activation: Activation::None, ..PLAIN };
+}
+
+fn test<C: Case>(seed: u64) {
+    let geometry = C::GEOMETRY;
+    check_elementwise(&geometry);
+    let ElementwiseGeometry { batch, input: from, output: to, .. } = geometry;
+    let (pixels, length) = (to.height * to.width, batch * to.channels * to.height * to.width);
+    let input = random(seed, length);
+    let other = geometry.other.map(|_| random(seed + 1, length));
+    let (scale, shift) = (random(seed + 2, to.channels), random(seed + 3, to.channels));
+    let expected: Vec<(f64, f64)> = (0..length)
+        .map(|index| {
+            let channel = index / pixels % to.channels;
+            let mut value = f64::from(input[index]) + other.as_ref().map_or(0.0, |other| f64::from(other[index]));
+            if geometry.affine {
+                value = value * f64::from(scale[channel]) + f64::from(shift[channel]);
+            }
+            match geometry.activation {
+                Activation::None => (value, 3.0),
+                Activation::Relu => (value.max(0.0), 3.0),
+            }
+        })
+        .collect();
+    let mut weights = Vec::new();
+    for vector in [scale, shift] {
+        weights.extend(vector);
+        weights.resize(weights.len().next_multiple_of(16), 0.0);
+    }
+    let laid_input = to_map(&input, from, batch);
+    let laid_other = other.zip(geometry.other).map(|(values, map)| to_map(&values, map, batch));
+    let before = match (C::IN_PLACE, &laid_other) {
+        (Some(false), _) => Guarded::new(&laid_input),
+        (Some(true), Some(other)) => Guarded::new(other),
+        _ => Guarded::unwritten(batch * to.len()),
+    };
+    let memory = Memory { input: &laid_input, other: laid_other.as_deref(), weights: &weights };
+    run_everywhere::<Elementwise<C>>(&memory, &before, C::IN_PLACE, |kind, output| {
+        assert_close(kind, &from_map(output, to, batch), &expected, 1e-6);
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn is_right_on_every_instruction_set(seed in 0..1_u64 << 48) {
+        test_all(seed);
+    }
+}

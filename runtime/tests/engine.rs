@@ -1,0 +1,213 @@
+//! What an engine refuses.
+
+mod common;
+
+use resnet::error::{Place, Problem};
+use resnet::geometry::{Activation, DenseGeometry, ElementwiseGeometry, Frame, InputGeometry, Map, OutputGeometry};
+use resnet::isa::Portable;
+use resnet::{Aligned, Engine, Error, Isa, Kind, Layer, Network, Operands, Options, Program, Step, Weights};
+
+const MAP: Map = Map { channels: 16, height: 2, width: 3, block: 16, frame: Frame::NONE };
+const FRAMED: Map = Map { frame: Frame { top: 1, left: 0, bottom: 0, right: 0 }, ..MAP };
+const NETWORK: &Network = &common::network([1, 16, 2, 3], &[1, 16, 2, 3], 2);
+
+struct In;
+impl Layer<InputGeometry> for In {
+    const GEOMETRY: InputGeometry = InputGeometry { batch: 1, output: MAP, channels_last: false };
+}
+struct Relu;
+impl Layer<ElementwiseGeometry> for Relu {
+    const GEOMETRY: ElementwiseGeometry = ElementwiseGeometry {
+        batch: 1,
+        input: MAP,
+        other: None,
+        output: MAP,
+        affine: false,
+        activation: Activation::Relu,
+    };
+}
+struct Framing;
+impl Layer<ElementwiseGeometry> for Framing {
+    const GEOMETRY: ElementwiseGeometry = ElementwiseGeometry { output: FRAMED, ..Relu::GEOMETRY };
+}
+struct Dense;
+impl Layer<DenseGeometry> for Dense {
+    const GEOMETRY: DenseGeometry =
+        DenseGeometry { batch: 1, features: 10, units: 16, panel: 16, activation: Activation::None };
+}
+struct Out;
+impl Layer<OutputGeometry> for Out {
+    const GEOMETRY: OutputGeometry = OutputGeometry { batch: 1, input: MAP };
+}
+struct SmallOut;
+impl Layer<OutputGeometry> for SmallOut {
+    const GEOMETRY: OutputGeometry = OutputGeometry { batch: 1, input: Map { height: 1, ..MAP } };
+}
+
+macro_rules! program {
+    ($name:ident<$isa:ident> $arena:literal, $weights:literal, [$($step:expr),*]) => {
+        #[derive(Debug)]
+        struct $name;
+        impl Program for $name {
+            const NETWORK: &'static Network = NETWORK;
+            const ARENA: usize = $arena;
+            const WEIGHTS: usize = $weights;
+            const FINGERPRINT: u64 = 77;
+
+            fn steps<$isa: Isa>() -> &'static [Step] {
+                const { &[$($step),*] }
+            }
+        }
+    };
+}
+
+program!(Good<I> 192, 176, [
+    Step::input::<I, In>("input", Operands::new(0, 0)),
+    Step::elementwise::<I, Relu>("relu", Operands::new(0, 0)),
+    Step::dense::<I, Dense>("dense", Operands::new(0, 96)),
+    Step::output::<I, Out>("output", Operands::new(0, 0))
+]);
+program!(TooFar<I> 176, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(0, 96))]);
+program!(FarOff<I> 192, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(0, usize::MAX - 15))]);
+program!(Crooked<I> 256, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(8, 128))]);
+program!(Shifted<I> 192, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(0, 16))]);
+program!(Grown<I> 192, 0, [Step::elementwise::<I, Framing>("relu", Operands::new(0, 0))]);
+program!(DenseInPlace<I> 192, 176, [Step::dense::<I, Dense>("dense", Operands::new(0, 0))]);
+program!(NoWeights<I> 192, 160, [Step::dense::<I, Dense>("dense", Operands::new(0, 96))]);
+program!(SmallResult<I> 192, 0, [Step::output::<I, SmallOut>("output", Operands::new(0, 0))]);
+program!(Foreign<Unused> 192, 0, [Step::elementwise::<Portable, Relu>("relu", Operands::new(0, 0))]);
+
+const ONE: Options = Options { threads: Some(1) };
+
+fn refused<P: Program + std::fmt::Debug>(isa: Kind) -> (&'static str, Problem) {
+    let blob = common::blob(P::FINGERPRINT, &vec![0.0; P::WEIGHTS]);
+    match Engine::<P>::with_isa(Weights::from_bytes(&blob), ONE, isa) {
+        Err(Error::Step { step, problem }) => (step, problem),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn steps_outside_of_their_memory() {
+    let range = |place, start, length, available| Problem::Range { place, start, length, available };
+    assert_eq!(refused::<TooFar>(Kind::Portable), ("relu", range(Place::Output, 96, 96, 176)));
+    assert_eq!(refused::<FarOff>(Kind::Portable), ("relu", range(Place::Output, usize::MAX - 15, 96, 192)));
+    assert_eq!(refused::<Crooked>(Kind::Portable), ("relu", Problem::Alignment { place: Place::Input, start: 8 }));
+    assert_eq!(refused::<NoWeights>(Kind::Portable), ("dense", range(Place::Weights, 0, 176, 160)));
+}
+
+#[test]
+fn results_over_what_is_still_read() {
+    let overlap = Problem::Overlap { place: Place::Input };
+    assert_eq!(refused::<Shifted>(Kind::Portable), ("relu", overlap));
+    assert_eq!(refused::<Grown>(Kind::Portable), ("relu", overlap));
+    assert_eq!(refused::<DenseInPlace>(Kind::Portable), ("dense", overlap));
+}
+
+#[test]
+fn steps_for_another_caller_or_machine() {
+    let problem = Problem::Caller { place: Place::Output, found: 48, expected: 96 };
+    assert_eq!(refused::<SmallResult>(Kind::Portable), ("output", problem));
+    for expected in Kind::all_available().filter(|kind| *kind != Kind::Portable) {
+        assert_eq!(refused::<Foreign>(expected), ("relu", Problem::Isa { found: Kind::Portable, expected }));
+    }
+}
+
+fn open(weights: Weights) -> Result<Engine<Good>, Error> {
+    Engine::with_isa(weights, ONE, Kind::Portable)
+}
+
+fn values() -> Vec<f32> {
+    common::random(1, Good::WEIGHTS)
+}
+
+#[test]
+fn weights_of_another_program_or_damaged() {
+    let good = common::blob(77, &values());
+    assert!(open(Weights::from_bytes(&good)).is_ok());
+    let refuse = |blob: &[u8]| open(Weights::from_bytes(blob)).unwrap_err();
+
+    assert_eq!(refuse(b"not so"), Error::WeightsForeign { found: "not so".to_owned() });
+    assert_eq!(
+        refuse(&[&b"RESNETW2"[..], &good[8..]].concat()),
+        Error::WeightsForeign { found: "RESNETW2".to_owned() }
+    );
+    assert_eq!(refuse(&common::blob(78, &values())), Error::WeightsFingerprint { found: 78, expected: 77 });
+    assert_eq!(refuse(&good[..764]), Error::WeightsLength { found: 764, expected: 768 });
+    assert_eq!(refuse(&[&good[..], &[0; 4]].concat()), Error::WeightsLength { found: 772, expected: 768 });
+    assert_eq!(refuse(&common::blob(77, &values()[16..])), Error::WeightsLength { found: 704, expected: 768 });
+    let mut damaged = good;
+    damaged[100] ^= 1;
+    assert!(matches!(refuse(&damaged), Error::WeightsChecksum { .. }));
+}
+
+#[test]
+fn weights_from_files() {
+    let folder = std::env::temp_dir().join(format!("resnet-weights-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let good = common::blob(77, &values());
+    let path = folder.join("good.weights");
+    std::fs::write(&path, &good).unwrap();
+    let mut engine = open(Weights::open(&path).unwrap()).unwrap();
+    let input = common::random(2, 96);
+    let expected: Vec<f32> = input.iter().map(|value| value.max(0.0)).collect();
+    assert_eq!(engine.infer(&input).unwrap(), expected);
+
+    std::fs::write(&path, &good[..200]).unwrap();
+    assert_eq!(Weights::open(&path).unwrap_err(), Error::WeightsLength { found: 200, expected: 768 });
+    std::fs::write(&path, b"PK").unwrap();
+    assert_eq!(Weights::open(&path).unwrap_err(), Error::WeightsForeign { found: "PK".to_owned() });
+    let missing = folder.join("missing.weights");
+    assert!(
+        matches!(Weights::open(&missing), Err(Error::WeightsUnreadable { path, .. }) if path.ends_with("missing.weights"))
+    );
+    assert!(matches!(Weights::open(&folder), Err(Error::WeightsUnreadable { .. })));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn embedded_weights_are_used_where_they_are() {
+    let bytes: [u8; 768] = common::blob(77, &values()).try_into().unwrap();
+    let aligned: &'static Aligned<[u8]> = Box::leak(Box::new(Aligned(bytes)));
+    assert!(open(Weights::embedded(&aligned.0)).is_ok());
+
+    let mut shifted = Aligned([0_u8; 832]);
+    shifted.0[4..772].copy_from_slice(&bytes);
+    let shifted: &'static Aligned<[u8]> = Box::leak(Box::new(shifted));
+    assert_eq!(open(Weights::embedded(&shifted.0[4..772])).unwrap_err(), Error::WeightsMisaligned);
+}
+
+#[test]
+fn inputs_of_another_length() {
+    let mut engine = open(Weights::from_bytes(&common::blob(77, &values()))).unwrap();
+    assert_eq!(engine.infer(&[0.0; 95]), Err(Error::InputLength { found: 95, expected: 96 }));
+    assert!(engine.infer(&[0.0; 96]).is_ok());
+}
+
+#[test]
+fn numbers_of_threads() {
+    let blob = common::blob(77, &values());
+    for found in [0, 257, usize::MAX] {
+        let options = Options { threads: Some(found) };
+        let error = Engine::<Good>::with_isa(Weights::from_bytes(&blob), options, Kind::Portable).unwrap_err();
+        assert_eq!(error, Error::Threads { found });
+    }
+    let engine = Engine::<Good>::with_isa(Weights::from_bytes(&blob), Options::default(), Kind::Portable).unwrap();
+    assert_eq!(engine.threads(), std::thread::available_parallelism().map_or(1, usize::from));
+}
+
+#[test]
+fn instruction_sets_of_other_machines() {
+    let foreign = if cfg!(target_arch = "aarch64") { Kind::Avx2 } else { Kind::Neon };
+    let blob = common::blob(77, &values());
+    let error = Engine::<Good>::with_isa(Weights::from_bytes(&blob), ONE, foreign).unwrap_err();
+    assert_eq!(error, Error::UnsupportedIsa { found: foreign });
+    let text = error.to_string();
+    assert!(text.contains(foreign.name()) && text.contains("portable"), "{text}");
+}
+
+#[test]
+fn engines_go_between_threads() {
+    const fn check<T: Send + Sync>() {}
+    check::<Engine<Good>>();
+}

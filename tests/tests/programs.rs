@@ -1,0 +1,329 @@
+//! Compiled programs against the interpreter: random graphs and chosen ones, every instruction set of the machine, several
+//! numbers of threads, with every pass and with none.
+//!
+//! All programs of the test go into one package, so that cargo is called once. It runs each on an input and prints the
+//! bits of every result.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use quote::{format_ident, quote};
+use resnetc::codegen::{Item, Weights};
+use resnetc::frontend::Network;
+use resnetc::ir::interpreter::{self, Values};
+use resnetc::ir::{Activation, Conv, Dense, Graph, Layout, NodeId, Op, Padding, Pool, Tensor};
+use resnetc::pipeline::Compiled;
+use resnetc::{passes, plan};
+
+#[path = "../../compiler/tests/support/random.rs"]
+mod random;
+
+/// A program of the test.
+struct Case {
+    what: String,
+    compiled: Compiled,
+    input: Vec<f32>,
+    /// The result by the interpreter, of the graph before the passes.
+    expected: Vec<f64>,
+}
+
+/// `None` when the plan refuses the graph for `reason`.
+fn case(what: String, graph: Graph, disabled: &BTreeSet<String>, input: &[f32]) -> Result<Case, String> {
+    let network = Network {
+        name: what.clone(),
+        description: String::new(),
+        parameters: 0,
+        preprocess: None,
+        labels: Vec::new(),
+        files: Vec::new(),
+        weights: "the test".to_owned(),
+        graph,
+    };
+    let mut graph = network.graph.clone();
+    let reports = passes::run(&mut graph, disabled).unwrap();
+    let (plan, warnings) = plan::plan(&network, &graph).map_err(|refusal| refusal.to_string())?;
+    let x = network.graph.inputs()[0];
+    let Op::Input(layout) = network.graph.node(x).op() else { unreachable!() };
+    let logical = interpreter::logical(*layout, network.graph.node(x).shape(), input).unwrap();
+    let result = network.graph.outputs()[0].node;
+    let mut values =
+        interpreter::run_keeping(&network.graph, &Values::from([(x, logical)]), &BTreeSet::from([result])).unwrap();
+    let expected = values.remove(&result).unwrap();
+    let compiled = Compiled { network, graph, passes: reports, plan, warnings };
+    Ok(Case { what, compiled, input: input.to_vec(), expected })
+}
+
+fn pseudo(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed;
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// A residual network in which every kind of channel count, group, kernel, stride and frame of the family meets.
+struct Chosen {
+    graph: Graph,
+    seed: u64,
+}
+
+impl Chosen {
+    fn new(shape: [usize; 4], layout: Layout) -> (Self, NodeId) {
+        let mut graph = Graph::new();
+        let x = graph.input("x", layout, shape);
+        (Self { graph, seed: 1 }, x)
+    }
+
+    fn weight(&mut self, shape: &[usize]) -> NodeId {
+        self.seed += 1;
+        let count: usize = shape.iter().product();
+        let fan_in: usize = shape.iter().skip(1).product::<usize>().max(1);
+        let scale = (3.0 / fan_in as f32).sqrt();
+        let values: Vec<f32> = pseudo(count, self.seed).into_iter().map(|value| value * scale).collect();
+        let name = format!("weight{}", self.seed);
+        self.graph.constant(name, Tensor::new(resnetc::ir::Shape(shape.to_vec()), values).unwrap())
+    }
+
+    fn conv(&mut self, x: NodeId, out: usize, kernel: [usize; 2], stride: usize, groups: usize) -> NodeId {
+        let padding =
+            Padding { top: kernel[0] / 2, left: kernel[1] / 2, bottom: kernel[0] / 2, right: (kernel[1] - 1) / 2 };
+        let channels = self.graph.node(x).shape().0[1];
+        let weights = self.weight(&[out, channels / groups, kernel[0], kernel[1]]);
+        let bias = self.weight(&[out]);
+        let conv = Conv {
+            kernel,
+            stride: [stride; 2],
+            padding,
+            dilation: [1, 1],
+            groups,
+            bias: true,
+            shortcut: false,
+            activation: None,
+        };
+        let name = format!("conv{}", self.seed);
+        self.graph.add(name, Op::Conv(conv), &[x, weights, bias]).unwrap()
+    }
+
+    fn relu(&mut self, x: NodeId) -> NodeId {
+        let name = format!("relu{}", self.graph.len());
+        self.graph.add(name, Op::Activation(Activation::Relu), &[x]).unwrap()
+    }
+
+    fn add(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        let name = format!("add{}", self.graph.len());
+        let sum = self.graph.add(name, Op::Add { activation: None }, &[a, b]).unwrap();
+        self.relu(sum)
+    }
+
+    fn finish(mut self, x: NodeId, units: usize) -> Graph {
+        let pooled = self.graph.add("pool", Op::GlobalAveragePool, &[x]).unwrap();
+        let flat = self.graph.add("flatten", Op::Flatten, &[pooled]).unwrap();
+        let features = self.graph.node(flat).shape().0[1];
+        let (kernel, bias) = (self.weight(&[units, features]), self.weight(&[units]));
+        let dense = Op::Dense(Dense { bias: true, activation: None });
+        let logits = self.graph.add("dense", dense, &[flat, kernel, bias]).unwrap();
+        self.graph.output("logits", logits);
+        self.graph
+    }
+}
+
+fn bottlenecks(batch: usize, layout: Layout) -> Graph {
+    let (mut net, x) = Chosen::new([batch, 3, 42, 38], layout);
+    let stem = net.conv(x, 32, [7, 7], 2, 1);
+    let stem = net.relu(stem);
+    let pool = Pool { kernel: [3, 3], stride: [2, 2], padding: Padding::same(1), ceil_mode: false };
+    let mut y = net.graph.add("max", Op::MaxPool(pool), &[stem]).unwrap();
+    for (width, stride, groups) in [(32, 1, 1), (32, 1, 8), (64, 2, 32), (48, 1, 3), (26, 2, 2)] {
+        let shortcut = net.conv(y, 4 * width, [1, 1], stride, 1);
+        let a = net.conv(y, width, [1, 1], 1, 1);
+        let a = net.relu(a);
+        let b = net.conv(a, width, [3, 3], stride, groups);
+        let b = net.relu(b);
+        let c = net.conv(b, 4 * width, [1, 1], 1, 1);
+        y = net.add(c, shortcut);
+        let d = net.conv(y, 4 * width, [3, 2], 1, groups);
+        y = net.add(y, d);
+    }
+    net.finish(y, 37)
+}
+
+/// A classifier over a map that is flattened whole, and a map as the result.
+fn flattened() -> Graph {
+    let (mut net, x) = Chosen::new([2, 3, 9, 7], Layout::Nchw);
+    let y = net.conv(x, 20, [3, 3], 2, 1);
+    let flat = net.graph.add("flatten", Op::Flatten, &[y]).unwrap();
+    let features = net.graph.node(flat).shape().0[1];
+    let kernel = net.weight(&[19, features]);
+    let dense = Op::Dense(Dense { bias: false, activation: Some(Activation::Relu) });
+    let y = net.graph.add("dense", dense, &[flat, kernel]).unwrap();
+    let y = net.graph.add("softmax", Op::Softmax, &[y]).unwrap();
+    net.graph.output("probabilities", y);
+    net.graph
+}
+
+fn backbone() -> Graph {
+    let (mut net, x) = Chosen::new([1, 5, 11, 17], Layout::Nchw);
+    let y = net.conv(x, 24, [3, 3], 1, 1);
+    let z = net.conv(y, 24, [5, 1], 1, 24);
+    let y = net.add(y, z);
+    net.graph.output("map", y);
+    net.graph
+}
+
+fn cases() -> Vec<Case> {
+    let none: BTreeSet<String> = BTreeSet::new();
+    let all: BTreeSet<String> = passes::names().into_iter().map(str::to_owned).collect();
+    let mut cases = Vec::new();
+    let mut chosen = |what: &str, graph: Graph| {
+        for (disabled, passes) in [(&none, "every pass"), (&all, "no pass")] {
+            let count = graph.node(graph.inputs()[0]).shape().len();
+            cases.push(case(format!("{what}, {passes}"), graph.clone(), disabled, &pseudo(count, 5)).unwrap());
+        }
+    };
+    chosen("bottlenecks", bottlenecks(1, Layout::Nchw));
+    chosen("bottlenecks, three images, channels last", bottlenecks(3, Layout::Nhwc));
+    chosen("flattened map", flattened());
+    chosen("backbone", backbone());
+    let (mut seed, mut refused) = (0, 0);
+    while cases.len() < 48 {
+        seed += 1;
+        let (graph, input) = random::random(seed, 4 + seed as usize % 8);
+        let input: Vec<f32> = input.into_iter().map(|value| value as f32).collect();
+        let disabled = if seed.is_multiple_of(2) { &none } else { &all };
+        match case(format!("random graph {seed}"), graph, disabled, &input) {
+            Ok(case) => cases.push(case),
+            Err(reason) => {
+                let known = ["the network has 2 outputs", "is read where a map is needed"];
+                assert!(known.iter().any(|known| reason.contains(known)), "random graph {seed}: {reason}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused < 60, "{refused} random graphs were refused");
+    cases
+}
+
+/// Writes the package of all programs, and builds it.
+fn build(folder: &Path, cases: &[Case]) -> PathBuf {
+    let source = folder.join("src");
+    std::fs::create_dir_all(&source).unwrap();
+    let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("runtime");
+    let manifest = format!(
+        "[package]\nname = \"programs\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\nresnet = {{ path = {runtime:?}, \
+         default-features = false }}\n\n[profile.release]\npanic = \"abort\"\n\n[workspace]\n"
+    );
+    std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    let (mut modules, mut calls) = (String::new(), String::new());
+    for (index, case) in cases.iter().enumerate() {
+        let item = Item {
+            attributes: quote!(#[doc = " A network of the test."]),
+            visibility: quote!(pub),
+            name: format_ident!("Net"),
+            runtime: quote!(::resnet),
+            weights: Weights::Embedded(format!("{index}.weights")),
+        };
+        std::fs::write(source.join(format!("net{index}.rs")), case.compiled.source(&item)).unwrap();
+        std::fs::write(source.join(format!("{index}.weights")), case.compiled.plan.blob()).unwrap();
+        let input: Vec<u8> = case.input.iter().flat_map(|value| value.to_le_bytes()).collect();
+        std::fs::write(source.join(format!("{index}.input")), input).unwrap();
+        let _ = writeln!(modules, "mod net{index};");
+        let _ = writeln!(calls, "    run::<net{index}::Net>({index}, include_bytes!(\"{index}.input\"), threads);");
+    }
+    let main = format!(
+        r#"//! Runs each network twice on its input and prints the bits of the second result.
+{modules}
+fn run<M: resnet::Model>(index: usize, input: &[u8], threads: usize) {{
+    let input: Vec<f32> = input.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect();
+    let mut model = M::open(resnet::Options {{ threads: Some(threads) }}).unwrap();
+    model.run(&input).unwrap();
+    let bits: Vec<String> = model.run(&input).unwrap().iter().map(|value| format!("{{:08x}}", value.to_bits())).collect();
+    println!("{{index}} {{}}", bits.join(" "));
+}}
+
+fn main() {{
+    let threads = std::env::args().nth(1).unwrap().parse().unwrap();
+{calls}}}
+"#
+    );
+    std::fs::write(source.join("main.rs"), main).unwrap();
+    let target = folder.join("target");
+    let done = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--offline", "--quiet"])
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", &target)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(done.stderr.is_empty(), "generated code gives warnings: {}", String::from_utf8_lossy(&done.stderr));
+    target.join("release/programs")
+}
+
+fn results(program: &Path, isa: &str, threads: usize) -> Option<BTreeMap<usize, Vec<f32>>> {
+    let done = Command::new(program).arg(threads.to_string()).env("RESNET_ISA", isa).output().unwrap();
+    if !done.status.success() {
+        return None;
+    }
+    let text = String::from_utf8(done.stdout).unwrap();
+    let line = |line: &str| {
+        let mut words = line.split(' ');
+        let index = words.next().unwrap().parse().unwrap();
+        (index, words.map(|bits| f32::from_bits(u32::from_str_radix(bits, 16).unwrap())).collect())
+    };
+    Some(text.lines().map(line).collect())
+}
+
+#[test]
+fn programs_compute_what_the_interpreter_does() {
+    let cases = cases();
+    let program = build(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs"), &cases);
+    let mut sets = 0;
+    for kind in resnet::Kind::ALL.iter().filter(|kind| kind.available()) {
+        let Some(one) = results(&program, kind.name(), 1) else { panic!("{kind} does not run") };
+        sets += 1;
+        assert_eq!(one.len(), cases.len());
+        for (index, case) in cases.iter().enumerate() {
+            let (found, expected) = (&one[&index], &case.expected);
+            assert_eq!(found.len(), expected.len(), "{}", case.what);
+            let largest = expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+            for (position, (found, expected)) in found.iter().zip(expected).enumerate() {
+                // Sums of at most a few thousand f32 terms, a dozen layers deep.
+                let distance = (f64::from(*found) - expected).abs() / largest.max(1e-20);
+                assert!(
+                    distance <= 2e-5,
+                    "{} on {kind}: value {position} is {found}, the interpreter says {expected}",
+                    case.what
+                );
+            }
+        }
+        for threads in [2, 3] {
+            let several = results(&program, kind.name(), threads).unwrap();
+            for (index, case) in cases.iter().enumerate() {
+                let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&one[&index]), bits(&several[&index]), "{} on {kind}, {threads} threads", case.what);
+            }
+        }
+    }
+    assert!(sets >= 1);
+}
+
+#[test]
+fn generated_code_is_the_same_every_time() {
+    let item = || Item {
+        attributes: quote!(),
+        visibility: quote!(),
+        name: format_ident!("Net"),
+        runtime: quote!(::resnet),
+        weights: Weights::Runtime,
+    };
+    let once = || {
+        let graph = bottlenecks(1, Layout::Nchw);
+        let count = graph.node(graph.inputs()[0]).shape().len();
+        let case = case("again".to_owned(), graph, &BTreeSet::new(), &vec![0.0; count]).unwrap();
+        (case.compiled.source(&item()), case.compiled.plan.blob())
+    };
+    assert!(once() == once());
+}
