@@ -6,12 +6,19 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod codegen;
 pub mod diagnostic;
 pub mod frontend;
 pub mod ir;
+#[cfg(feature = "cli")]
+pub mod package;
 pub mod passes;
 pub mod pipeline;
 pub mod plan;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+
+/// Changes with the sources of the compiler: what was made by another build of it may differ.
+pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "-", env!("RESNETC_BUILD"));

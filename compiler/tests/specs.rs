@@ -168,7 +168,7 @@ fn models_that_are_none_are_refused() {
     assert!(message("Cargo.toml", None).contains("ends neither in `.yaml`"));
     assert!(message("nowhere.yaml", None).contains("`nowhere.yaml` does not exist"));
     let bare = message("resnet50", None);
-    assert!(bare.contains("E-WFILE") && bare.contains("seed:7") && bare.contains("resnet50-11ad3fa6.pth"), "{bare}");
+    assert!(bare.contains("E-WNONE") && bare.contains("seed:7") && bare.contains("resnet50-11ad3fa6.pth"), "{bare}");
     let source = WeightSource::parse("seed:many");
     assert!(message("resnet50", Some(&source)).contains("a seed is a whole number"));
 }

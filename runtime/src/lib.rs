@@ -38,5 +38,5 @@ pub use network::Network;
 pub use program::{Layer, Model, Options, Program, Tiles};
 pub use tensor::Tensor;
 
-#[cfg(all(feature = "macro", any()))]
+#[cfg(feature = "macro")]
 pub use resnet_macros::resnet;

@@ -161,7 +161,7 @@ fn default_weights(source: &Source<'_>, described: &Described) -> Result<(Tensor
             Some(url) => format!("; trained ones are published at {url}"),
             None => String::new(),
         };
-        return Err(problem("E-WFILE", format!("`{}` comes without weights", spec.name), file_place)
+        return Err(problem("E-WNONE", format!("`{}` comes without weights", spec.name), file_place)
             .about("weights")
             .expected("a file of weights or a seed")
             .hint(format!("say `--weights FILE`, or `--weights seed:7` for made-up ones{published}"))

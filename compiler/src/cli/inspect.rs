@@ -1,0 +1,160 @@
+//! `resnetc inspect`
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::model::{self, ModelOptions};
+use super::progress::Progress;
+use super::table::{Align, grouped, table};
+use super::{Failure, output};
+use crate::frontend::WeightSource;
+use crate::pipeline::{Compiled, Options};
+
+/// Show what a model becomes: layers, shapes, parameters, multiply-accumulates, passes, memory
+///
+/// A spec whose weights are not given is inspected with `seed:0`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A network that ships inside (see `resnetc specs`), or a .yaml, .yml or .onnx file
+    model: String,
+
+    #[command(flatten)]
+    options: ModelOptions,
+
+    /// Show every rewrite of each pass, and every refused one with the reason
+    #[arg(long)]
+    explain: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let options = arguments.options.options(&arguments.model)?;
+    let compiled = compile(options)?;
+    if arguments.json {
+        output::json(&as_json(&compiled))
+    } else {
+        output::print(&as_text(&compiled, arguments.explain))
+    }
+}
+
+/// Compiles; a spec that lacks nothing but weights gets seeded ones.
+fn compile(options: Options) -> Result<Compiled, Failure> {
+    let mut progress = Progress::new();
+    match model::compile(&options, &mut progress) {
+        Err(Failure::Input(errors)) if options.weights.is_none() && errors.0.iter().all(|e| e.code == NO_WEIGHTS) => {
+            output::note("note: no weights given; inspecting with seed:0");
+            model::compile(&Options { weights: Some(WeightSource::Seed(0)), ..options }, &mut progress)
+        }
+        done => done,
+    }
+}
+
+/// The code of the error that a spec without weights raises.
+const NO_WEIGHTS: &str = "E-WNONE";
+
+fn as_text(compiled: &Compiled, explain: bool) -> String {
+    let (network, plan) = (&compiled.network, &compiled.plan);
+    let mut text = format!("{}", network.name);
+    if !network.description.is_empty() {
+        text.push_str(&format!(": {}", network.description.trim()));
+    }
+    text.push_str(&format!("\nweights: {}\n\n", network.weights));
+    let rows: Vec<Vec<String>> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            vec![
+                step.name.clone(),
+                step.summary.clone(),
+                format!("{:?}", step.shape),
+                grouped(step.parameters),
+                grouped(step.macs),
+            ]
+        })
+        .collect();
+    let columns = [
+        ("layer", Align::Left),
+        ("what", Align::Left),
+        ("shape", Align::Left),
+        ("parameters", Align::Right),
+        ("MACs", Align::Right),
+    ];
+    text.push_str(&table(&columns, &rows));
+    let totals = [
+        ("parameters", grouped(network.parameters)),
+        ("MACs per image", grouped(plan.macs())),
+        ("layers", grouped(plan.steps.len() as u64)),
+        ("arena bytes", grouped(plan.arena as u64 * 4)),
+        ("weight bytes", grouped(plan.weights.len() as u64 * 4)),
+    ];
+    text.push('\n');
+    text.push_str(&table(
+        &[("total", Align::Left), ("", Align::Right)],
+        &totals.map(|(name, value)| vec![name.to_owned(), value]),
+    ));
+    text.push('\n');
+    let rows: Vec<Vec<String>> = compiled
+        .passes
+        .iter()
+        .map(|report| vec![report.pass.to_owned(), report.changes.len().to_string(), report.refusals.len().to_string()])
+        .collect();
+    let columns = [("pass", Align::Left), ("rewrites", Align::Right), ("refusals", Align::Right)];
+    text.push_str(&table(&columns, &rows));
+    if explain {
+        for report in compiled.passes.iter().filter(|report| report.changes.len() + report.refusals.len() > 0) {
+            text.push_str(&format!("\n{}\n", report.pass));
+            for change in &report.changes {
+                text.push_str(&format!("  {}: {}\n", change.node, change.what));
+            }
+            for refusal in &report.refusals {
+                text.push_str(&format!("  {}: left alone: {}\n", refusal.node, refusal.reason));
+            }
+        }
+    }
+    text
+}
+
+fn as_json(compiled: &Compiled) -> Value {
+    let (network, plan) = (&compiled.network, &compiled.plan);
+    let layers: Vec<Value> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            json!({
+                "name": step.name,
+                "what": step.summary,
+                "shape": step.shape,
+                "parameters": step.parameters,
+                "macs": step.macs,
+            })
+        })
+        .collect();
+    let passes: Vec<Value> = compiled
+        .passes
+        .iter()
+        .map(|report| {
+            let changes: Vec<_> =
+                report.changes.iter().map(|change| json!({ "node": change.node, "what": change.what })).collect();
+            let refusals: Vec<_> =
+                report.refusals.iter().map(|left| json!({ "node": left.node, "reason": left.reason })).collect();
+            json!({ "pass": report.pass, "rewrites": changes, "refusals": refusals })
+        })
+        .collect();
+    json!({
+        "name": network.name,
+        "description": network.description,
+        "weights": network.weights,
+        "input": { "name": plan.input.name, "shape": plan.input.shape, "channels_last": plan.input.channels_last },
+        "output": { "name": plan.output.name, "shape": plan.output.shape, "softmax": plan.output.softmax },
+        "parameters": network.parameters,
+        "macs": plan.macs(),
+        "arena_bytes": plan.arena * 4,
+        "weight_bytes": plan.weights.len() * 4,
+        "layers": layers,
+        "passes": passes,
+    })
+}

@@ -1,0 +1,127 @@
+//! The command line: arguments in, files and tables out. One file per subcommand.
+
+mod compile;
+mod inspect;
+mod model;
+mod npy;
+mod output;
+mod progress;
+mod run;
+mod specs;
+mod table;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+const EXAMPLES: &str = "\
+Examples:
+  resnetc run cat.jpg                                   classify a picture with the bundled network
+  resnetc compile cifar-resnet20 -o classify            make a program of it: ./classify cat.jpg
+  resnetc compile resnet50 --weights resnet50.safetensors
+  resnetc compile model.onnx --emit rust -o model-rust  a Rust package instead, complete in itself
+  resnetc inspect resnet50 --weights seed:0             layers, shapes, parameters, what each pass did
+  resnetc verify model.onnx --input x.npy --expect y.npy
+  resnetc specs                                         the networks that ship inside
+
+A model is the name of a network that ships inside (`resnetc specs`), or a file: a spec (.yaml, .yml) or
+an ONNX model (.onnx). Weights are a file, or `seed:N` for reproducible random ones, which test speed and
+arithmetic but recognise nothing.
+
+Exit status:
+  0  done
+  1  a model, weights, pictures or other files are wrong, a build failed, or `verify` found a difference
+  2  the arguments are wrong
+
+Environment:
+  RESNETC_CACHE  folder for built programs and what they are built from (else the user's cache folder)
+  RESNET_ISA     instruction set of a program at run time: portable, avx2, avx512 or neon";
+
+/// Compiles residual networks into standalone programs.
+///
+/// A YAML spec with weights, or an ONNX model, becomes one executable with the weights inside, specialised
+/// for every layer. Building a program needs cargo, and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "resnetc", version, after_long_help = EXAMPLES, after_help = "`--help` shows examples.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Compile(compile::Arguments),
+    Run(run::Arguments),
+    Inspect(inspect::Arguments),
+    Verify(verify::Arguments),
+    Specs(specs::Arguments),
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+enum Failure {
+    /// Something is wrong with the user's files, or a build failed: exit status 1.
+    Input(Diagnostics),
+    /// Something is wrong with the arguments: exit status 2.
+    Usage(Diagnostics),
+    /// It has been said already: exit status 1.
+    Told,
+    /// Nobody reads the output any more: no failure.
+    Closed,
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Input(diagnostics)
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Input(diagnostic.into())
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; a closed pipe is none either.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match arguments.command {
+        Command::Compile(arguments) => compile::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Specs(arguments) => specs::run(&arguments),
+    };
+    match done {
+        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::from(1),
+        Err(Failure::Input(diagnostics)) => {
+            output::tell(&diagnostics);
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(diagnostics)) => {
+            output::tell(&diagnostics);
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,85 @@
+//! The arguments that say what is compiled, and how.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use clap::Args;
+
+use super::progress::Progress;
+use super::{Failure, output};
+use crate::diagnostic::Diagnostic;
+use crate::frontend::WeightSource;
+use crate::package;
+use crate::package::{Cache, Package, Program};
+use crate::pipeline::{self, Compiled, Options};
+
+/// Options of every command that compiles.
+#[derive(Debug, Clone, Args)]
+pub struct ModelOptions {
+    /// Weights: a file, or `seed:N` for reproducible random ones. Default: the model's own
+    #[arg(long, value_name = "FILE|seed:N")]
+    pub weights: Option<String>,
+
+    /// Images per call
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = batch)]
+    pub batch: usize,
+
+    /// Switch a pass off; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub no_pass: Vec<String>,
+}
+
+impl ModelOptions {
+    /// The options of the compiler for `model`.
+    pub fn options(&self, model: &str) -> Result<Options, Failure> {
+        Ok(Options {
+            model: model.to_owned(),
+            weights: self.weights.as_deref().map(weights).transpose()?,
+            batch: self.batch,
+            disabled_passes: self.no_pass.iter().cloned().collect::<BTreeSet<_>>(),
+        })
+    }
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number from 1".to_owned()),
+        Ok(batch) => Ok(batch),
+    }
+}
+
+/// Reads `seed:N` or the name of a file.
+fn weights(text: &str) -> Result<WeightSource, Failure> {
+    let source = WeightSource::parse(text);
+    match &source {
+        WeightSource::File(path) if text.starts_with("seed:") && !path.exists() => {
+            let error = Diagnostic::error("E-ARGUMENT", format!("`{text}` is no seed"))
+                .about("--weights")
+                .expected("`seed:` and a whole number from 0 to 18446744073709551615");
+            Err(Failure::Usage(error.into()))
+        }
+        WeightSource::File(_) | WeightSource::Seed(_) | WeightSource::Model => Ok(source),
+    }
+}
+
+/// Whether an argument names a model: a file by its ending, or a network that ships inside.
+pub fn is_model(text: &str) -> bool {
+    let ending = Path::new(text).extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    matches!(ending.as_deref(), Some("yaml" | "yml" | "onnx")) || super::specs::shipped(text)
+}
+
+/// Compiles, with progress, and tells warnings.
+pub fn compile(options: &Options, progress: &mut Progress) -> Result<Compiled, Failure> {
+    let compiled = pipeline::compile(options, &mut |stage| progress.stage(stage));
+    progress.clear();
+    let compiled = compiled?;
+    output::tell(&compiled.warnings);
+    Ok(compiled)
+}
+
+/// Builds the program of a package, with progress.
+pub fn build(package: &Package, cache: &Cache, progress: &mut Progress) -> Result<Program, Failure> {
+    let program = package::build(package, cache, &mut |line| progress.line(line));
+    progress.clear();
+    Ok(program?)
+}

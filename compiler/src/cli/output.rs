@@ -1,0 +1,33 @@
+//! Text to the user, without a panic when nobody reads it.
+
+use std::io::{self, Write};
+
+use super::Failure;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// Prints to standard output.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Closed),
+        Err(error) => Err(Diagnostic::error("E-FILE", format!("cannot write to standard output: {error}")).into()),
+    }
+}
+
+/// Prints a value as JSON.
+pub fn json(value: &serde_json::Value) -> Result<(), Failure> {
+    print(&format!("{value:#}\n"))
+}
+
+/// Prints problems to standard error.
+pub fn tell(diagnostics: &Diagnostics) {
+    if !diagnostics.0.is_empty() {
+        note(&diagnostics.to_string());
+    }
+}
+
+/// Prints a line to standard error. When that is closed, there is nobody to tell.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

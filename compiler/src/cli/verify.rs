@@ -1,0 +1,272 @@
+//! `resnetc verify`
+
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+use serde_json::json;
+
+use super::model::{self, ModelOptions};
+use super::npy::{self, Array};
+use super::progress::Progress;
+use super::{Failure, output};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::ir::{Op, interpreter};
+use crate::package::{Cache, Package};
+use crate::pipeline::Compiled;
+
+/// Hold a model's program against the result that another framework gives for the same input
+///
+/// Builds the program, runs it over the input and compares: the largest difference, divided by the largest
+/// expected magnitude. When that is beyond the tolerance, every layer is held against a plain interpreter in
+/// 64-bit floats, and the first that departs is named.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A network that ships inside (see `resnetc specs`), or a .yaml, .yml or .onnx file
+    model: String,
+
+    #[command(flatten)]
+    options: ModelOptions,
+
+    /// The input, in the network's layout
+    #[arg(long, value_name = "X.npy")]
+    input: PathBuf,
+
+    /// The expected output
+    #[arg(long, value_name = "Y.npy")]
+    expect: PathBuf,
+
+    /// The largest difference allowed, as a part of the largest expected magnitude
+    #[arg(long, value_name = "T", default_value_t = 1e-4, value_parser = tolerance)]
+    tolerance: f64,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("expected a number from 0".to_owned()),
+    }
+}
+
+/// How far one tensor is from another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Distance {
+    /// The largest difference.
+    difference: f64,
+    /// The largest magnitude expected.
+    magnitude: f64,
+}
+
+impl Distance {
+    /// NaN anywhere makes it infinite.
+    fn between(got: impl IntoIterator<Item = f64>, expected: impl IntoIterator<Item = f64>) -> Self {
+        let mut distance = Self { difference: 0.0, magnitude: 0.0 };
+        for (got, expected) in got.into_iter().zip(expected) {
+            let difference = (got - expected).abs();
+            distance.difference = distance.difference.max(if difference.is_nan() { f64::INFINITY } else { difference });
+            distance.magnitude = distance.magnitude.max(expected.abs());
+        }
+        distance
+    }
+
+    fn relative(self) -> f64 {
+        if self.difference == 0.0 { 0.0 } else { self.difference / self.magnitude }
+    }
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let (input, expected) = (npy::read(&arguments.input)?, npy::read(&arguments.expect)?);
+    let mut progress = Progress::new();
+    let options = arguments.options.options(&arguments.model)?;
+    let compiled = model::compile(&options, &mut progress)?;
+    fits(&input, &compiled.plan.input.shape, &arguments.input, "input")?;
+    fits(&expected, &compiled.plan.output.shape, &arguments.expect, "output")?;
+    let program = model::build(&Package::new(&compiled), &Cache::open()?, &mut progress)?.path;
+
+    let scratch = tempfile::tempdir()
+        .map_err(|error| Diagnostic::error("E-FILE", format!("cannot make a temporary folder: {error}")))?;
+    let out = scratch.path().join("out.npy");
+    progress.line("Running the program");
+    call(&program, [OsStr::new("tensor"), arguments.input.as_os_str(), out.as_os_str()])?;
+    let got = npy::read(&out)?;
+    fits(&got, &compiled.plan.output.shape, &out, "output")?;
+    let distance = Distance::between(wide(&got), wide(&expected));
+    let right = distance.relative() <= arguments.tolerance;
+    progress.clear();
+
+    let departure = if right {
+        None
+    } else {
+        let folder = scratch.path().join("trace");
+        progress.line("Tracing the program");
+        call(&program, [OsStr::new("trace"), arguments.input.as_os_str(), folder.as_os_str()])?;
+        let departure = first_departure(&compiled, &input, &folder, &mut progress)?;
+        progress.clear();
+        departure
+    };
+    report(arguments, distance, right, departure.as_ref())?;
+    if right { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// A layer of the program that does not compute what the interpreter says.
+#[derive(Debug)]
+struct Departure {
+    index: usize,
+    layer: String,
+    summary: String,
+    distance: Distance,
+}
+
+/// What 32-bit sums may differ from 64-bit ones by, as a part of a layer's largest magnitude.
+const ROUNDING: f64 = 1e-4;
+
+/// The first layer, in the order they run, that departs from the interpreter by more than rounding.
+fn first_departure(
+    compiled: &Compiled,
+    input: &Array,
+    folder: &Path,
+    progress: &mut Progress,
+) -> Result<Option<Departure>, Failure> {
+    let graph = &compiled.graph;
+    let mut inputs = interpreter::Values::new();
+    for id in graph.inputs() {
+        let node = graph.node(id);
+        if let Op::Input(layout) = node.op() {
+            inputs.extend(interpreter::logical(*layout, node.shape(), &input.values).map(|values| (id, values)));
+        }
+    }
+    let steps = &compiled.plan.steps;
+    let mut first: Option<Departure> = None;
+    let mut unreadable: Option<Diagnostic> = None;
+    let walked = interpreter::walk(graph, &inputs, &mut |id, values| {
+        let name = &graph.node(id).name;
+        progress.line(&format!("Interpreting {name}"));
+        let found =
+            steps.iter().enumerate().filter(|(_, step)| step.name == *name && step.shape == graph.node(id).shape().0);
+        for (index, step) in found {
+            if first.as_ref().is_some_and(|first| first.index <= index) {
+                continue;
+            }
+            let path = folder.join(format!("{index}.npy"));
+            match npy::read(&path) {
+                Ok(got) if got.values.len() == values.len() => {
+                    let distance = Distance::between(wide(&got), values.iter().copied());
+                    if distance.relative() > ROUNDING {
+                        let (layer, summary) = (step.name.clone(), step.summary.clone());
+                        first = Some(Departure { index, layer, summary, distance });
+                    }
+                }
+                Ok(got) => {
+                    let message = format!("the trace of layer {index} has the shape {:?}", got.shape);
+                    unreadable = Some(Diagnostic::error("E-RUN", message).expected(format!("{:?}", step.shape)));
+                    return ControlFlow::Break(());
+                }
+                Err(error) => {
+                    unreadable = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    walked.map_err(|error| Diagnostic::error("E-INTERPRETER", error.message).about(error.node))?;
+    match unreadable {
+        Some(error) => Err(error.into()),
+        None => Ok(first),
+    }
+}
+
+fn report(
+    arguments: &Arguments,
+    distance: Distance,
+    right: bool,
+    departure: Option<&Departure>,
+) -> Result<(), Failure> {
+    if arguments.json {
+        return output::json(&json!({
+            "equal": right,
+            "difference": distance.difference,
+            "magnitude": distance.magnitude,
+            "relative": distance.relative(),
+            "tolerance": arguments.tolerance,
+            "departure": departure.map(|found| json!({
+                "index": found.index,
+                "layer": found.layer,
+                "what": found.summary,
+                "relative": found.distance.relative(),
+            })),
+        }));
+    }
+    let mut text = format!(
+        "{}: largest difference {:.3e} of {:.3e}: {:.3e}, tolerance {:.3e}\n",
+        if right { "equal" } else { "different" },
+        distance.difference,
+        distance.magnitude,
+        distance.relative(),
+        arguments.tolerance,
+    );
+    if !right {
+        text.push_str(&match departure {
+            Some(found) => format!(
+                "first layer that departs from the interpreter: {} `{}` ({}), by {:.3e}; this is an error of resnetc\n",
+                found.index,
+                found.layer,
+                found.summary,
+                found.distance.relative(),
+            ),
+            None => {
+                "every layer agrees with the interpreter: the expected output is that of another network, of other \
+                     weights, or of another preprocessing of the input\n"
+                    .to_owned()
+            }
+        });
+    }
+    output::print(&text)
+}
+
+/// Runs the program, which tells its own errors.
+fn call<'a>(program: &Path, arguments: impl IntoIterator<Item = &'a OsStr>) -> Result<(), Failure> {
+    let done = Command::new(program).args(arguments).output().map_err(|error| {
+        Diagnostic::error("E-RUN", format!("cannot run the program: {error}")).at(Place::file(program))
+    })?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let message = format!("the program failed ({}): {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
+    Err(Diagnostic::error("E-RUN", message).into())
+}
+
+/// Checks a tensor's shape.
+fn fits(array: &Array, shape: &[usize], path: &Path, what: &str) -> Result<(), Diagnostic> {
+    if array.shape == shape {
+        return Ok(());
+    }
+    Err(Diagnostic::error("E-NPY", format!("its shape is {:?}", array.shape))
+        .at(Place::file(path))
+        .expected(format!("{shape:?}, the shape of the network's {what}")))
+}
+
+fn wide(array: &Array) -> impl Iterator<Item = f64> + '_ {
+    array.values.iter().map(|value| f64::from(*value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_is_the_largest_difference_over_the_largest_magnitude() {
+        let distance = Distance::between([1.0, -4.0, 2.0], [1.0, -4.5, 2.25]);
+        assert_eq!(distance, Distance { difference: 0.5, magnitude: 4.5 });
+        assert_eq!(Distance::between([f64::NAN], [1.0]).relative(), f64::INFINITY);
+        assert_eq!(Distance::between([0.0], [0.0]).relative(), 0.0);
+        assert_eq!(Distance::between([1.0], [0.0]).relative(), f64::INFINITY);
+    }
+}

@@ -1,0 +1,7 @@
+//! The command line of the compiler.
+
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    resnetc::cli::main()
+}

@@ -1,0 +1,48 @@
+//! Two networks inside a program: one that ships with the compiler, trained, and one of our own, with made-up weights.
+
+use std::error::Error;
+
+resnet::resnet! {
+    /// Tells what a picture of 32x32 pixels shows.
+    pub struct Cifar {
+        model: "cifar-resnet20",
+    }
+}
+
+resnet::resnet! {
+    /// Our own design, two pictures per call.
+    pub struct Small {
+        model: "models/small.yaml",
+        weights: "seed:1",
+        batch: 2,
+    }
+}
+
+/// 32 rows of 32 pixels, red, green and blue.
+static PICTURE: &[u8; 32 * 32 * 3] = include_bytes!("cat.rgb");
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut cifar = Cifar::new()?;
+    let logits = cifar.infer(&normalised(PICTURE))[0];
+    let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap_or(0);
+    println!("{}: {}", Cifar::NAME, Cifar::LABELS[best]);
+
+    let mut small = Small::new()?;
+    let picture = normalised(PICTURE)[0];
+    let logits = small.infer(&[picture, picture]);
+    assert_eq!(logits[0], logits[1]);
+    println!("{}: {} parameters, {:?}", Small::NAME, Small::PARAMETERS, Small::OUTPUT_SHAPE);
+    Ok(())
+}
+
+/// The input of the networks: planes of colour, with the mean and the standard deviation of the training pictures removed.
+fn normalised(picture: &[u8; 32 * 32 * 3]) -> [[[[f32; 32]; 32]; 3]; 1] {
+    const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
+    const STD: [f32; 3] = [0.2470, 0.2435, 0.2616];
+    let mut input = [[[[0.0; 32]; 32]; 3]; 1];
+    for (index, value) in picture.iter().enumerate() {
+        let (channel, column, row) = (index % 3, index / 3 % 32, index / 96);
+        input[0][channel][row][column] = (f32::from(*value) / 255.0 - MEAN[channel]) / STD[channel];
+    }
+    input
+}
