@@ -19,6 +19,8 @@ compile_error!(
     "packed weights are little-endian f32 values that are used in place: big-endian targets are not supported"
 );
 
+#[cfg(feature = "app")]
+pub mod app;
 pub mod engine;
 pub mod error;
 pub mod geometry;
