@@ -154,7 +154,7 @@ fn a_network_reads_the_same_from_a_file_as_from_its_seed() {
     for (a, b) in seeded.graph.ids().zip(read.graph.ids()) {
         assert_eq!(seeded.graph.node(a), read.graph.node(b));
     }
-    assert_eq!(read.files, [file.0.clone()]);
+    assert_eq!(read.files, std::slice::from_ref(&file.0));
 }
 
 /// The reverse of what the loader does, written element by element.

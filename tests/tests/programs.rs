@@ -188,6 +188,8 @@ fn cases() -> Vec<Case> {
     chosen("bottlenecks, three images, channels last", bottlenecks(3, Layout::Nhwc));
     chosen("flattened map", flattened());
     chosen("backbone", backbone());
+    let deep = random::chain(60);
+    cases.push(case("chain of 60 blocks".to_owned(), deep, &none, &[0.1, -0.2, 0.3, 0.4]).unwrap());
     let (mut seed, mut refused) = (0, 0);
     while cases.len() < 48 {
         seed += 1;

@@ -1,0 +1,270 @@
+//! Random residual graphs, each a function of its seed.
+
+use resnetc::ir::{Activation, BatchNorm, Conv, Dense, Graph, Layout, NodeId, Op, Pad, Padding, Pool, Shape, Tensor};
+
+/// A source of choices: SplitMix64, so that a graph is a function of its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.next() % count as u64) as usize
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    fn pick<T: Clone>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())].clone()
+    }
+
+    /// From `low` to `high`.
+    fn real(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn padding(&mut self, below: usize) -> Padding {
+        let [top, left, bottom, right] = [0; 4].map(|_| self.below(below));
+        Padding { top, left, bottom, right }
+    }
+}
+
+struct Builder {
+    dice: Dice,
+    graph: Graph,
+    /// Maps and vectors that may be read.
+    pool: Vec<NodeId>,
+}
+
+impl Builder {
+    fn tensor(&mut self, shape: &[usize], low: f64, high: f64) -> NodeId {
+        let shape = Shape(shape.to_vec());
+        let values: Vec<f32> = (0..shape.len()).map(|_| self.dice.real(low, high) as f32).collect();
+        let name = format!("weight {}", self.graph.len());
+        self.graph.constant(name, Tensor::new(shape, values).unwrap())
+    }
+
+    fn push(&mut self, op: Op, operands: &[NodeId]) -> NodeId {
+        let name = self.dice.pick(&["layer", "l\"q\"", "a\\b\nc", "é\u{1}", ""]);
+        let name = format!("{name}{}", self.graph.len());
+        let id = self.graph.add(name, op, operands).unwrap();
+        self.pool.push(id);
+        id
+    }
+
+    fn activation(&mut self, percent: usize) -> Option<Activation> {
+        self.dice.chance(percent).then_some(Activation::Relu)
+    }
+
+    fn extents(&self, id: NodeId) -> Vec<usize> {
+        self.graph.node(id).shape().0.clone()
+    }
+
+    /// A conv on a map; with `like`, one whose result has the same shape.
+    fn conv(&mut self, x: NodeId, like: Option<&[usize]>) -> NodeId {
+        let [_, channels, h, w] = self.extents(x)[..] else { unreachable!() };
+        let groups = self.dice.pick(&(1..=channels).filter(|groups| channels % groups == 0).collect::<Vec<_>>());
+        let (kernel, stride, padding, dilation, out) = match like {
+            Some(shape) => ([3, 1], [1, 1], Padding { top: 0, bottom: 2, left: 0, right: 0 }, [1, 1], shape[1]),
+            None => {
+                let dilation = [0; 2].map(|_| 1 + self.dice.below(2));
+                let padding = self.dice.padding(3);
+                let room = [h + padding.top + padding.bottom, w + padding.left + padding.right];
+                let kernel = [0, 1].map(|axis| {
+                    let most = ((room[axis] - 1) / dilation[axis] + 1).min(3);
+                    1 + self.dice.below(most)
+                });
+                let stride = [0; 2].map(|_| 1 + self.dice.below(2));
+                (kernel, stride, padding, dilation, groups * (1 + self.dice.below(3)))
+            }
+        };
+        let groups = if out % groups == 0 { groups } else { 1 };
+        let bias = self.dice.chance(40);
+        let weights = self.tensor(&[out, channels / groups, kernel[0], kernel[1]], -0.7, 0.7);
+        let mut operands = vec![x, weights];
+        if bias {
+            operands.push(self.tensor(&[out], -1.0, 1.0));
+        }
+        let activation = self.activation(10);
+        let conv = Conv { kernel, stride, padding, dilation, groups, bias, shortcut: false, activation };
+        self.push(Op::Conv(conv), &operands)
+    }
+
+    fn norm(&mut self, x: NodeId) -> NodeId {
+        let channels = self.extents(x)[1];
+        let (gamma, beta) = (self.dice.chance(70), self.dice.chance(70));
+        let mut operands = vec![x];
+        if gamma {
+            let low = if self.dice.chance(10) { 0.0 } else { -1.5 };
+            operands.push(self.tensor(&[channels], low, -low));
+        }
+        if beta {
+            operands.push(self.tensor(&[channels], -1.0, 1.0));
+        }
+        operands.push(self.tensor(&[channels], -1.0, 1.0));
+        operands.push(self.tensor(&[channels], 0.0, 2.0));
+        let epsilon = self.dice.pick(&[1e-5, 1e-3, 2e-5]);
+        let activation = self.activation(10);
+        self.push(Op::BatchNorm(BatchNorm { epsilon, gamma, beta, activation }), &operands)
+    }
+
+    fn window(&mut self, x: NodeId) -> Pool {
+        let [_, _, h, w] = self.extents(x)[..] else { unreachable!() };
+        let kernel = [1 + self.dice.below(h.min(3)), 1 + self.dice.below(w.min(3))];
+        let stride = [0; 2].map(|_| 1 + self.dice.below(3));
+        let mut padding = self.dice.padding(kernel[0].min(kernel[1]));
+        if self.dice.chance(50) {
+            padding = Padding::default();
+        }
+        Pool { kernel, stride, padding, ceil_mode: self.dice.chance(50) }
+    }
+
+    /// One more node, or a few that belong together.
+    fn grow(&mut self) {
+        // Mostly the last node, so that graphs are deep; any other makes second readers.
+        let maps: Vec<_> = self.pool.iter().copied().filter(|id| self.extents(*id).len() == 4).collect();
+        let x = if self.dice.chance(75) { *maps.last().unwrap() } else { self.dice.pick(&maps) };
+        let shape = self.extents(x);
+        match self.dice.below(20) {
+            0..=3 => {
+                let conv = self.conv(x, None);
+                self.norm(conv);
+            }
+            4 | 5 => {
+                self.conv(x, None);
+            }
+            6 => {
+                self.norm(x);
+            }
+            7 | 8 => {
+                self.push(Op::Activation(Activation::Relu), &[x]);
+            }
+            9..=12 => {
+                // A residual block, with a conv on one side or on both.
+                let mut main = self.conv(x, Some(&shape));
+                if self.dice.chance(60) {
+                    main = self.norm(main);
+                }
+                let mut side = x;
+                if self.dice.chance(40) {
+                    side = self.conv(x, Some(&shape));
+                }
+                let sides = if self.dice.chance(50) { [main, side] } else { [side, main] };
+                let activation = self.activation(20);
+                let sum = self.push(Op::Add { activation }, &sides);
+                if self.dice.chance(60) {
+                    self.push(Op::Activation(Activation::Relu), &[sum]);
+                }
+            }
+            13 => {
+                let pool = self.window(x);
+                self.push(Op::MaxPool(pool), &[x]);
+            }
+            14 => {
+                let (pool, count_include_padding) = (self.window(x), self.dice.chance(50));
+                self.push(Op::AveragePool { pool, count_include_padding }, &[x]);
+            }
+            15 | 16 => {
+                // Option A: every second pixel, more channels of zeros; the sum with a conv that does the same.
+                let small = self.push(Op::Subsample { stride: [2, 2] }, &[x]);
+                let pad = Pad { channels: [1, 1], spatial: Padding::default() };
+                let wide = self.push(Op::Pad(pad), &[small]);
+                let out = self.extents(wide);
+                let kernel = self.tensor(&[out[1], shape[1], 1, 1], -0.7, 0.7);
+                let conv = Conv {
+                    kernel: [1, 1],
+                    stride: [2, 2],
+                    padding: Padding::default(),
+                    dilation: [1, 1],
+                    groups: 1,
+                    bias: false,
+                    shortcut: false,
+                    activation: None,
+                };
+                let conv = self.push(Op::Conv(conv), &[x, kernel]);
+                self.push(Op::Add { activation: None }, &[wide, conv]);
+            }
+            17 => {
+                // A chain of constants.
+                let mut constant = self.tensor(&shape, -1.0, 1.0);
+                let other = self.tensor(&shape, -1.0, 1.0);
+                for _ in 0..1 + self.dice.below(3) {
+                    constant = self.push(Op::Add { activation: None }, &[constant, other]);
+                }
+                self.push(Op::Add { activation: None }, &[x, constant]);
+            }
+            18 => {
+                self.push(Op::Add { activation: None }, &[x, x]);
+            }
+            _ => {
+                let (spatial, channels) = (self.dice.padding(2), self.dice.below(2));
+                self.push(Op::Pad(Pad { channels: [0, channels], spatial }), &[x]);
+            }
+        }
+    }
+
+    fn head(&mut self) {
+        let x = *self.pool.iter().rev().find(|id| self.extents(**id).len() == 4).unwrap();
+        let pooled = self.push(Op::GlobalAveragePool, &[x]);
+        let flat = self.push(Op::Flatten, &[pooled]);
+        let features = self.extents(flat)[1];
+        let kernel = self.tensor(&[3, features], -1.0, 1.0);
+        let mut operands = vec![flat, kernel];
+        let bias = self.dice.chance(50);
+        if bias {
+            operands.push(self.tensor(&[3], -1.0, 1.0));
+        }
+        let mut y = self.push(Op::Dense(Dense { bias, activation: None }), &operands);
+        if self.dice.chance(50) {
+            y = self.norm(y);
+        }
+        if self.dice.chance(30) {
+            y = self.push(Op::Activation(Activation::Relu), &[y]);
+        }
+        if self.dice.chance(50) {
+            y = self.push(Op::Softmax, &[y]);
+        }
+        self.graph.output("y", y);
+        if self.dice.chance(20) {
+            let middle = self.dice.pick(&self.pool.clone());
+            self.graph.output("middle", middle);
+        }
+    }
+}
+
+/// A sound graph of some `size` layers with its input's values.
+pub fn random(seed: u64, size: usize) -> (Graph, Vec<f64>) {
+    let mut builder = Builder { dice: Dice(seed), graph: Graph::new(), pool: Vec::new() };
+    let dice = &mut builder.dice;
+    let shape = [1 + dice.below(2), 1 + dice.below(4), 3 + dice.below(5), 3 + dice.below(5)];
+    let values = (0..shape.iter().product()).map(|_| dice.real(-2.0, 2.0)).collect();
+    let x = builder.graph.input("x", Layout::Nchw, shape);
+    builder.pool.push(x);
+    for _ in 0..size {
+        builder.grow();
+    }
+    builder.head();
+    (builder.graph, values)
+}
+
+/// A chain of residual blocks on one channel.
+pub fn chain(blocks: usize) -> Graph {
+    let mut builder = Builder { dice: Dice(1), graph: Graph::new(), pool: Vec::new() };
+    let mut x = builder.graph.input("x", Layout::Nchw, [1, 1, 2, 2]);
+    for _ in 0..blocks {
+        let shape = builder.extents(x);
+        let conv = builder.conv(x, Some(&shape));
+        let norm = builder.norm(conv);
+        let sum = builder.push(Op::Add { activation: None }, &[norm, x]);
+        x = builder.push(Op::Activation(Activation::Relu), &[sum]);
+    }
+    builder.graph.output("y", x);
+    builder.graph
+}

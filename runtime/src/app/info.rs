@@ -1,0 +1,75 @@
+//! `PROGRAM info`: what is inside.
+
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::{Failure, cli, open};
+use crate::program::Model;
+
+/// The instruction sets that this program has kernels for, the best first.
+const INSTRUCTION_SETS: &[&str] = if cfg!(target_arch = "x86_64") {
+    &["avx512", "avx2", "portable"]
+} else if cfg!(target_arch = "aarch64") {
+    &["neon", "portable"]
+} else {
+    &["portable"]
+};
+
+pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(), Failure> {
+    let network = M::NETWORK;
+    let model = open::<M>(None)?;
+    let checksums: Map<String, Value> =
+        network.checksums.iter().map(|(name, sum)| ((*name).to_string(), json!(sum))).collect();
+    if task.json {
+        let object = json!({
+            "name": network.name,
+            "description": network.description,
+            "input": {
+                "name": network.input,
+                "shape": network.input_shape,
+                "layout": if network.channels_last { "NHWC" } else { "NCHW" },
+            },
+            "output": { "name": network.output, "shape": network.output_shape, "softmax": network.softmax },
+            "parameters": network.parameters,
+            "macs": network.macs,
+            "passes": network.passes,
+            "steps": network.steps,
+            "arena_bytes": network.arena_bytes,
+            "weight_bytes": network.weight_bytes,
+            "weights": network.weights,
+            "checksums": checksums,
+            "compiler": network.compiler,
+            "labels": network.labels.len(),
+            "classifies_pictures": network.preprocess.is_some(),
+            "isas": INSTRUCTION_SETS,
+            "isa": model.isa(),
+            "threads": model.threads(),
+        });
+        writeln!(out, "{object:#}")?;
+        return Ok(());
+    }
+    let layout = if network.channels_last { "NHWC" } else { "NCHW" };
+    writeln!(out, "{}", network.name)?;
+    if !network.description.is_empty() {
+        writeln!(out, "{}", network.description)?;
+    }
+    let mut line = |name: &str, value: String| writeln!(out, "  {name:<18}{value}");
+    line("input", format!("{} {:?} {layout}", network.input, network.input_shape))?;
+    line("output", format!("{} {:?}", network.output, network.output_shape))?;
+    line("parameters", network.parameters.to_string())?;
+    line("MACs per image", network.macs.to_string())?;
+    line("passes", network.passes.join(", "))?;
+    line("steps", network.steps.to_string())?;
+    line("arena", format!("{} bytes", network.arena_bytes))?;
+    line("packed weights", format!("{} bytes", network.weight_bytes))?;
+    line("weights from", network.weights.to_string())?;
+    for (name, sum) in network.checksums {
+        line(&format!("SHA-256, {name}"), (*sum).to_string())?;
+    }
+    line("labels", network.labels.len().to_string())?;
+    line("compiler", network.compiler.to_string())?;
+    line("instruction sets", INSTRUCTION_SETS.join(", "))?;
+    line("in use", format!("{}, {} thread(s)", model.isa(), model.threads()))?;
+    Ok(())
+}

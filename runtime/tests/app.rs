@@ -1,0 +1,287 @@
+//! The standalone program, around a network that says which colour a picture is.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use resnet::app::{self, Picture, decode, preprocess};
+use resnet::error::Error;
+use resnet::Traced;
+use resnet::program::{Model, Options};
+use resnet::network::{Color, Interpolation, Network, Preprocess, Resize};
+use serde_json::Value;
+
+const RULES: Preprocess = Preprocess {
+    resize: Resize::ShorterSide(4),
+    interpolation: Interpolation::Bilinear,
+    antialias: true,
+    crop: Some([4, 4]),
+    color: Color::Rgb,
+    scale: 1.0 / 255.0,
+    mean: [0.0; 3],
+    std: [1.0; 3],
+};
+
+const COLORS: Network = Network {
+    name: "colors",
+    description: "Says which colour a picture is.",
+    input: "image",
+    input_shape: [2, 3, 4, 4],
+    channels_last: false,
+    output: "logits",
+    output_shape: &[2, 3],
+    softmax: false,
+    parameters: 1,
+    macs: 2,
+    passes: &["fold"],
+    steps: 3,
+    arena_bytes: 4,
+    weight_bytes: 5,
+    weights: "none",
+    checksums: &[("model", "abc")],
+    compiler: "0.1.0",
+    preprocess: Some(RULES),
+    labels: &["red", "green"],
+};
+
+/// Gives the mean of each channel, ten times.
+struct Colors<const PICTURES: bool>(Vec<f32>, usize);
+
+impl<const PICTURES: bool> Model for Colors<PICTURES> {
+    const NETWORK: &'static Network = if PICTURES { &COLORS } else { &Network { preprocess: None, ..COLORS } };
+
+    fn open(options: Options) -> Result<Self, Error> {
+        Ok(Self(vec![0.0; 6], options.threads.unwrap_or(7)))
+    }
+
+    fn run(&mut self, input: &[f32]) -> Result<&[f32], Error> {
+        assert_eq!(input.len(), 96);
+        for (mean, plane) in self.0.iter_mut().zip(input.chunks(16)) {
+            *mean = plane.iter().sum::<f32>() / 1.6;
+        }
+        Ok(&self.0)
+    }
+
+    fn isa(&self) -> &'static str {
+        "portable"
+    }
+
+    fn threads(&self) -> usize {
+        self.1
+    }
+
+    fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(Traced<'_>)) -> Result<(), Error> {
+        let values = self.run(input)?.to_vec();
+        visit(Traced { step: 0, name: "mean", shape: [2, 3, 1, 1], values: &values });
+        Ok(())
+    }
+}
+
+fn call<M: Model>(arguments: &[&str]) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let all = std::iter::once("colors").chain(arguments.iter().copied()).map(OsString::from);
+    let code = app::run::<M>(all, &mut out, &mut err, false);
+    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+fn colors(arguments: &[&str]) -> (u8, String, String) {
+    call::<Colors<true>>(arguments)
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/pictures").join(name)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn resizes_as_pillow() {
+    let noise = decode(&fixture("noise.png")).unwrap();
+    let cases = fs::read_to_string(fixture("resize.txt")).unwrap();
+    assert_eq!(cases.lines().count(), 9);
+    for case in cases.lines() {
+        let words: Vec<&str> = case.split(' ').collect();
+        let interpolation = match words[0] {
+            "nearest" => Interpolation::Nearest,
+            "bilinear" => Interpolation::Bilinear,
+            "bicubic" => Interpolation::Bicubic,
+            other => panic!("{other}"),
+        };
+        let size = [words[2].parse().unwrap(), words[1].parse().unwrap()];
+        let resized =
+            preprocess::resize(&noise, &Preprocess { resize: Resize::Exact(size), interpolation, ..RULES }).unwrap();
+        assert_eq!(resized.pixels.len(), words.len() - 3);
+        for (value, expected) in resized.pixels.iter().zip(&words[3..]) {
+            let expected: u8 = expected.parse().unwrap();
+            assert!(value.abs_diff(expected) <= 1, "{} {size:?}: {value}, Pillow {expected}", words[0]);
+        }
+    }
+}
+
+fn pixel(picture: &Picture, x: usize, y: usize) -> [u8; 3] {
+    picture.pixels[(y * picture.width + x) * 3..][..3].try_into().unwrap()
+}
+
+fn near(found: [u8; 3], expected: [u8; 3], tolerance: u8) -> bool {
+    found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= tolerance)
+}
+
+#[test]
+fn turns_pictures_upright_and_resolves_their_kinds() {
+    let orientations = (1..=8).map(|number| format!("orientation{number}.jpg"));
+    for (name, tolerance) in orientations.map(|name| (name, 4)).chain([("alpha.png".into(), 0), ("cmyk.jpg".into(), 8)])
+    {
+        let picture = decode(&fixture(&name)).unwrap();
+        assert_eq!((picture.width, picture.height), (48, 32), "{name}");
+        for (x, y, color) in
+            [(8, 8, [220, 30, 30]), (40, 8, [30, 200, 40]), (8, 24, [40, 50, 210]), (40, 24, [230, 230, 60])]
+        {
+            assert!(
+                near(pixel(&picture, x, y), color, tolerance),
+                "{name}: {:?}, not {color:?}",
+                pixel(&picture, x, y)
+            );
+        }
+    }
+    let grey = decode(&fixture("grey16.png")).unwrap();
+    assert!(grey.pixels.iter().enumerate().all(|(index, &value)| usize::from(value) == index / 3));
+    assert!(near(pixel(&decode(&fixture("grey.jpg")).unwrap(), 8, 8), [87; 3], 2));
+    assert_eq!(decode(&fixture("palette.png")).unwrap().width, 48);
+}
+
+#[test]
+fn crops_as_torchvision() {
+    let row = Picture { width: 5, height: 1, pixels: (1..=5).flat_map(|value| [value; 3]).collect() };
+    let reds = |width| preprocess::center_crop(&row, [1, width]).pixels.iter().step_by(3).copied().collect::<Vec<_>>();
+    assert_eq!(reds(2), [3, 4]);
+    assert_eq!(reds(4), [1, 2, 3, 4]);
+    assert_eq!(reds(8), [0, 1, 2, 3, 4, 5, 0, 0]);
+}
+
+#[test]
+fn normalises_in_the_network_s_order() {
+    let picture = Picture { width: 1, height: 1, pixels: vec![10, 20, 30] };
+    let rules = Preprocess {
+        resize: Resize::Exact([1, 1]),
+        crop: None,
+        color: Color::Bgr,
+        scale: 1.0,
+        mean: [1.0, 2.0, 3.0],
+        std: [1.0, 2.0, 4.0],
+        ..RULES
+    };
+    let network = Network { input_shape: [1, 1, 1, 3], channels_last: true, ..COLORS };
+    let mut input = [0.0; 3];
+    preprocess::fill(&network, &rules, &picture, &mut input).unwrap();
+    assert_eq!(input, [29.0, 9.0, 1.75]);
+}
+
+#[test]
+fn classifies_and_goes_on_after_a_bad_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("b.png");
+    fs::write(&bad, "no picture").unwrap();
+    for name in ["a.png", "c.PNG", "d.png"] {
+        fs::copy(fixture("alpha.png"), folder.path().join(name)).unwrap();
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
+    let (code, out, err) = colors(&["--json", "--top", "2", text(folder.path())]);
+    assert_eq!(code, 1);
+    assert!(err.contains("b.png") && err.contains("expected: a JPEG or PNG"), "{err}");
+    let results: Value = serde_json::from_str(&out).unwrap();
+    let files: Vec<&str> = results.as_array().unwrap().iter().map(|result| result["file"].as_str().unwrap()).collect();
+    assert_eq!(files.len(), 4);
+    assert!(files.is_sorted());
+    assert!(results[1]["error"]["found"].is_string());
+    for index in [0, 2, 3] {
+        let predictions = results[index]["predictions"].as_array().unwrap();
+        assert_eq!(predictions.len(), 2);
+        assert_eq!(predictions[0]["label"], "red");
+        assert_eq!(predictions, results[0]["predictions"].as_array().unwrap());
+    }
+    let (code, out, _) = colors(&[text(&fixture("alpha.png"))]);
+    assert_eq!(code, 0);
+    assert!(out.contains("class 2") && out.contains("red"), "{out}");
+    let sum: f64 = out.lines().skip(1).map(|line| line.trim().split(' ').next().unwrap().parse::<f64>().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-3);
+}
+
+#[test]
+fn refuses_pictures_without_preprocessing() {
+    let (code, out, err) = call::<Colors<false>>(&[text(&fixture("alpha.png"))]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("tensor IN.npy OUT.npy"), "{err}");
+}
+
+fn npy(header: &str, values: &[f32]) -> Vec<u8> {
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn runs_tensors_of_any_number_of_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.npy"), folder.path().join("out.npy"));
+    let values: Vec<f32> = (0..3 * 48).map(|index| (index / 16) as f32).collect();
+    fs::write(&input, npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 4, 4), }\n", &values)).unwrap();
+    let (code, _, err) = colors(&["tensor", text(&input), text(&output)]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let expected: Vec<u8> = (0..9).flat_map(|mean| (mean as f32 * 10.0).to_le_bytes()).collect();
+    let written = fs::read(&output).unwrap();
+    assert_eq!(written.len(), 128 + 36);
+    assert_eq!(&written[128..], expected);
+    assert!(String::from_utf8_lossy(&written[..128]).contains("'shape': (3,3,)"));
+
+    fs::remove_file(&output).unwrap();
+    for (header, length, expected) in [
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 3, 4, 4)}", 48, "float32"),
+        ("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 3, 4, 4)}", 48, "C order"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 4)}", 48, "[any, 3, 4, 4]"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 4, 4)}", 47, "192 bytes"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551615, 3, 4, 4)}", 48, "[any"),
+        ("{'descr': '<f4'}", 48, "dictionary"),
+    ] {
+        fs::write(&input, npy(header, &values[..length])).unwrap();
+        let (code, _, err) = colors(&["tensor", text(&input), text(&output)]);
+        assert_eq!(code, 1);
+        assert!(err.contains("in.npy") && err.contains(expected), "{header}: {err}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the input");
+}
+
+#[test]
+fn measures_and_describes() {
+    let (code, out, _) = colors(&["bench", "--json", "--seconds", "0.01", "--threads", "2"]);
+    assert_eq!(code, 0);
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert!(result["min_ms"].as_f64().unwrap() <= result["median_ms"].as_f64().unwrap());
+    assert_eq!((&result["threads"], &result["isa"]), (&2.into(), &"portable".into()));
+    assert!(colors(&["bench", "--seconds", "0.01"]).1.contains("median"));
+
+    let result: Value = serde_json::from_str(&colors(&["info", "--json"]).1).unwrap();
+    assert_eq!(result["checksums"]["model"], "abc");
+    assert_eq!(result["threads"], 7);
+    assert!(colors(&["info"]).1.contains("instruction sets"));
+}
+
+#[test]
+fn teaches_and_refuses_wrong_calls() {
+    let (code, out, _) = colors(&["--help"]);
+    assert!(code == 0 && out.contains("Examples:") && out.contains("./bench"), "{out}");
+    let (code, out, _) = colors(&["--version"]);
+    assert!(code == 0 && out.contains("0.1.0"), "{out}");
+    for wrong in
+        [&[][..], &["--json"], &["--top", "0", "a.png"], &["bench", "--seconds", "-1"], &["tensor", "a"], &["--what"]]
+    {
+        let (code, out, err) = colors(wrong);
+        assert!(code == 2 && out.is_empty() && !err.is_empty(), "{wrong:?}: {code} {out} {err}");
+    }
+    let (code, _, err) = colors(&["./bench"]);
+    assert!(code == 1 && err.contains("no such file"), "{err}");
+}
