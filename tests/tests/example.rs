@@ -50,7 +50,7 @@ fn the_example_runs_and_follows_its_files() {
     let third = run(&folder);
     let errors = String::from_utf8_lossy(&third.stderr).into_owned();
     assert!(!third.status.success());
-    assert!(errors.contains("models/small.yaml:11") && errors.contains("kernel"), "{errors}");
+    assert!(errors.contains("models/small.yaml:10:26") && errors.contains("kernel"), "{errors}");
     assert!(errors.contains("model: \"models/small.yaml\""), "not at the literal:\n{errors}");
 }
 
