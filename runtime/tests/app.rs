@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use resnet::Traced;
 use resnet::app::{self, Picture, decode, preprocess};
 use resnet::error::Error;
-use resnet::Traced;
-use resnet::program::{Model, Options};
 use resnet::network::{Color, Interpolation, Network, Preprocess, Resize};
+use resnet::program::{Model, Options};
 use serde_json::Value;
 
 const RULES: Preprocess = Preprocess {
