@@ -74,6 +74,7 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
                 use #runtime::kernel::Tile;
                 #[allow(unused_imports)]
                 use #runtime::network::{Color, Interpolation, Network, Preprocess, Resize};
+                #[allow(unused_imports)]
                 use #runtime::{Isa, Layer, Operands, Step, Tiles};
 
                 #description
