@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Failure, Problem, cli, decode, failed, files, open, preprocess, product};
-use crate::program::Model;
 use crate::network::{Network, Preprocess};
+use crate::program::Model;
 
 /// A picture whose turn has come: ready in the input, or bad.
 struct Entry {

@@ -86,8 +86,8 @@ pub fn resize(picture: &Picture, rules: &Preprocess) -> Result<Picture, String> 
 fn resized_size([height, width]: [usize; 2], rule: Resize) -> [usize; 2] {
     match rule {
         Resize::Exact(size) => size,
-        Resize::ShorterSide(side) if width <= height => [side * height / width.max(1), side],
-        Resize::ShorterSide(side) => [side, side * width / height.max(1)],
+        Resize::ShorterSide(side) if width <= height => [side.saturating_mul(height) / width.max(1), side],
+        Resize::ShorterSide(side) => [side, side.saturating_mul(width) / height.max(1)],
     }
 }
 

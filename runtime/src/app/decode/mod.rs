@@ -70,9 +70,9 @@ pub fn decode(path: &Path) -> Result<Picture, Problem> {
         Refusal::Damaged(reason) => problem(format!("the picture is damaged: {reason}"))
             .expected("a whole JPEG or PNG picture")
             .hint("fetch or save it again"),
-        Refusal::Unsupported(reason) => {
-            problem(reason).expected("a JPEG or PNG picture of a common kind").hint("save it again with another program")
-        }
+        Refusal::Unsupported(reason) => problem(reason)
+            .expected("a JPEG or PNG picture of a common kind")
+            .hint("save it again with another program"),
         Refusal::Size(width, height) => problem(format!("the picture is {width}x{height} pixels"))
             .expected(format!("at least one and at most {} million pixels", MOST_PIXELS / 1_000_000)),
         Refusal::Unreadable(error) => unreadable(error),
