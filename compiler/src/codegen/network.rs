@@ -96,6 +96,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
     let output_doc = format!(" Shape of the output `{}`.", plan.output.name);
     let make = match &item.weights {
         Weights::Embedded(path) => quote! {
+            #[allow(dead_code)]
             impl #name {
                 /// Makes the network ready, with as many threads as the process may use.
                 ///
@@ -140,6 +141,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
             }
         },
         Weights::Runtime => quote! {
+            #[allow(dead_code)]
             impl #name {
                 /// Makes the network ready with `weights` packed for it, and as many threads as the process may use.
                 ///
@@ -161,6 +163,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
         },
     };
     quote! {
+        #[allow(dead_code)]
         impl #name {
             /// The network's name.
             pub const NAME: &'static str = NETWORK.name;

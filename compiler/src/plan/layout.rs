@@ -36,11 +36,13 @@ pub(super) fn layouts(graph: &Graph) -> Result<Layouts, Diagnostics> {
         let mut frame = Frame::NONE;
         let mut only_convs = true;
         for reader in graph.readers(id) {
+            let operands = graph.operands(reader);
             match graph.node(reader).op() {
-                Op::Conv(conv) if graph.operands(reader).first() == Some(&id) => {
+                Op::Conv(conv) if operands.first() == Some(&id) => {
                     if let Some([_, _, out_height, out_width]) = extents(graph.node(reader).shape()) {
                         frame = widest(frame, needed(conv, [height, width], [out_height, out_width]));
                     }
+                    only_convs &= operands.iter().filter(|operand| **operand == id).count() == 1;
                 }
                 _ => only_convs = false,
             }

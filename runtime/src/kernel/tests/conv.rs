@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::support::{Guarded, Memory, assert_close, frame, from_map, map, random, raw, run_everywhere, to_map};
+use super::support::{Guarded, Memory, assert_close, cases, frame, from_map, map, random, raw, run_everywhere, to_map};
 use crate::geometry::{Activation, BLOCK, ConvGeometry, Frame, Map, Order};
 use crate::kernel::check::check_conv;
 use crate::kernel::{Conv, Tile, conv as body};
@@ -239,7 +239,7 @@ fn test<C: Case>(name: &str, seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(8))]
 
     #[test]
     fn is_right_on_every_instruction_set(seed in 0..1_u64 << 48) {

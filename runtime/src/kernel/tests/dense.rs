@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::support::{Guarded, Memory, assert_close, from_map, map, random, run_everywhere, to_map};
+use super::support::{Guarded, Memory, assert_close, cases, from_map, map, random, run_everywhere, to_map};
 use crate::geometry::{Activation, DenseGeometry, Frame};
 use crate::kernel::check::check_dense;
 use crate::kernel::{Dense, vector_length};
@@ -68,7 +68,7 @@ fn test<L: Layer<DenseGeometry>>(seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(16))]
 
     #[test]
     fn is_right_on_every_instruction_set(seed in 0..1_u64 << 48) {

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::support::{Guarded, Memory, assert_close, frame, from_map, map, random, run_everywhere, to_map};
+use super::support::{Guarded, Memory, assert_close, cases, frame, from_map, map, random, run_everywhere, to_map};
 use crate::geometry::{Activation, ElementwiseGeometry, Frame, Map};
 use crate::kernel::Elementwise;
 use crate::kernel::check::check_elementwise;
@@ -89,7 +89,7 @@ fn test<C: Case>(seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(16))]
 
     #[test]
     fn is_right_on_every_instruction_set(seed in 0..1_u64 << 48) {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::support::{Guarded, Memory, frame, from_map, map, random, raw, run_everywhere, to_map};
+use super::support::{Guarded, Memory, cases, frame, from_map, map, random, raw, run_everywhere, to_map};
 use crate::geometry::{FlattenGeometry, Frame, InputGeometry, Map, OutputGeometry, RemapGeometry};
 use crate::kernel::check::{check_flatten, check_input, check_output, check_remap};
 use crate::kernel::{Flatten, Input, Output, Remap};
@@ -136,7 +136,7 @@ fn test_remap<L: Layer<RemapGeometry>>(seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(16))]
 
     #[test]
     fn values_arrive_where_they_belong(seed in 0..1_u64 << 48) {

@@ -1,5 +1,7 @@
 //! Maps with guards around them, random values, and running a kernel in shares.
 
+use proptest::prelude::ProptestConfig;
+
 use crate::geometry::{BLOCK, Frame, Map};
 use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::{Arguments, Kernel, Share};
@@ -179,4 +181,10 @@ pub fn random(seed: u64, length: usize) -> Vec<f32> {
             (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
         })
         .collect()
+}
+
+/// So many random cases, or as many as the environment variable `PROPTEST_CASES` says: one is enough under emulation.
+pub fn cases(usual: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
