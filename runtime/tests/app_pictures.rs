@@ -133,9 +133,12 @@ fn refuses_sizes_that_a_header_lies_about() {
     }
     let mut bytes = fs::read(fixture("orientation1.jpg")).unwrap();
     let frame = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
-    bytes[frame + 5..frame + 9].fill(0xff);
-    fs::write(&path, &bytes).unwrap();
-    assert!(refused(&path).contains("65535x65535 pixels"), "{}", refused(&path));
+    for (side, expected) in [(0xffff_u16, "65535x65535 pixels"), (9999, "damaged")] {
+        bytes[frame + 5..frame + 7].copy_from_slice(&side.to_be_bytes());
+        bytes[frame + 7..frame + 9].copy_from_slice(&side.to_be_bytes());
+        fs::write(&path, &bytes).unwrap();
+        assert!(refused(&path).contains(expected), "{}", refused(&path));
+    }
 }
 
 /// The checksum of PNG's chunks, ISO 3309.

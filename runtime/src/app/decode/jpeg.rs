@@ -14,6 +14,9 @@ use super::{MOST_PIXELS, Picture, Refusal, check_size, exif, spread};
 /// The most bytes a file may have: eight per pixel of the largest picture.
 const MOST_BYTES: u64 = MOST_PIXELS * 8;
 
+/// A block of 8x8 values takes a bit at least, and the channel with the most blocks has one for 16x16 pixels at least.
+const MOST_PIXELS_PER_BYTE: u64 = 8 * 16 * 16;
+
 /// The picture and its EXIF orientation.
 pub(super) fn decode(file: File, length: u64) -> Result<(Picture, u8), Refusal> {
     if length > MOST_BYTES {
@@ -28,7 +31,7 @@ pub(super) fn decode(file: File, length: u64) -> Result<(Picture, u8), Refusal> 
     let (width, height) = decoder.dimensions().ok_or_else(|| damaged("it says no size"))?;
     check_size(width as u64, height as u64)?;
     // The decoder makes up what a cut-off file lacks.
-    if !is_whole(&bytes) {
+    if !is_whole(&bytes) || (width * height) as u64 / MOST_PIXELS_PER_BYTE > length {
         return Err(damaged("the file ends before the picture does"));
     }
     let orientation = decoder.exif().map_or(1, |data| exif::orientation(data));
