@@ -58,7 +58,7 @@ const NO_WEIGHTS: &str = "E-WNONE";
 
 fn as_text(compiled: &Compiled, explain: bool) -> String {
     let (network, plan) = (&compiled.network, &compiled.plan);
-    let mut text = format!("{}", network.name);
+    let mut text = network.name.clone();
     if !network.description.is_empty() {
         text.push_str(&format!(": {}", network.description.trim()));
     }

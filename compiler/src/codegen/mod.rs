@@ -66,36 +66,38 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
         }
 
         const _: () = {
-            #[allow(unused_imports)]
-            use #runtime::geometry::*;
-            #[allow(unused_imports)]
-            use #runtime::kernel::Tile;
-            #[allow(unused_imports)]
-            use #runtime::network::{Color, Interpolation, Network, Preprocess, Resize};
-            #[allow(unused_imports)]
-            use #runtime::{Error, Isa, Layer, Model, Operands, Options, Program, Step, Tensor, Tiles, Weights};
+            /// Names in here cannot clash with the user's.
+            mod program {
+                #[allow(unused_imports)]
+                use #runtime::geometry::*;
+                #[allow(unused_imports)]
+                use #runtime::kernel::Tile;
+                #[allow(unused_imports)]
+                use #runtime::network::{Color, Interpolation, Network, Preprocess, Resize};
+                use #runtime::{Isa, Layer, Operands, Step, Tiles};
 
-            #description
+                #description
 
-            #(#definitions)*
+                #(#definitions)*
 
-            /// The steps for one instruction set.
-            struct Steps<I>(::core::marker::PhantomData<I>);
+                /// The steps for one instruction set.
+                pub(super) struct Steps<I>(::core::marker::PhantomData<I>);
 
-            impl<I: Isa> Steps<I> {
-                #(#steps)*
+                impl<I: Isa> Steps<I> {
+                    #(#steps)*
 
-                const ALL: &'static [Step] = &[#(Self::#table),*];
+                    pub(super) const ALL: &'static [Step] = &[#(Self::#table),*];
+                }
             }
 
-            impl Program for #name {
-                const NETWORK: &'static Network = &NETWORK;
+            impl #runtime::Program for #name {
+                const NETWORK: &'static #runtime::Network = &program::NETWORK;
                 const ARENA: usize = #arena;
                 const WEIGHTS: usize = #length;
                 const FINGERPRINT: u64 = #fingerprint;
 
-                fn steps<I: Isa>() -> &'static [Step] {
-                    Steps::<I>::ALL
+                fn steps<I: #runtime::Isa>() -> &'static [#runtime::Step] {
+                    program::Steps::<I>::ALL
                 }
             }
 

@@ -60,7 +60,7 @@ pub(super) fn constant(compiled: &Compiled) -> TokenStream {
     let labels = &network.labels;
     quote! {
         /// The description of the network.
-        static NETWORK: Network = Network {
+        pub(super) static NETWORK: Network = Network {
             name: #name,
             description: #description,
             input: #input,
@@ -102,28 +102,28 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
                 ///
                 /// # Errors
                 /// When the variable `RESNET_ISA` names an instruction set that is unknown or missing here.
-                pub fn new() -> Result<Self, Error> {
-                    Self::with_options(Options::default())
+                pub fn new() -> ::core::result::Result<Self, #runtime::Error> {
+                    Self::with_options(#runtime::Options::default())
                 }
 
                 /// Makes the network ready.
                 ///
                 /// # Errors
                 /// As [`Self::new`], and when the options ask for no thread.
-                pub fn with_options(options: Options) -> Result<Self, Error> {
+                pub fn with_options(options: #runtime::Options) -> ::core::result::Result<Self, #runtime::Error> {
                     static BLOB: &#runtime::Aligned<[u8]> = &#runtime::Aligned(*include_bytes!(#path));
-                    #runtime::Engine::new(Weights::embedded(&BLOB.0), options).map(|engine| Self { engine })
+                    #runtime::Engine::new(#runtime::Weights::embedded(&BLOB.0), options).map(|engine| Self { engine })
                 }
             }
 
-            impl Model for #name {
-                const NETWORK: &'static Network = &NETWORK;
+            impl #runtime::Model for #name {
+                const NETWORK: &'static #runtime::Network = &program::NETWORK;
 
-                fn open(options: Options) -> Result<Self, Error> {
+                fn open(options: #runtime::Options) -> ::core::result::Result<Self, #runtime::Error> {
                     Self::with_options(options)
                 }
 
-                fn run(&mut self, input: &[f32]) -> Result<&[f32], Error> {
+                fn run(&mut self, input: &[f32]) -> ::core::result::Result<&[f32], #runtime::Error> {
                     self.engine.infer(input)
                 }
 
@@ -135,7 +135,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
                     self.engine.threads()
                 }
 
-                fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(#runtime::Traced<'_>)) -> Result<(), Error> {
+                fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(#runtime::Traced<'_>)) -> ::core::result::Result<(), #runtime::Error> {
                     self.engine.trace(input, visit)
                 }
             }
@@ -148,15 +148,15 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
                 /// # Errors
                 /// When the weights are damaged or belong to another network, or when the variable `RESNET_ISA` names an
                 /// instruction set that is unknown or missing here.
-                pub fn new(weights: Weights) -> Result<Self, Error> {
-                    Self::with_options(weights, Options::default())
+                pub fn new(weights: #runtime::Weights) -> ::core::result::Result<Self, #runtime::Error> {
+                    Self::with_options(weights, #runtime::Options::default())
                 }
 
                 /// Makes the network ready with `weights` packed for it.
                 ///
                 /// # Errors
                 /// As [`Self::new`], and when the options ask for no thread.
-                pub fn with_options(weights: Weights, options: Options) -> Result<Self, Error> {
+                pub fn with_options(weights: #runtime::Weights, options: #runtime::Options) -> ::core::result::Result<Self, #runtime::Error> {
                     #runtime::Engine::new(weights, options).map(|engine| Self { engine })
                 }
             }
@@ -166,23 +166,23 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
         #[allow(dead_code)]
         impl #name {
             /// The network's name.
-            pub const NAME: &'static str = NETWORK.name;
+            pub const NAME: &'static str = program::NETWORK.name;
             #[doc = #input_doc]
             pub const INPUT_SHAPE: [usize; 4] = [#(#input_shape),*];
             #[doc = #output_doc]
             pub const OUTPUT_SHAPE: [usize; #rank] = [#(#output_shape),*];
             /// Trainable parameters.
-            pub const PARAMETERS: u64 = NETWORK.parameters;
+            pub const PARAMETERS: u64 = program::NETWORK.parameters;
             /// Multiply-accumulates for one image.
-            pub const MACS: u64 = NETWORK.macs;
+            pub const MACS: u64 = program::NETWORK.macs;
             /// Bytes of activations that an instance holds.
-            pub const ARENA_BYTES: u64 = NETWORK.arena_bytes;
+            pub const ARENA_BYTES: u64 = program::NETWORK.arena_bytes;
             /// Bytes of packed weights.
-            pub const WEIGHT_BYTES: u64 = NETWORK.weight_bytes;
+            pub const WEIGHT_BYTES: u64 = program::NETWORK.weight_bytes;
             /// A label per class, or empty.
-            pub const LABELS: &'static [&'static str] = NETWORK.labels;
+            pub const LABELS: &'static [&'static str] = program::NETWORK.labels;
             /// The whole description.
-            pub const NETWORK: &'static Network = &NETWORK;
+            pub const NETWORK: &'static #runtime::Network = &program::NETWORK;
 
             /// Runs the network. Allocates nothing; the result is valid until the next call.
             pub fn infer(&mut self, input: &#input) -> &#output {
@@ -201,7 +201,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
         }
 
         /// A copy has memory of its own for activations, and shares weights and threads.
-        impl Clone for #name {
+        impl ::core::clone::Clone for #name {
             fn clone(&self) -> Self {
                 Self { engine: self.engine.clone() }
             }

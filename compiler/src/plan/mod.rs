@@ -82,6 +82,7 @@ pub struct Step {
 }
 
 /// A kernel with its geometry.
+#[expect(clippy::large_enum_variant, reason = "there are a few hundred, most of them convolutions")]
 #[derive(Debug, Clone)]
 pub enum Kernel {
     /// The caller's buffer into the first map.

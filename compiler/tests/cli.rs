@@ -1,0 +1,346 @@
+//! The command line as a user calls it. Programs are built in a cache below the target folder, once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("resnetc-cache")
+}
+
+fn tool(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_resnetc"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("RESNETC_CACHE", cache())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn done(output: &Output) -> String {
+    assert_eq!(code(output), 0, "{}\n{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn cat() -> String {
+    format!("{ROOT}/specs/pictures/cat.jpg")
+}
+
+/// A .npy file of f32 values.
+fn npy(path: &Path, shape: &[usize], values: &[f32]) {
+    let shape: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
+    while !(header.len() + 11).is_multiple_of(64) {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    fs::write(path, bytes).unwrap();
+}
+
+fn values(path: &Path) -> Vec<f32> {
+    let bytes = fs::read(path).unwrap();
+    let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    bytes[header..].chunks(4).map(|word| f32::from_le_bytes(word.try_into().unwrap())).collect()
+}
+
+#[test]
+fn wrong_arguments_exit_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &str); 9] = [
+        (&[], "Usage"),
+        (&["compute"], "unrecognized subcommand"),
+        (&["compile"], "<MODEL>"),
+        (&["compile", "resnet18", "--batch", "0"], "whole number from 1"),
+        (&["compile", "resnet18", "--emit", "wasm"], "possible values"),
+        (&["compile", "resnet18", "--weights", "seed:x"], "no seed"),
+        (&["run"], "no picture"),
+        (&["verify", "resnet18", "--input", "a", "--expect", "b", "--tolerance", "-1"], "tolerance"),
+        (&["specs", "cifar-resnet21"], "did you mean"),
+    ];
+    for (arguments, word) in cases {
+        let output = tool(folder.path(), arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(word), "{arguments:?}: {}", text(&output.stderr));
+    }
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+fn help_teaches_with_examples_and_exit_codes() {
+    let help = done(&tool(Path::new(ROOT), &["--help"]));
+    for word in ["Examples:", "resnetc run cat.jpg", "Exit status:", "RESNETC_CACHE", "verify"] {
+        assert!(help.contains(word), "{word} is missing from:\n{help}");
+    }
+    assert!(done(&tool(Path::new(ROOT), &["--version"])).starts_with("resnetc "));
+}
+
+#[test]
+fn bad_models_exit_with_1_and_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("bad.yaml"), "spec: resnet/1\nname: x\nstem: 7\n").unwrap();
+    fs::write(folder.path().join("bad.onnx"), "no protobuf \u{ff}").unwrap();
+    fs::write(folder.path().join("bad.safetensors"), "no tensors").unwrap();
+    let before = names(folder.path());
+    let cases: [(&[&str], &str); 6] = [
+        (&["compile", "bad.yaml", "--weights", "seed:1", "-o", "out"], "bad.yaml:"),
+        (&["compile", "bad.onnx", "-o", "out"], "bad.onnx"),
+        (&["compile", "missing.yaml", "-o", "out"], "missing.yaml"),
+        (&["compile", "resnet81", "-o", "out"], "resnet81"),
+        (&["compile", "cifar-resnet20", "--weights", "bad.safetensors", "-o", "out"], "bad.safetensors"),
+        (&["compile", "cifar-resnet20", "--no-pass", "fold_batch_nrom", "-o", "out"], "fold_batch_norm"),
+    ];
+    for (arguments, word) in cases {
+        let output = tool(folder.path(), arguments);
+        assert_eq!(code(&output), 1, "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("error[E-"), "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(word), "{arguments:?}: {}", text(&output.stderr));
+        assert_eq!(names(folder.path()), before, "{arguments:?}");
+    }
+}
+
+#[test]
+fn outputs_do_not_destroy_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    fs::write(folder.path().join("mine/thesis.txt"), "years").unwrap();
+    let weights = folder.path().join("w.safetensors");
+    fs::copy(format!("{ROOT}/specs/weights/cifar-resnet20.safetensors"), &weights).unwrap();
+    let content = fs::read(&weights).unwrap();
+    let cases: [&[&str]; 4] = [
+        &["compile", "cifar-resnet20", "--emit", "rust", "-o", "mine"],
+        &["compile", "cifar-resnet20", "-o", "mine"],
+        &["compile", "cifar-resnet20", "--emit", "weights", "-o", "no/such/folder/w"],
+        &["compile", "cifar-resnet20", "--emit", "weights", "--weights", "w.safetensors", "-o", "w.safetensors"],
+    ];
+    for arguments in cases {
+        let output = tool(folder.path(), arguments);
+        assert_eq!(code(&output), 1, "{arguments:?}: {}", text(&output.stderr));
+    }
+    assert_eq!(names(folder.path()), ["mine", "w.safetensors"]);
+    assert_eq!(names(&folder.path().join("mine")), ["thesis.txt"]);
+    assert!(fs::read(&weights).unwrap() == content);
+}
+
+#[test]
+fn inspect_tables_layers_and_passes() {
+    let table = done(&tool(Path::new(ROOT), &["inspect", "cifar-resnet20", "--explain"]));
+    for word in ["layer1.0.conv1", "269 722", "fold_batch_norm", "arena bytes", "[1, 10]"] {
+        assert!(table.contains(word), "{word} is missing from:\n{table}");
+    }
+    let json = done(&tool(Path::new(ROOT), &["inspect", "cifar-resnet20", "--json"]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["parameters"], 269_722);
+    assert_eq!(json["layers"].as_array().unwrap().last().unwrap()["shape"], serde_json::json!([1, 10]));
+
+    let seeded = tool(Path::new(ROOT), &["inspect", "cifar-resnet32", "--json"]);
+    assert!(text(&seeded.stderr).contains("seed:0"), "{}", text(&seeded.stderr));
+    let json: serde_json::Value = serde_json::from_str(&done(&seeded)).unwrap();
+    assert_eq!(json["weights"], "seed:0");
+}
+
+#[test]
+fn passes_can_be_switched_off() {
+    let count = |arguments: &[&str]| {
+        let json: serde_json::Value = serde_json::from_str(&done(&tool(Path::new(ROOT), arguments))).unwrap();
+        json["layers"].as_array().unwrap().len()
+    };
+    let all = count(&["inspect", "cifar-resnet20", "--json"]);
+    let fewer = count(&["inspect", "cifar-resnet20", "--json", "--no-pass", "fold_batch_norm"]);
+    assert!(fewer > all, "{fewer} {all}");
+}
+
+#[test]
+fn specs_lists_what_ships() {
+    let list = done(&tool(Path::new(ROOT), &["specs"]));
+    assert!(list.contains("cifar-resnet20") && list.contains("resnet152"), "{list}");
+    let json: serde_json::Value = serde_json::from_str(&done(&tool(Path::new(ROOT), &["specs", "--json"]))).unwrap();
+    for spec in json.as_array().unwrap() {
+        assert!(!spec["description"].as_str().unwrap().is_empty(), "{spec}");
+        let text = done(&tool(Path::new(ROOT), &["specs", spec["name"].as_str().unwrap()]));
+        assert!(text.starts_with("spec: "), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let tool = env!("CARGO_BIN_EXE_resnetc");
+    let script = format!("'{tool}' inspect cifar-resnet20 --json | head -c 1; '{tool}' --help | head -c 1");
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_bundled_network_knows_the_bundled_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("classify");
+    done(&tool(folder.path(), &["compile", "cifar-resnet20", "-o", "classify"]));
+    assert_eq!(names(folder.path()), ["classify"]);
+    let output = Command::new(&program).arg(cat()).output().unwrap();
+    let shown = done(&output);
+    let best: Vec<&str> = shown.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(best[1], "cat", "{shown}");
+    let probability: f64 = best[0].parse().unwrap();
+    assert!((probability - 0.98).abs() < 0.01, "{shown}");
+    let weights = 269_722 * 4;
+    assert!(fs::metadata(&program).unwrap().len() < weights + (8 << 20));
+
+    // The same by `run`, the second time from the cache without compiling.
+    let first = done(&tool(folder.path(), &["run", "--json", &cat()]));
+    let started = std::time::Instant::now();
+    let second = done(&tool(folder.path(), &["run", "cifar-resnet20", "--json", &cat()]));
+    assert!(started.elapsed().as_secs_f64() < 5.0, "{:?}", started.elapsed());
+    assert!(first.contains("cat") && second.contains("cat"), "{first}\n{second}");
+    let info = done(&tool(folder.path(), &["run", "--", "info", "--json"]));
+    assert!(info.contains("cifar-resnet20"), "{info}");
+}
+
+#[test]
+fn run_compiles_again_when_the_weights_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join("w.safetensors");
+    let original = fs::read(format!("{ROOT}/specs/weights/cifar-resnet20.safetensors")).unwrap();
+    fs::write(&weights, &original).unwrap();
+    let arguments = ["run", "cifar-resnet20", "--weights", "w.safetensors", "--json", &cat()];
+    let probability = |shown: &str| {
+        let json: serde_json::Value =
+            serde_json::from_str(shown.lines().next().unwrap()).or_else(|_| serde_json::from_str(shown)).unwrap();
+        json.to_string()
+    };
+    let before = probability(&done(&tool(folder.path(), &arguments)));
+    // The last tensor of the file loses its last values' signs.
+    let mut changed = original;
+    let length = changed.len();
+    for word in changed[length - 64..].chunks_mut(4) {
+        word[3] ^= 0x80;
+    }
+    fs::write(&weights, &changed).unwrap();
+    let output = tool(folder.path(), &arguments);
+    if code(&output) == 0 {
+        let strip = |text: &str| text.split("\"time").next().unwrap_or_default().to_owned();
+        assert_ne!(strip(&before), strip(&probability(&done(&output))));
+    } else {
+        // A running variance became negative: that was read from the new file too.
+        assert!(text(&output.stderr).contains("w.safetensors"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn verify_tells_equal_from_different() {
+    let folder = tempfile::tempdir().unwrap();
+    let input: Vec<f32> = (0..3 * 32 * 32).map(|index| ((index * 37 % 101) as f32 - 50.0) / 25.0).collect();
+    npy(&folder.path().join("x.npy"), &[1, 3, 32, 32], &input);
+    let program = folder.path().join("classify");
+    done(&tool(folder.path(), &["compile", "cifar-resnet20", "-o", "classify"]));
+    let ran = Command::new(&program).args(["tensor", "x.npy", "y.npy"]).current_dir(folder.path()).output().unwrap();
+    done(&ran);
+
+    let verify = |expect: &str| {
+        tool(folder.path(), &["verify", "cifar-resnet20", "--input", "x.npy", "--expect", expect, "--json"])
+    };
+    let equal: serde_json::Value = serde_json::from_str(&done(&verify("y.npy"))).unwrap();
+    assert_eq!((&equal["equal"], &equal["difference"]), (&true.into(), &0.0.into()));
+
+    let mut other = values(&folder.path().join("y.npy"));
+    other[3] += 1.0;
+    npy(&folder.path().join("z.npy"), &[1, 10], &other);
+    let output = verify("z.npy");
+    assert_eq!(code(&output), 1, "{}", text(&output.stderr));
+    let different: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&text(&output.stderr));
+    assert_eq!(different["equal"], false);
+    // The program is right, layer by layer: it is the expectation that is of something else.
+    assert_eq!(different["departure"], serde_json::Value::Null);
+
+    npy(&folder.path().join("short.npy"), &[1, 9], &other[..9]);
+    let output = verify("short.npy");
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("[1, 10]"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_rust_package_is_complete_and_its_lock_current() {
+    let folder = tempfile::tempdir().unwrap();
+    let emit = || done(&tool(folder.path(), &["compile", "cifar-resnet20", "--emit", "rust", "-o", "package"]));
+    emit();
+    let package = folder.path().join("package");
+    let source = fs::read(package.join("src/network.rs")).unwrap();
+    emit();
+    assert!(fs::read(package.join("src/network.rs")).unwrap() == source, "not the same bytes twice");
+
+    let cargo = |arguments: &[&str]| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        Command::new(cargo).args(arguments).current_dir(&package).output().unwrap()
+    };
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/package/Cargo.lock.template");
+    let current = cargo(&["metadata", "--locked", "--format-version", "1"]);
+    if !current.status.success() && std::env::var_os("RESNET_BLESS").is_some() {
+        fs::copy(format!("{ROOT}/Cargo.lock"), package.join("Cargo.lock")).unwrap();
+        done(&cargo(&["metadata", "--format-version", "1"]));
+        fs::copy(package.join("Cargo.lock"), &template).unwrap();
+        return;
+    }
+    assert!(
+        current.status.success(),
+        "{} does not fit runtime/Cargo.toml; run this test with RESNET_BLESS=1\n{}",
+        template.display(),
+        text(&current.stderr)
+    );
+    // Built alone: nothing of this checkout is named in it.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
+    done(&cargo(&["build", "--locked", "--target-dir", target.to_str().unwrap()]));
+    let program = target.join("debug").join("cifar-resnet20");
+    let shown = done(&Command::new(program).arg(cat()).output().unwrap());
+    assert!(shown.lines().nth(1).is_some_and(|best| best.contains("cat")), "{shown}");
+    for name in ["Cargo.toml", "runtime/Cargo.toml", "src/network.rs"] {
+        let text = fs::read_to_string(package.join(name)).unwrap();
+        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{name} names the checkout");
+    }
+}
+
+#[test]
+fn weights_alone_are_a_blob_for_this_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    done(&tool(folder.path(), &["compile", "cifar-resnet20", "--emit", "weights"]));
+    let blob = fs::read(folder.path().join("cifar-resnet20.weights")).unwrap();
+    assert!(blob.starts_with(b"RESNETW1") && blob.len().is_multiple_of(4), "{}", blob.len());
+}
+
+#[test]
+fn without_cargo_the_error_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_resnetc"))
+        .args(["compile", "cifar-resnet20", "-o", "classify"])
+        .current_dir(folder.path())
+        .env("RESNETC_CACHE", folder.path().join("cache"))
+        .env("CARGO", folder.path().join("no-cargo"))
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(
+        text(&output.stderr).contains("E-CARGO") && text(&output.stderr).contains("rustup"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(names(folder.path()), ["cache"]);
+}

@@ -1,0 +1,63 @@
+//! The example crate, built outside the workspace as a user would, in the debug profile.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// A copy of the example whose path to the runtime is absolute, with the versions of this workspace.
+fn copy(name: &str) -> PathBuf {
+    let (from, to) = (Path::new(ROOT).join("examples/embed"), Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+    for folder in ["src", "models"] {
+        fs::create_dir_all(to.join(folder)).unwrap();
+        for entry in fs::read_dir(from.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, to.join(folder).join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let runtime = Path::new(ROOT).canonicalize().unwrap().join("runtime");
+    let manifest = fs::read_to_string(from.join("Cargo.toml")).unwrap();
+    fs::write(to.join("Cargo.toml"), manifest.replace("../../runtime", runtime.to_str().unwrap())).unwrap();
+    fs::copy(Path::new(ROOT).join("Cargo.lock"), to.join("Cargo.lock")).unwrap();
+    to
+}
+
+fn run(folder: &Path) -> Output {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("example-target");
+    Command::new(cargo).args(["run", "-q", "--target-dir"]).arg(target).current_dir(folder).output().unwrap()
+}
+
+#[test]
+fn the_example_runs_and_follows_its_files() {
+    let folder = copy("embed");
+    let first = run(&folder);
+    let shown = String::from_utf8_lossy(&first.stdout).into_owned();
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    assert_eq!(shown, "cifar-resnet20: cat\nsmall: 42650 parameters, [2, 10]\n");
+
+    // A change of the model rebuilds the crate.
+    let model = folder.join("models/small.yaml");
+    let text = fs::read_to_string(&model).unwrap();
+    fs::write(&model, text.replace("width: [16, 32]", "width: [16, 48]")).unwrap();
+    let second = run(&folder);
+    assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+    assert_ne!(String::from_utf8_lossy(&second.stdout), shown);
+
+    // An error in the model file is told with its place, at the literal.
+    fs::write(&model, text.replace("kernel: 3", "kernle: 3")).unwrap();
+    let third = run(&folder);
+    let errors = String::from_utf8_lossy(&third.stderr).into_owned();
+    assert!(!third.status.success());
+    assert!(errors.contains("models/small.yaml:10:26") && errors.contains("kernel"), "{errors}");
+    assert!(errors.contains("model: \"models/small.yaml\""), "not at the literal:\n{errors}");
+}
+
+#[test]
+fn the_readme_shows_code_of_the_example() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let example = fs::read_to_string(Path::new(ROOT).join("examples/embed/src/main.rs")).unwrap();
+    let code = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(example.contains(code), "{code}");
+}

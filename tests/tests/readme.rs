@@ -1,0 +1,60 @@
+//! The commands of the README, run as they stand there.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+fn blocks(language: &str) -> Vec<String> {
+    let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let fence = format!("```{language}\n");
+    readme.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// The folder that cargo puts programs into while it runs this test.
+fn programs() -> PathBuf {
+    env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_path_buf()
+}
+
+fn sh(script: &str, folder: &Path) -> String {
+    let path = format!("{}:{}", programs().display(), env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-euc", script])
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("RESNETC_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("resnetc-cache"))
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{script}\n{out}\n{err}");
+    out.into_owned()
+}
+
+#[cfg(unix)]
+#[test]
+fn every_command_runs() {
+    let blocks = blocks("sh");
+    let [first, tests, tool] = blocks.as_slice() else { panic!("three blocks of commands: {blocks:?}") };
+    // This builds the tool too, for the commands below.
+    let shown = sh(first, Path::new(ROOT));
+    assert!(shown.lines().nth(1).is_some_and(|best| best.contains("0.98") && best.contains("cat")), "{shown}");
+
+    // The command for the tests is the one that CI runs: from here it would run itself.
+    let ci = std::fs::read_to_string(Path::new(ROOT).join(".ci/run")).unwrap();
+    assert!(ci.lines().any(|line| line == tests.trim()), "{tests}");
+
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(Path::new(ROOT).join("specs").canonicalize().unwrap(), folder.path().join("specs"))
+        .unwrap();
+    let shown = sh(tool, folder.path());
+    assert!(shown.contains("cat") && shown.contains("layer1.0.conv1"), "{shown}");
+    for name in ["classify", "classify-rust", "cifar.weights"] {
+        assert!(folder.path().join(name).exists(), "{name}");
+    }
+
+    let spec = self::blocks("yaml").remove(0);
+    std::fs::write(folder.path().join("net.yaml"), spec).unwrap();
+    let shown = sh("resnetc inspect net.yaml", folder.path());
+    assert!(shown.contains("42 650"), "{shown}");
+}
