@@ -51,6 +51,14 @@ impl<const PICTURES: bool> Model for Colors<PICTURES> {
     const NETWORK: &'static Network = if PICTURES { &COLORS } else { &Network { preprocess: None, ..COLORS } };
 
     fn open(options: Options) -> Result<Self, Error> {
+        // Stands for every error that a real network has.
+        match options.threads {
+            Some(1001) => return Err(Error::WeightsChecksum { found: 1, expected: 2 }),
+            Some(1002) => return Err(Error::Threads { found: 1002 }),
+            Some(1003) => return Err(Error::UnsupportedIsa { found: resnet::Kind::Neon }),
+            Some(1004) => return Err(Error::WeightsUnreadable { path: "w.bin".into(), reason: "gone".into() }),
+            _ => {}
+        }
         Ok(Self(vec![0.0; 6], options.threads.unwrap_or(7)))
     }
 
@@ -115,7 +123,7 @@ fn resizes_as_pillow() {
         assert_eq!(resized.pixels.len(), words.len() - 3);
         for (value, expected) in resized.pixels.iter().zip(&words[3..]) {
             let expected: u8 = expected.parse().unwrap();
-            assert!(value.abs_diff(expected) <= 1, "{} {size:?}: {value}, Pillow {expected}", words[0]);
+            assert_eq!(*value, expected, "{} {size:?}", words[0]);
         }
     }
 }
@@ -245,6 +253,10 @@ fn runs_tensors_of_any_number_of_images() {
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 4)}", 48, "[any, 3, 4, 4]"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 4, 4)}", 47, "192 bytes"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551615, 3, 4, 4)}", 48, "[any"),
+        // The bytes fit into 64 bits, but not with the header's.
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (96076792050570581, 3, 4, 4)}", 48, "184467"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3, 4, 4)}", 0, "[any"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 3, 4, 4)}", 48, "dictionary"),
         ("{'descr': '<f4'}", 48, "dictionary"),
     ] {
         fs::write(&input, npy(header, &values[..length])).unwrap();
@@ -284,4 +296,99 @@ fn teaches_and_refuses_wrong_calls() {
     }
     let (code, _, err) = colors(&["./bench"]);
     assert!(code == 1 && err.contains("no such file"), "{err}");
+}
+
+#[test]
+fn has_an_exit_code_for_each_kind_of_error() {
+    for (threads, expected) in [("1001", 1), ("1002", 2), ("1003", 2), ("1004", 1)] {
+        for arguments in [&["bench", "--seconds", "0.01", "--threads", threads][..], &["--threads", threads, "a.png"]] {
+            let (code, out, err) = colors(arguments);
+            assert_eq!((code, out.as_str()), (expected, ""), "{err}");
+            assert!(err.starts_with("error: colors: "), "{err}");
+        }
+    }
+}
+
+/// A reader who leaves after some bytes.
+struct Leaver(usize);
+
+impl std::io::Write for Leaver {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn ends_in_silence_when_nobody_reads_on() {
+    let picture = fixture("alpha.png");
+    for arguments in [&["info"][..], &["--help"], &["--json", text(&picture), text(&picture)], &[text(&picture)]] {
+        let mut err = Vec::new();
+        let all = std::iter::once("colors").chain(arguments.iter().copied()).map(OsString::from);
+        let code = app::run::<Colors<true>>(all, &mut Leaver(10), &mut err, false);
+        assert_eq!((code, err.as_slice()), (0, &b""[..]), "{arguments:?}");
+    }
+}
+
+#[test]
+fn writes_beside_what_a_killed_run_left_and_through_links() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.npy"), folder.path().join("out.npy"));
+    fs::write(&input, npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 4, 4)}\n", &[1.0; 48])).unwrap();
+    let left = [0, 1].map(|number| folder.path().join(format!(".resnet-{}-{number}.tmp", std::process::id())));
+    for path in &left {
+        fs::write(path, "left behind").unwrap();
+    }
+    let (code, _, err) = colors(&["tensor", text(&input), text(&output)]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(fs::read(&output).unwrap().len(), 128 + 12);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+    assert!(left.iter().all(|path| fs::read(path).unwrap() == b"left behind"));
+
+    let (code, _, err) = colors(&["tensor", text(&input), text(&folder.path().join("none/out.npy"))]);
+    assert!(code == 1 && err.contains("cannot be written"), "{err}");
+    let (code, _, err) = colors(&["tensor", text(&input), text(folder.path())]);
+    assert!(code == 1 && err.contains("no ordinary file"), "{err}");
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link.npy");
+        std::os::unix::fs::symlink(&output, &link).unwrap();
+        fs::write(&output, "").unwrap();
+        assert_eq!(colors(&["tensor", text(&input), text(&link)]).0, 0);
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&output).unwrap().len(), 128 + 12);
+        let (code, _, err) = colors(&["tensor", "/dev/zero", text(&output)]);
+        assert!(code == 1 && err.contains("pipe or a device"), "{err}");
+    }
+}
+
+#[test]
+fn shows_what_every_step_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, steps) = (folder.path().join("in.npy"), folder.path().join("new/steps"));
+    let values: Vec<f32> = (0..3 * 48).map(|index| (index / 16) as f32).collect();
+    fs::write(&input, npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 4, 4)}\n", &values)).unwrap();
+    let (code, out, err) = colors(&["trace", text(&input), text(&steps)]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""));
+    let list: Value = serde_json::from_str(&fs::read_to_string(steps.join("steps.json")).unwrap()).unwrap();
+    // The last step is the one that writes the output.
+    let expected = serde_json::json!([
+        { "index": 0, "name": "mean", "shape": [2, 3, 1, 1] },
+        { "index": 2, "name": "logits", "shape": [2, 3, 1, 1] },
+    ]);
+    assert_eq!(list, expected);
+    let means: Vec<u8> = (0..6).flat_map(|mean| (mean as f32 * 10.0).to_le_bytes()).collect();
+    for name in ["0.npy", "2.npy"] {
+        let written = fs::read(steps.join(name)).unwrap();
+        assert!(String::from_utf8_lossy(&written[..128]).contains("'shape': (2,3,1,1,)"));
+        assert_eq!(written[128..], means);
+    }
+    assert_eq!(fs::read_dir(&steps).unwrap().count(), 3);
+    assert!(!colors(&["--help"]).1.contains("trace"));
+    let (code, _, err) = colors(&["trace", text(&input), text(&input)]);
+    assert!(code == 1 && err.contains("cannot be written"), "{err}");
 }

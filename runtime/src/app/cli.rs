@@ -12,6 +12,7 @@ use crate::network::Network;
 pub(super) enum Task {
     Predict(Predict),
     Tensor(Tensor),
+    Trace(Trace),
     Bench(Bench),
     Info(Info),
 }
@@ -40,6 +41,9 @@ struct Arguments {
 enum Command {
     /// Run a raw tensor through the network: .npy in, .npy out
     Tensor(Tensor),
+    /// Write what every step writes for the first batch: .npy in, a folder of .npy out
+    #[command(hide = true)]
+    Trace(Trace),
     /// Measure the latency on this machine
     Bench(Bench),
     /// Tell what is inside: the model, its shapes and sizes, checksums, instruction sets
@@ -75,6 +79,17 @@ pub(super) struct Tensor {
     /// Threads to use [default: all that the process may use]
     #[arg(long, value_name = "N", value_parser = parse_positive)]
     pub(super) threads: Option<usize>,
+}
+
+/// Shows the steps.
+#[derive(Debug, Args)]
+pub(super) struct Trace {
+    /// The input, as of `tensor`
+    #[arg(value_name = "IN.npy")]
+    pub(super) input: PathBuf,
+    /// The folder; made where it is missing
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
 }
 
 /// Measures.
@@ -124,6 +139,7 @@ pub(super) fn parse(network: &Network, arguments: impl IntoIterator<Item = OsStr
     let parsed = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
         Ok(Arguments { command: Some(Command::Tensor(task)), .. }) => Ok(Task::Tensor(task)),
+        Ok(Arguments { command: Some(Command::Trace(task)), .. }) => Ok(Task::Trace(task)),
         Ok(Arguments { command: Some(Command::Bench(task)), .. }) => Ok(Task::Bench(task)),
         Ok(Arguments { command: Some(Command::Info(task)), .. }) => Ok(Task::Info(task)),
         Ok(Arguments { command: None, predict }) if predict.images.is_empty() => Err(Message {

@@ -1,6 +1,8 @@
-//! Finding pictures in folders.
+//! Finding pictures in folders, and opening files.
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Problem;
@@ -13,6 +15,20 @@ pub(super) fn find(arguments: &[PathBuf]) -> Vec<Result<PathBuf, Problem>> {
         if argument.is_dir() { walk(argument, &mut found) } else { found.push(Ok(argument.clone())) }
     }
     found
+}
+
+/// Opens an ordinary file and gives its length. Pipes and devices, which might never give an end, are refused unopened.
+pub(super) fn open(path: &Path) -> Result<(File, u64), Problem> {
+    let problem = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Problem::new(path.display(), "no such file").hint("check the spelling of the path"),
+        _ => Problem::new(path.display(), format!("cannot be read: {error}")),
+    };
+    let kind = fs::metadata(path).map_err(problem)?;
+    if !kind.is_file() {
+        let found = if kind.is_dir() { "this is a folder" } else { "this is a pipe or a device" };
+        return Err(Problem::new(path.display(), found).expected("an ordinary file"));
+    }
+    Ok((File::open(path).map_err(problem)?, kind.len()))
 }
 
 fn walk(root: &Path, found: &mut Vec<Result<PathBuf, Problem>>) {

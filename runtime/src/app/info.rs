@@ -65,7 +65,7 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
     line("packed weights", format!("{} bytes", network.weight_bytes))?;
     line("weights from", network.weights.to_string())?;
     for (name, sum) in network.checksums {
-        line(&format!("SHA-256, {name}"), (*sum).to_string())?;
+        line(&format!("checksum, {name}"), (*sum).to_string())?;
     }
     line("labels", network.labels.len().to_string())?;
     line("compiler", network.compiler.to_string())?;

@@ -10,26 +10,33 @@
 //! ```
 //!
 //! Results go to standard output, or whole or not at all to the named file; problems and progress go to standard error.
-//! Exit codes: 0 when all went well, 1 when a picture or a run failed, 2 when the program was called wrongly or cannot
-//! run here at all.
+//! Exit codes: 0 when all went well, 1 when a picture, the weights or a run failed, 2 when the program was called
+//! wrongly or with settings that this machine cannot meet.
 //!
 //! `RESNET_ISA` forces an instruction set; [`Model::open`] reads it, and its errors are printed as they are.
 
+#![deny(unsafe_code)]
+
+mod batches;
 mod bench;
 mod cli;
 mod decode;
+mod draft;
 mod files;
 mod info;
 mod npy;
 mod predict;
 pub mod preprocess;
+mod resample;
 mod tensor;
+mod trace;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use crate::error::Error;
 use crate::program::{Model, Options};
 use cli::Task;
 
@@ -87,6 +94,7 @@ fn start<M: Model>(
     match task {
         Task::Predict(task) => predict::run::<M>(&task, out, err, terminal),
         Task::Tensor(task) => tensor::run::<M>(&task).map(|()| 0),
+        Task::Trace(task) => trace::run::<M>(&task).map(|()| 0),
         Task::Bench(task) => bench::run::<M>(&task, out).map(|()| 0),
         Task::Info(task) => info::run::<M>(&task, out).map(|()| 0),
     }
@@ -146,7 +154,7 @@ impl fmt::Display for Problem {
 /// Why the program ends early.
 #[derive(Debug)]
 enum Failure {
-    /// It was called wrongly, or cannot run here: exit code 2.
+    /// It was called wrongly, or with settings that this machine cannot meet: exit code 2.
     Usage(Problem),
     /// Its work failed: exit code 1.
     Run(Problem),
@@ -161,11 +169,25 @@ impl From<io::Error> for Failure {
 }
 
 fn open<M: Model>(threads: Option<usize>) -> Result<M, Failure> {
-    M::open(Options { threads }).map_err(|error| Failure::Usage(Problem::new(M::NETWORK.name, error.to_string())))
+    M::open(Options { threads }).map_err(failed::<M>)
 }
 
-fn failed<M: Model>(error: crate::error::Error) -> Failure {
-    Failure::Run(Problem::new(M::NETWORK.name, error.to_string()))
+/// Sorts the runtime's errors: what the user asked of this machine is a wrong call, all else a failed run.
+fn failed<M: Model>(error: Error) -> Failure {
+    let problem = Problem::new(M::NETWORK.name, error.to_string());
+    match error {
+        Error::UnknownIsa { .. } | Error::UnsupportedIsa { .. } | Error::Threads { .. } | Error::Spawn { .. } => {
+            Failure::Usage(problem)
+        }
+        Error::InputLength { .. }
+        | Error::WeightsUnreadable { .. }
+        | Error::WeightsForeign { .. }
+        | Error::WeightsLength { .. }
+        | Error::WeightsFingerprint { .. }
+        | Error::WeightsChecksum { .. }
+        | Error::WeightsMisaligned
+        | Error::Step { .. } => Failure::Run(problem),
+    }
 }
 
 fn product(shape: &[usize]) -> usize {

@@ -80,3 +80,8 @@ pub(super) fn header(shape: &[usize]) -> Vec<u8> {
     bytes.extend(text.into_bytes());
     bytes
 }
+
+/// Values as they are written.
+pub(super) fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}

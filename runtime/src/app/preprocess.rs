@@ -1,12 +1,7 @@
 //! From a picture to the network's input, as torchvision's transforms and Pillow do it.
 
-use std::num::NonZeroU32;
-
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-
 use super::decode::{MOST_PIXELS, Picture};
+use super::resample::{self, Filter};
 use crate::network::{Color, Interpolation, Network, Preprocess, Resize};
 
 /// The part of one image in the network's input: resized, cropped, scaled and normalised into `input`, which holds
@@ -64,56 +59,35 @@ fn tables(rules: &Preprocess) -> [[f32; 256]; 3] {
 /// Resizes as Pillow does: 8-bit values, first along the rows, then along the columns.
 ///
 /// # Errors
-/// When the picture is so long and narrow that its resized form would be beyond the limit of pictures.
+/// When the picture is so long and narrow that its resized form, or what lies between the passes, would be beyond the
+/// limit of pictures.
 pub fn resize(picture: &Picture, rules: &Preprocess) -> Result<Picture, String> {
     let [height, width] = resized_size([picture.height, picture.width], rules.resize);
-    let too_large = || {
-        format!(
-            "the picture of {}x{} pixels (width x height) is too long and narrow: it would be resized to {width}x{height}",
+    // Rows come first, so the picture between the passes has the new width and the old height.
+    let most = height.max(picture.height) as u64;
+    if (width as u64).checked_mul(most).is_none_or(|pixels| pixels > MOST_PIXELS) {
+        return Err(format!(
+            "the picture of {}x{} pixels (width x height) is too long and narrow to be resized to {width}x{height}",
             picture.width, picture.height
-        )
-    };
-    if height as u64 * width as u64 > MOST_PIXELS {
-        return Err(too_large());
+        ));
     }
     if [height, width] == [picture.height, picture.width] {
         return Ok(picture.clone());
     }
-    let filter = match rules.interpolation {
-        Interpolation::Nearest => None,
-        Interpolation::Bilinear => Some(FilterType::Bilinear),
-        // Keys' cubic with a = -0.5 is Catmull and Rom's.
-        Interpolation::Bicubic => Some(FilterType::CatmullRom),
-    };
-    let algorithm = match filter {
-        None => ResizeAlg::Nearest,
-        Some(filter) if rules.antialias => ResizeAlg::Convolution(filter),
-        Some(filter) => ResizeAlg::Interpolation(filter),
-    };
-    let side = |length: usize| u32::try_from(length).ok().and_then(NonZeroU32::new).map(NonZeroU32::get);
-    let (Some(w), Some(h)) = (side(width), side(height)) else { return Err(too_large()) };
-    let (Some(from_w), Some(from_h)) = (side(picture.width), side(picture.height)) else { return Err(too_large()) };
-    let source = TypedImageRef::<U8x3>::from_buffer(from_w, from_h, &picture.pixels)
-        .map_err(|error| format!("the picture cannot be resized: {error}"))?;
-    // One pass per call: between the passes values are rounded and clipped to 8 bits, so their order matters.
-    let options = ResizeOptions::new().resize_alg(algorithm);
-    let mut resizer = Resizer::new();
-    let mut wide = TypedImage::<U8x3>::new(w, from_h);
-    let mut target = TypedImage::<U8x3>::new(w, h);
-    resizer
-        .resize_typed(&source, &mut wide, &options)
-        .and_then(|()| resizer.resize_typed(&wide, &mut target, &options))
-        .map_err(|error| format!("the picture cannot be resized: {error}"))?;
-    let pixels = target.pixels().iter().flat_map(|pixel| pixel.0).collect();
-    Ok(Picture { width, height, pixels })
+    let filtered = |filter| resample::filtered(picture, width, height, filter, rules.antialias);
+    Ok(match rules.interpolation {
+        Interpolation::Nearest => resample::nearest(picture, width, height),
+        Interpolation::Bilinear => filtered(Filter::Triangle),
+        Interpolation::Bicubic => filtered(Filter::Cubic),
+    })
 }
 
 /// Height and width after resizing. A side never becomes zero.
 fn resized_size([height, width]: [usize; 2], rule: Resize) -> [usize; 2] {
     match rule {
         Resize::Exact(size) => size,
-        Resize::ShorterSide(side) if width <= height => [side * height / width.max(1), side],
-        Resize::ShorterSide(side) => [side, side * width / height.max(1)],
+        Resize::ShorterSide(side) if width <= height => [side.saturating_mul(height) / width.max(1), side],
+        Resize::ShorterSide(side) => [side, side.saturating_mul(width) / height.max(1)],
     }
 }
 
