@@ -25,6 +25,10 @@ pub struct Arguments {
     #[arg(long)]
     explain: bool,
 
+    /// Show the plan: where each step reads and writes, and how it is computed
+    #[arg(long)]
+    plan: bool,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,7 +41,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.json {
         output::json(&as_json(&compiled))
     } else {
-        output::print(&as_text(&compiled, arguments.explain))
+        let mut text = as_text(&compiled, arguments.explain);
+        if arguments.plan {
+            text.push_str(&format!("\n{}", compiled.plan));
+        }
+        output::print(&text)
     }
 }
 

@@ -78,25 +78,16 @@ pub(super) fn geometry(kernel: &Kernel) -> (TokenStream, Ident) {
     (tokens, name)
 }
 
-/// A layer's register tiles as associated types, and in words.
-pub(super) fn tiles(kernel: &Kernel) -> Option<(TokenStream, String)> {
-    let Kernel::Conv { tiles: Tiles { avx512, avx2, neon, portable }, geometry, .. } = kernel else { return None };
-    let order = match geometry.order {
-        Order::Bands(tiles) => format!("bands of {tiles} tiles"),
-        Order::Panels => "panel by panel".to_owned(),
-    };
-    let summary = format!(
-        "Direct convolution, panels of {}, {order}; tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable).",
-        geometry.panel, avx512.pixels, avx2.pixels, neon.pixels, portable.pixels
-    );
+/// A convolution's register tiles as associated types.
+pub(super) fn tiles(kernel: &Kernel) -> Option<TokenStream> {
+    let Kernel::Conv { tiles: Tiles { avx512, avx2, neon, portable }, .. } = kernel else { return None };
     let [avx512, avx2, neon, portable] = [avx512, avx2, neon, portable].map(tile);
-    let tokens = quote! {
+    Some(quote! {
         type Avx512 = #avx512;
         type Avx2 = #avx2;
         type Neon = #neon;
         type Portable = #portable;
-    };
-    Some((tokens, summary))
+    })
 }
 
 fn tile(tile: &Tile) -> TokenStream {

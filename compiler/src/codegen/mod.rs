@@ -166,10 +166,8 @@ impl Definition {
         let name = &self.name;
         let (geometry, type_name) = layer::geometry(&self.kernel);
         let mut docs = vec![format!(" {}", self.summary)];
-        let tiles = layer::tiles(&self.kernel).map(|(tiles, summary)| {
-            docs.push(format!(" {summary}"));
-            quote!(impl Tiles for #name { #tiles })
-        });
+        docs.extend(self.kernel.algorithm().map(|algorithm| format!(" Computed {algorithm}.")));
+        let tiles = layer::tiles(&self.kernel).map(|tiles| quote!(impl Tiles for #name { #tiles }));
         docs.push(format!(" Used by {}.", users(&self.users)));
         quote! {
             #(#[doc = #docs])*

@@ -11,6 +11,8 @@ mod lower;
 mod pack;
 mod tile;
 
+use std::fmt;
+
 pub use tile::{Tile, Tiles};
 
 use crate::diagnostic::Diagnostics;
@@ -125,6 +127,40 @@ pub struct Operands {
     pub output: Option<usize>,
     /// Where its weights begin, in the packed weights.
     pub weights: Option<usize>,
+}
+
+impl Kernel {
+    /// How a convolution is computed: algorithm, loop order, register tiles.
+    pub fn algorithm(&self) -> Option<String> {
+        let Self::Conv { geometry, tiles: Tiles { avx512, avx2, neon, portable }, .. } = self else { return None };
+        let order = match geometry.order {
+            geometry::Order::Bands(tiles) => format!("bands of {tiles} tiles"),
+            geometry::Order::Panels => "panel by panel".to_owned(),
+        };
+        Some(format!(
+            "direct, panels of {}, {order}; tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable)",
+            geometry.panel, avx512.pixels, avx2.pixels, neon.pixels, portable.pixels
+        ))
+    }
+}
+
+/// `conv1: conv 7x7 ...`, then places and algorithm on lines of their own; offsets and lengths in f32 values.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "arena {}, at least {}; weights {}", self.arena, self.arena_lower_bound, self.weights.len())?;
+        for step in &self.steps {
+            let Operands { input, other, output, weights } = step.operands;
+            let places: Vec<String> = [("reads", input), ("and", other), ("writes", output), ("weights at", weights)]
+                .into_iter()
+                .filter_map(|(word, place)| place.map(|place| format!("{word} {place}")))
+                .collect();
+            writeln!(f, "{}: {}\n    {}", step.name, step.summary, places.join(", "))?;
+            if let Some(algorithm) = step.kernel.algorithm() {
+                writeln!(f, "    {algorithm}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// First bytes of a blob.
