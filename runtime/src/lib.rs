@@ -27,6 +27,7 @@ pub mod geometry;
 pub mod isa;
 pub mod kernel;
 pub mod network;
+mod preprocess;
 pub mod program;
 pub mod tensor;
 
