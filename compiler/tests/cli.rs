@@ -285,6 +285,7 @@ fn verify_tells_equal_from_different() {
     assert_eq!(different["equal"], false);
     // The program is right, layer by layer: it is the expectation that is of something else.
     assert_eq!(different["departure"], serde_json::Value::Null);
+    assert!(different["layers_compared"].as_u64().unwrap() >= 21, "{different}");
 
     npy(&folder.path().join("short.npy"), &[1, 9], &other[..9]);
     let output = verify("short.npy");
