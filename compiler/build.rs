@@ -44,6 +44,10 @@ fn embed(root: &Path, hash: &mut Fnv) -> Result<(), Box<dyn Error>> {
     let mut table = String::from("&[\n");
     writeln!(table, "    (\"Cargo.toml\", {manifest:?}),")?;
     for file in files(&runtime.join("src"))? {
+        // Tests stay here, what declares them is not compiled in a program.
+        if file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs") {
+            continue;
+        }
         hash.add(&fs::read(&file)?);
         let name = file.strip_prefix(&runtime)?.to_string_lossy().replace('\\', "/");
         let path = file.canonicalize()?;

@@ -21,7 +21,7 @@ pub struct ModelOptions {
     pub weights: Option<String>,
 
     /// Images per call
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = batch)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = batch, allow_hyphen_values = true)]
     pub batch: usize,
 
     /// Switch a pass off; may be given several times

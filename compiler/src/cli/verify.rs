@@ -1,5 +1,6 @@
 //! `resnetc verify`
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub struct Arguments {
     expect: PathBuf,
 
     /// The largest difference allowed, as a part of the largest expected magnitude
-    #[arg(long, value_name = "T", default_value_t = 1e-4, value_parser = tolerance)]
+    #[arg(long, value_name = "T", default_value_t = 1e-4, value_parser = tolerance, allow_hyphen_values = true)]
     tolerance: f64,
 
     /// Print JSON
@@ -101,17 +102,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let right = distance.relative() <= arguments.tolerance;
     progress.clear();
 
-    let departure = if right {
+    let layers = if right {
         None
     } else {
         let folder = scratch.path().join("trace");
         progress.line("Tracing the program");
         call(&program, [OsStr::new("trace"), arguments.input.as_os_str(), folder.as_os_str()])?;
-        let departure = first_departure(&compiled, &input, &folder, &mut progress)?;
+        let layers = compare_layers(&compiled, &input, &folder, &mut progress)?;
         progress.clear();
-        departure
+        Some(layers)
     };
-    report(arguments, distance, right, departure.as_ref())?;
+    report(arguments, distance, right, layers.as_ref())?;
     if right { Ok(()) } else { Err(Failure::Told) }
 }
 
@@ -124,16 +125,28 @@ struct Departure {
     distance: Distance,
 }
 
+/// The program against the interpreter, layer by layer.
+#[derive(Debug)]
+struct Layers {
+    /// Steps of the program that are also nodes of the graph, by name and shape: these were compared.
+    compared: usize,
+    /// All steps.
+    all: usize,
+    /// The first that departs.
+    departure: Option<Departure>,
+}
+
 /// What 32-bit sums may differ from 64-bit ones by, as a part of a layer's largest magnitude.
 const ROUNDING: f64 = 1e-4;
 
-/// The first layer, in the order they run, that departs from the interpreter by more than rounding.
-fn first_departure(
+/// Finds the first layer, in the order they run, that departs from the interpreter by more than rounding. The trace in `folder` is
+/// a file `INDEX.npy` per step.
+fn compare_layers(
     compiled: &Compiled,
     input: &Array,
     folder: &Path,
     progress: &mut Progress,
-) -> Result<Option<Departure>, Failure> {
+) -> Result<Layers, Failure> {
     let graph = &compiled.graph;
     let mut inputs = interpreter::Values::new();
     for id in graph.inputs() {
@@ -144,6 +157,7 @@ fn first_departure(
     }
     let steps = &compiled.plan.steps;
     let mut first: Option<Departure> = None;
+    let mut compared = BTreeSet::new();
     let mut unreadable: Option<Diagnostic> = None;
     let walked = interpreter::walk(graph, &inputs, &mut |id, values| {
         let name = &graph.node(id).name;
@@ -151,6 +165,7 @@ fn first_departure(
         let found =
             steps.iter().enumerate().filter(|(_, step)| step.name == *name && step.shape == graph.node(id).shape().0);
         for (index, step) in found {
+            compared.insert(index);
             if first.as_ref().is_some_and(|first| first.index <= index) {
                 continue;
             }
@@ -179,19 +194,16 @@ fn first_departure(
     walked.map_err(|error| Diagnostic::error("E-INTERPRETER", error.message).about(error.node))?;
     match unreadable {
         Some(error) => Err(error.into()),
-        None => Ok(first),
+        None => Ok(Layers { compared: compared.len(), all: steps.len(), departure: first }),
     }
 }
 
-fn report(
-    arguments: &Arguments,
-    distance: Distance,
-    right: bool,
-    departure: Option<&Departure>,
-) -> Result<(), Failure> {
+fn report(arguments: &Arguments, distance: Distance, right: bool, layers: Option<&Layers>) -> Result<(), Failure> {
+    let departure = layers.and_then(|layers| layers.departure.as_ref());
     if arguments.json {
         return output::json(&json!({
             "equal": right,
+            "layers_compared": layers.map(|layers| layers.compared),
             "difference": distance.difference,
             "magnitude": distance.magnitude,
             "relative": distance.relative(),
@@ -212,20 +224,20 @@ fn report(
         distance.relative(),
         arguments.tolerance,
     );
-    if !right {
+    if let Some(Layers { compared, all, departure }) = layers {
         text.push_str(&match departure {
             Some(found) => format!(
-                "first layer that departs from the interpreter: {} `{}` ({}), by {:.3e}; this is an error of resnetc\n",
+                "first of {compared} layers compared that departs from the interpreter: {} `{}` ({}), by {:.3e}; this is an \
+                 error of resnetc\n",
                 found.index,
                 found.layer,
                 found.summary,
                 found.distance.relative(),
             ),
-            None => {
-                "every layer agrees with the interpreter: the expected output is that of another network, of other \
-                     weights, or of another preprocessing of the input\n"
-                    .to_owned()
-            }
+            None => format!(
+                "all {compared} layers compared, of {all} steps, agree with the interpreter: the expected output is that of \
+                 another network, of other weights, or of another preprocessing of the input\n"
+            ),
         });
     }
     output::print(&text)
@@ -260,6 +272,67 @@ fn wide(array: &Array) -> impl Iterator<Item = f64> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the program of a small network would trace: the interpreter's own values, rounded.
+    fn trace(compiled: &Compiled, input: &Array, folder: &Path) {
+        let graph = &compiled.graph;
+        let mut inputs = interpreter::Values::new();
+        for id in graph.inputs() {
+            if let Op::Input(layout) = graph.node(id).op() {
+                let values = interpreter::logical(*layout, graph.node(id).shape(), &input.values).unwrap();
+                inputs.insert(id, values);
+            }
+        }
+        interpreter::walk(graph, &inputs, &mut |id, values| {
+            for (index, step) in compiled.plan.steps.iter().enumerate() {
+                if step.name == graph.node(id).name && step.shape == graph.node(id).shape().0 {
+                    write(&folder.join(format!("{index}.npy")), values);
+                }
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    }
+
+    fn write(path: &Path, values: &[f64]) {
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}\n", values.len());
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(values.iter().flat_map(|value| (*value as f32).to_le_bytes()));
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn the_first_layer_that_departs_is_found() {
+        let compiled = crate::pipeline::compile(&crate::pipeline::Options::new("cifar-resnet20"), &mut |_| ()).unwrap();
+        let values = (0..3 * 32 * 32).map(|index| ((index * 37 % 101) as f32 - 50.0) / 25.0).collect();
+        let input = Array { shape: vec![1, 3, 32, 32], values };
+        let folder = tempfile::tempdir().unwrap();
+        trace(&compiled, &input, folder.path());
+        let compare = || compare_layers(&compiled, &input, folder.path(), &mut Progress::new()).unwrap();
+        let layers = compare();
+        assert!(layers.departure.is_none(), "{layers:?}");
+        assert!(layers.compared >= 21 && layers.compared <= layers.all, "{layers:?}");
+
+        // Two layers are wrong; it is the first that matters.
+        for wrong in ["layer3.0.conv1", "layer2.1.conv1"] {
+            let index = compiled.plan.steps.iter().position(|step| step.name == wrong).unwrap();
+            let path = folder.path().join(format!("{index}.npy"));
+            let mut values: Vec<f64> = wide(&npy::read(&path).unwrap()).collect();
+            values[5] += 1.0;
+            write(&path, &values);
+            let departure = compare().departure.unwrap();
+            assert_eq!((departure.index, departure.layer.as_str()), (index, wrong));
+        }
+
+        // A program that traces too little is no program of this plan.
+        write(&folder.path().join("1.npy"), &[0.0]);
+        assert!(matches!(
+            compare_layers(&compiled, &input, folder.path(), &mut Progress::new()),
+            Err(Failure::Input(_))
+        ));
+    }
 
     #[test]
     fn distance_is_the_largest_difference_over_the_largest_magnitude() {

@@ -29,7 +29,15 @@ impl Cache {
             Diagnostic::error("E-CACHE", "no folder for the cache: neither RESNETC_CACHE nor HOME is set")
                 .hint("set RESNETC_CACHE to a folder that can be written")
         })?;
-        let base = std::path::absolute(&base).map_err(|error| trouble("use the cache", &base, &error))?;
+        Self::inside(&base)
+    }
+
+    /// The cache in a folder, which is made when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn inside(base: &Path) -> Result<Self, Diagnostic> {
+        let base = std::path::absolute(base).map_err(|error| trouble("use the cache", base, &error))?;
         let root = base.join(crate::BUILD);
         fs::create_dir_all(&root).map_err(|error| {
             trouble("make the cache", &root, &error).hint("set RESNETC_CACHE to a folder that can be written")

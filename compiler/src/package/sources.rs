@@ -19,6 +19,11 @@ fn main() -> std::process::ExitCode {
 }
 ";
 
+const LICENCES: [(&str, &str); 2] = [
+    ("LICENSE-APACHE", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../LICENSE-APACHE"))),
+    ("LICENSE-MIT", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../LICENSE-MIT"))),
+];
+
 const IGNORE: &str = "/target\n";
 
 /// Where a package finds the runtime, and what its program is called.
@@ -42,6 +47,7 @@ pub fn files(package: &Package, layout: Layout) -> Vec<(String, Vec<u8>)> {
     if layout == Layout::Standalone {
         files.push((".gitignore".to_owned(), IGNORE.as_bytes().to_vec()));
         files.extend(RUNTIME.iter().map(|(path, text)| (format!("runtime/{path}"), text.as_bytes().to_vec())));
+        files.extend(LICENCES.iter().map(|(name, text)| (format!("runtime/{name}"), text.as_bytes().to_vec())));
     }
     files
 }

@@ -1,0 +1,7 @@
+resnet::resnet! {
+    pub struct Network {
+        model: "models/nothing.yaml",
+    }
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+resnet::resnet! {
+    pub struct Network {
+        model: "models/bad.yaml",
+        weights: "seed:1",
+    }
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+resnet::resnet! {
+    pub struct Network<T> {
+        model: "cifar-resnet20",
+    }
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+resnet::resnet! {
+    pub struct Network {
+        batch: 2,
+    }
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+resnet::resnet! {
+    pub struct Network {
+        model: "resnet50",
+    }
+}
+
+fn main() {}

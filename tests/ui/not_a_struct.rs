@@ -1,0 +1,7 @@
+resnet::resnet! {
+    pub enum Network {
+        model: "cifar-resnet20",
+    }
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+resnet::resnet! {
+    pub struct Network {
+        model: "cifar-resnet21",
+    }
+}
+
+fn main() {}
