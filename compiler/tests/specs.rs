@@ -114,7 +114,7 @@ fn keras_and_caffe_have_their_peculiarities() {
     assert!(keras.graph.ids().all(|id| !matches!(keras.graph.node(id).op(), Op::Conv(conv) if !conv.bias)));
     assert!(matches!(keras.graph.node(keras.graph.inputs()[0]).op(), Op::Input(Layout::Nhwc)));
     assert_eq!(keras.graph.node(keras.graph.inputs()[0]).shape().0, [1, 3, 224, 224]);
-    let preprocess = keras.preprocess.clone().unwrap();
+    let preprocess = keras.preprocess.unwrap();
     assert_eq!((preprocess.color, preprocess.scale), (Color::Bgr, 1.0));
     let named = |network: &Network, name: &str| network.graph.ids().any(|id| network.graph.node(id).name == name);
     assert!(named(&keras, "conv2_block1_0_conv/kernel") && named(&keras, "conv5_block3_3_bn/moving_variance"));

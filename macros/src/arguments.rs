@@ -267,7 +267,7 @@ mod tests {
     fn every_misuse_is_told_at_once() {
         let found =
             errors("struct A<T> { wieghts: \"x\", batch: 0, batch: 1, without: \"a\", weights: 3 } struct B {}");
-        assert_eq!(found.len(), 7, "{found:#?}");
+        assert_eq!(found.len(), 8, "{found:#?}");
         assert!(found.iter().any(|error| error.contains("did you mean `weights`")));
         assert!(found.iter().any(|error| error.contains("no `model`")));
     }

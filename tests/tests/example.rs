@@ -29,6 +29,13 @@ fn run(folder: &Path) -> Output {
     Command::new(cargo).args(["run", "-q", "--target-dir"]).arg(target).current_dir(folder).output().unwrap()
 }
 
+/// Where the first value of a tensor lies in a safetensors file.
+fn first_value(file: &[u8], name: &str) -> usize {
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&file[8..8 + length]).unwrap();
+    8 + length + header[name]["data_offsets"][0].as_u64().unwrap() as usize
+}
+
 #[test]
 fn the_example_runs_and_follows_its_files() {
     let folder = copy("embed");
@@ -37,7 +44,23 @@ fn the_example_runs_and_follows_its_files() {
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
     assert_eq!(shown, "cifar-resnet20: cat\nsmall: 42650 parameters, [2, 10]\n");
 
-    // A change of the model rebuilds the crate.
+    // A change of the weights rebuilds the crate: a bias of the first class that outweighs all else.
+    let trained = folder.join("models/cifar.safetensors");
+    let mut weights = fs::read(Path::new(ROOT).join("specs/weights/cifar-resnet20.safetensors")).unwrap();
+    fs::write(&trained, &weights).unwrap();
+    let main = folder.join("src/main.rs");
+    let code = fs::read_to_string(&main).unwrap();
+    let named = "model: \"cifar-resnet20\", weights: \"models/cifar.safetensors\",";
+    fs::write(&main, code.replace("model: \"cifar-resnet20\",", named)).unwrap();
+    assert_eq!(String::from_utf8_lossy(&run(&folder).stdout), shown);
+    let bias = first_value(&weights, "fc.bias");
+    weights[bias..bias + 4].copy_from_slice(&100_f32.to_le_bytes());
+    fs::write(&trained, &weights).unwrap();
+    let changed = run(&folder);
+    assert!(String::from_utf8_lossy(&changed.stdout).starts_with("cifar-resnet20: airplane\n"), "{changed:?}");
+    fs::write(&main, code).unwrap();
+
+    // So does a change of the model.
     let model = folder.join("models/small.yaml");
     let text = fs::read_to_string(&model).unwrap();
     fs::write(&model, text.replace("width: [16, 32]", "width: [16, 48]")).unwrap();
