@@ -143,7 +143,9 @@ impl Machine<'_> {
             b'.' => return self.pop().map(Some),
             // The protocol's number, and frames of protocol 4.
             0x80 => drop(self.byte()?),
-            0x95 => drop(self.take(8)?),
+            0x95 => {
+                self.take(8)?;
+            }
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
             b'1' => drop(self.popped_to_mark()?),
