@@ -9,7 +9,8 @@ use resnetc::frontend::{self, Color, Network, Resize, WeightSource, count, shipp
 use resnetc::ir::{Layout, Op, Padding};
 
 /// Name, parameters, statistics, multiply-accumulates: from the papers' and libraries' tables and an independent count.
-const COUNTS: [(&str, u64, u64, u64); 16] = [
+const COUNTS: [(&str, u64, u64, u64); 17] = [
+    ("akamaster-cifar-resnet20", 269_722, 1_376, 40_551_040),
     ("caffe-resnet50", 25_557_096, 53_120, 3_857_973_248),
     ("caffe-resnet101", 44_549_160, 105_344, 7_570_194_432),
     ("caffe-resnet152", 60_192_808, 151_424, 11_282_415_616),

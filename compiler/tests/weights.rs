@@ -108,7 +108,7 @@ error[E-WVAL]: FILE: infinite: 1 of its 2 values are not finite, the first at 1
 error[E-WVAL]: FILE: variance: the running variance at 0 is -0.5
   expected: at least 0
 error[E-WTYPE]: FILE: whole: its elements are I32
-  expected: F32, F16 or BF16
+  expected: F32, F16, BF16 or F64
 error[E-WNAME]: FILE: nowhere.to.be.found: the tensor is missing
   expected: a tensor of shape [3]
 error[E-WEXTRA]: FILE: layer.wieght: the network has no such tensor";

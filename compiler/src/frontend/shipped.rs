@@ -22,7 +22,8 @@ macro_rules! specs {
 }
 
 /// Every spec that ships, sorted by name.
-pub static SPECS: [Shipped; 16] = specs! {
+pub static SPECS: [Shipped; 17] = specs! {
+    "akamaster-cifar-resnet20"
     "caffe-resnet101" "caffe-resnet152" "caffe-resnet50"
     "cifar-resnet110" "cifar-resnet1202" "cifar-resnet20" "cifar-resnet32" "cifar-resnet44" "cifar-resnet56"
     "keras-resnet50"

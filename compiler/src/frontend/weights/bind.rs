@@ -64,9 +64,9 @@ fn answer(request: &Request, file: &TensorFile) -> Result<Tensor, Box<Diagnostic
     if stored.shape != wanted {
         return Err(problem("E-WSHAPE", format!("its shape is {}", stored.shape), wanted.to_string()));
     }
-    let values = file
-        .values(stored)
-        .map_err(|element| problem("E-WTYPE", format!("its elements are {element}"), "F32, F16 or BF16".to_owned()))?;
+    let values = file.values(stored).map_err(|element| {
+        problem("E-WTYPE", format!("its elements are {element}"), "F32, F16, BF16 or F64".to_owned())
+    })?;
     if let Some(first) = values.iter().position(|value| !value.is_finite()) {
         let bad = values.iter().filter(|value| !value.is_finite()).count();
         let message = format!("{bad} of its {} values are not finite, the first at {first}", values.len());

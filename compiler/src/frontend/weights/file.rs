@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::safetensors;
+use super::archive::Archive;
+use super::{pytorch, safetensors};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::frontend::source;
 use crate::ir::Shape;
 
 /// A file of weights may have this many bytes.
 pub const LARGEST: u64 = 1 << 32;
+
+/// What is read.
+const FORMATS: &str = "a file of safetensors or of `torch.save`";
 
 /// How a file stores an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub enum Element {
     F16,
     /// The upper half of a 32-bit floating point number.
     Bf16,
+    /// 64-bit floating point, rounded once to 32 bits.
+    F64,
     /// Anything else, by the name that the format has for it.
     Other(String),
 }
@@ -33,8 +39,69 @@ pub struct FileTensor {
     pub shape: Shape,
     /// How its elements are stored.
     pub element: Element,
-    /// Where its bytes lie in the file's content; little-endian, row-major, without gaps.
+    /// Where its bytes lie in the file's content, little-endian.
     pub bytes: Range<usize>,
+    /// How many elements lie from one index of an axis to the next. None: row-major, without gaps.
+    pub strides: Option<Vec<usize>>,
+}
+
+impl FileTensor {
+    /// A tensor that lies in its file row-major and without gaps.
+    pub fn dense(shape: Shape, element: Element, bytes: Range<usize>) -> Self {
+        Self { shape, element, bytes, strides: None }
+    }
+
+    /// A view with strides of `bytes`, which hold elements of `width` bytes.
+    ///
+    /// # Errors
+    /// A sentence, when the view reaches past the bytes or has more elements than they hold.
+    pub fn strided(
+        shape: Shape,
+        element: Element,
+        bytes: Range<usize>,
+        strides: Vec<usize>,
+        width: usize,
+    ) -> Result<Self, String> {
+        if shape.0.len() != strides.len() {
+            return Err(format!("its shape {shape} has {} strides", strides.len()));
+        }
+        let held = bytes.len() / width.max(1);
+        let count = shape.0.iter().try_fold(1_usize, |count, extent| count.checked_mul(*extent));
+        let last = shape.0.iter().zip(&strides).try_fold(0_usize, |last, (extent, stride)| {
+            last.checked_add(extent.saturating_sub(1).checked_mul(*stride)?)
+        });
+        let fits = match (count, last) {
+            (Some(0), _) => true,
+            (Some(count), Some(last)) => count <= held && last < held,
+            _ => false,
+        };
+        if !fits {
+            return Err(format!("a view of shape {shape} and strides {strides:?} does not fit its {held} elements"));
+        }
+        let mut next = 1_usize;
+        let dense = shape.0.iter().zip(&strides).rev().all(|(extent, stride)| {
+            let dense = *extent == 1 || *stride == next;
+            next = next.saturating_mul(*extent);
+            dense
+        });
+        let (used, strides) = match (dense, count, last) {
+            (_, Some(0), _) => (0, None),
+            (true, Some(count), _) => (count, None),
+            (_, _, last) => (last.map_or(0, |last| last + 1), Some(strides)),
+        };
+        Ok(Self { shape, element, bytes: bytes.start..bytes.start + used * width, strides })
+    }
+
+    /// The values of a view in row-major order, from all that its bytes hold.
+    fn gather(&self, values: Vec<f32>) -> Vec<f32> {
+        let Some(strides) = &self.strides else { return values };
+        let mut offsets = vec![0_usize];
+        for (extent, stride) in self.shape.0.iter().zip(strides) {
+            offsets =
+                offsets.iter().flat_map(|offset| (0..*extent).map(move |index| offset + index * stride)).collect();
+        }
+        offsets.into_iter().filter_map(|offset| values.get(offset).copied()).collect()
+    }
 }
 
 /// A file of tensors. Values are converted when they are asked for.
@@ -60,12 +127,14 @@ impl TensorFile {
     pub fn values(&self, tensor: &FileTensor) -> Result<Vec<f32>, String> {
         let bytes = self.content.get(tensor.bytes.clone()).unwrap_or_default();
         let halves = || bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair));
-        match &tensor.element {
-            Element::F32 => Ok(bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect()),
-            Element::F16 => Ok(halves().map(from_f16).collect()),
-            Element::Bf16 => Ok(halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect()),
-            Element::Other(name) => Err(name.clone()),
-        }
+        let stored = match &tensor.element {
+            Element::F32 => bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect(),
+            Element::F16 => halves().map(from_f16).collect(),
+            Element::Bf16 => halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
+            Element::F64 => bytes.as_chunks::<8>().0.iter().map(|word| f64::from_le_bytes(*word) as f32).collect(),
+            Element::Other(name) => return Err(name.clone()),
+        };
+        Ok(tensor.gather(stored))
     }
 }
 
@@ -89,23 +158,33 @@ pub fn load(path: &Path) -> Result<TensorFile, Diagnostics> {
 /// # Errors
 /// `E-WFMT`
 pub fn parse(path: &Path, content: Cow<'static, [u8]>) -> Result<TensorFile, Diagnostics> {
-    let problem = |message: String| Diagnostic::error("E-WFMT", message).at(Place::file(path));
-    if safetensors::matches(&content) {
-        let tensors = safetensors::parse(&content).map_err(problem)?;
-        return Ok(TensorFile::new(path.to_path_buf(), tensors, content));
-    }
-    let known = match content.as_ref() {
-        [0x89, b'H', b'D', b'F', ..] => "an HDF5 file (Keras)",
-        [b'P', b'K', 3, 4, ..] => "a zip archive (PyTorch, NumPy or Keras)",
-        [0x80, 2..=5, ..] => "a pickle (PyTorch)",
-        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => "a NumPy array",
-        [] => "empty",
-        _ => "of no format that is known",
+    let read = match content.as_ref() {
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => archived(content),
+        [0x80, 2..=5, ..] => pytorch::parse_legacy(&content).map(|tensors| (tensors, content)),
+        bytes if safetensors::matches(bytes) => safetensors::parse(bytes).map(|tensors| (tensors, content)),
+        [0x89, b'H', b'D', b'F', ..] => Err("the file is an HDF5 file (Keras), which is not read".to_owned()),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Err("the file is a single array of NumPy".to_owned()),
+        [] => Err("the file is empty".to_owned()),
+        _ => Err("the file is of no format that is known".to_owned()),
     };
-    Err(problem(format!("the file is {known}"))
-        .expected("a safetensors file")
-        .hint("`safetensors.torch.save_file(model.state_dict(), path)` writes one in Python")
-        .into())
+    match read {
+        Ok((tensors, content)) => Ok(TensorFile::new(path.to_path_buf(), tensors, content)),
+        Err(message) => Err(Diagnostic::error("E-WFMT", message)
+            .at(Place::file(path))
+            .expected(FORMATS)
+            .hint("`torch.save(model.state_dict(), path)` and `safetensors.torch.save_file` write such files in Python")
+            .into()),
+    }
+}
+
+type Content = (BTreeMap<String, FileTensor>, Cow<'static, [u8]>);
+
+fn archived(content: Cow<'static, [u8]>) -> Result<Content, String> {
+    let archive = Archive::read(content)?;
+    if pytorch::is_archive(&archive) {
+        return Ok((pytorch::parse_archive(&archive)?, archive.content));
+    }
+    Err("the zip archive is of no format that is known".to_owned())
 }
 
 /// The value of an IEEE half-precision number, which every f32 can hold.

@@ -2,9 +2,11 @@
 //!
 //! A new format is a file here and a line in [`file::parse`].
 
+mod archive;
 mod axes;
 mod bind;
 pub mod file;
+mod pytorch;
 mod safetensors;
 pub mod seeded;
 

@@ -43,11 +43,12 @@ pub fn parse(content: &[u8]) -> Result<BTreeMap<String, FileTensor>, String> {
             Dtype::F32 => Element::F32,
             Dtype::F16 => Element::F16,
             Dtype::BF16 => Element::Bf16,
+            Dtype::F64 => Element::F64,
             other => Element::Other(format!("{other:?}")),
         };
         // The file's length was checked against the offsets, so the sums do not overflow.
         let bytes = data + begin..data + end;
-        tensors.insert(name, FileTensor { shape: Shape(info.shape.clone()), element, bytes });
+        tensors.insert(name, FileTensor::dense(Shape(info.shape.clone()), element, bytes));
     }
     Ok(tensors)
 }
