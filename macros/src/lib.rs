@@ -12,17 +12,19 @@ use proc_macro::TokenStream;
 
 /// Compiles a residual network into a type.
 ///
-/// ```ignore
+/// ```
 /// resnet::resnet! {
-///     /// Classifies pictures into the 1000 classes of ImageNet.
-///     pub struct ResNet50 {
-///         model: "models/resnet50.yaml",
-///         weights: "models/resnet50.safetensors",
+///     /// Tells what a picture of 32x32 pixels shows.
+///     pub struct Cifar {
+///         model: "cifar-resnet20",
 ///     }
 /// }
 ///
-/// let mut network = ResNet50::new()?;
-/// let logits: &[[f32; 1000]; 1] = network.infer(&input);
+/// let mut network = Cifar::new()?;
+/// let picture = [[[[0.0; 32]; 32]; 3]; 1];
+/// let logits: &[[f32; 10]; 1] = network.infer(&picture);
+/// assert!(logits[0].iter().all(|logit| logit.is_finite()));
+/// # Ok::<(), resnet::Error>(())
 /// ```
 ///
 /// The fields, of which `model` alone is required:
