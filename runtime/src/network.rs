@@ -35,7 +35,7 @@ pub struct Network {
     pub weight_bytes: u64,
     /// Where the weights came from.
     pub weights: &'static str,
-    /// SHA-256 of the model, the packed weights and the generated code's plan, in hexadecimal, each with its name.
+    /// SHA-256 of the packed weights and the fingerprint of the plan, in hexadecimal, each with its name.
     pub checksums: &'static [(&'static str, &'static str)],
     /// Version of the compiler.
     pub compiler: &'static str,
