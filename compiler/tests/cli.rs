@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+#[path = "support/npy.rs"]
+mod npy;
+
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn cache() -> PathBuf {
@@ -42,27 +45,6 @@ fn names(folder: &Path) -> Vec<String> {
 
 fn cat() -> String {
     format!("{ROOT}/specs/pictures/cat.jpg")
-}
-
-/// A .npy file of f32 values.
-fn npy(path: &Path, shape: &[usize], values: &[f32]) {
-    let shape: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
-    while !(header.len() + 11).is_multiple_of(64) {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    fs::write(path, bytes).unwrap();
-}
-
-fn values(path: &Path) -> Vec<f32> {
-    let bytes = fs::read(path).unwrap();
-    let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    bytes[header..].chunks(4).map(|word| f32::from_le_bytes(word.try_into().unwrap())).collect()
 }
 
 #[test]
@@ -264,7 +246,7 @@ fn tensor(file: &[u8], name: &str) -> std::ops::Range<usize> {
 fn verify_tells_equal_from_different() {
     let folder = tempfile::tempdir().unwrap();
     let input: Vec<f32> = (0..3 * 32 * 32).map(|index| ((index * 37 % 101) as f32 - 50.0) / 25.0).collect();
-    npy(&folder.path().join("x.npy"), &[1, 3, 32, 32], &input);
+    npy::write(&folder.path().join("x.npy"), &[1, 3, 32, 32], &input);
     let program = folder.path().join("classify");
     done(&tool(folder.path(), &["compile", "cifar-resnet20", "-o", "classify"]));
     let ran = Command::new(&program).args(["tensor", "x.npy", "y.npy"]).current_dir(folder.path()).output().unwrap();
@@ -276,9 +258,9 @@ fn verify_tells_equal_from_different() {
     let equal: serde_json::Value = serde_json::from_str(&done(&verify("y.npy"))).unwrap();
     assert_eq!((&equal["equal"], &equal["difference"]), (&true.into(), &0.0.into()));
 
-    let mut other = values(&folder.path().join("y.npy"));
+    let mut other = npy::read(&folder.path().join("y.npy"));
     other[3] += 1.0;
-    npy(&folder.path().join("z.npy"), &[1, 10], &other);
+    npy::write(&folder.path().join("z.npy"), &[1, 10], &other);
     let output = verify("z.npy");
     assert_eq!(code(&output), 1, "{}", text(&output.stderr));
     let different: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -287,7 +269,7 @@ fn verify_tells_equal_from_different() {
     assert_eq!(different["departure"], serde_json::Value::Null);
     assert!(different["layers_compared"].as_u64().unwrap() >= 21, "{different}");
 
-    npy(&folder.path().join("short.npy"), &[1, 9], &other[..9]);
+    npy::write(&folder.path().join("short.npy"), &[1, 9], &other[..9]);
     let output = verify("short.npy");
     assert_eq!(code(&output), 1);
     assert!(text(&output.stderr).contains("[1, 10]"), "{}", text(&output.stderr));

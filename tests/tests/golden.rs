@@ -12,6 +12,9 @@ use resnetc::frontend::weights::seeded;
 use resnetc::package::{self, Cache, Package};
 use resnetc::pipeline::{self, Options};
 
+#[path = "../../compiler/tests/support/npy.rs"]
+mod npy;
+
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const SEED: u64 = 7;
 /// The largest difference to a reference, as a part of its largest magnitude.
@@ -36,26 +39,6 @@ fn program(model: &str, weights: Option<WeightSource>, batch: usize) -> PathBuf 
     package::build(&Package::new(&compiled), &cache, &mut |_| ()).unwrap_or_else(|problem| panic!("{problem}")).path
 }
 
-fn write_npy(path: &Path, shape: &[usize], values: &[f32]) {
-    let shape: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
-    while !(header.len() + 11).is_multiple_of(64) {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    fs::write(path, bytes).unwrap();
-}
-
-fn read_npy(path: &Path) -> Vec<f32> {
-    let bytes = fs::read(path).unwrap();
-    let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    bytes[header..].chunks(4).map(|word| f32::from_le_bytes(word.try_into().unwrap())).collect()
-}
-
 /// The instruction sets of this machine.
 fn instruction_sets() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
@@ -74,7 +57,7 @@ fn instruction_sets() -> Vec<&'static str> {
 /// Runs a tensor through a program. The result of a set of instructions, or of the best.
 fn run(program: &Path, shape: &[usize], input: &[f32], isa: Option<&str>) -> Vec<f32> {
     let folder = tempfile::tempdir().unwrap();
-    write_npy(&folder.path().join("x.npy"), shape, input);
+    npy::write(&folder.path().join("x.npy"), shape, input);
     let output = Command::new(program)
         .args(["tensor", "x.npy", "y.npy"])
         .current_dir(folder.path())
@@ -82,7 +65,7 @@ fn run(program: &Path, shape: &[usize], input: &[f32], isa: Option<&str>) -> Vec
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    read_npy(&folder.path().join("y.npy"))
+    npy::read(&folder.path().join("y.npy"))
 }
 
 /// The largest difference as a part of the largest magnitude expected; infinite when one is no number.
@@ -95,7 +78,7 @@ fn distance(got: &[f32], expected: &[f32]) -> f64 {
 
 /// A model on the seeded input against its reference, on every set of instructions.
 fn compare(model: &str, weights: Option<WeightSource>, shape: [usize; 4], reference: &Path) {
-    let expected = read_npy(reference);
+    let expected = npy::read(reference);
     let input = seeded::values("input", (-1.0, 1.0), shape.iter().product(), SEED);
     let program = program(model, weights, 1);
     for isa in instruction_sets() {
