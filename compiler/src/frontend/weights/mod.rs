@@ -57,6 +57,15 @@ pub struct Request {
     pub place: Option<Place>,
 }
 
+/// A layer that has tensors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighted {
+    /// Its class as Keras writes it in paths: `conv2d`, `batch_normalization`, `dense`.
+    pub class: &'static str,
+    /// Its tensors among the requests.
+    pub tensors: std::ops::Range<usize>,
+}
+
 impl Request {
     /// The shape as the file has it.
     pub fn file_shape(&self) -> Shape {
