@@ -5,6 +5,7 @@ pub mod check;
 pub mod document;
 pub mod expand;
 pub mod names;
+mod own_weights;
 pub mod problems;
 pub mod resolve;
 pub mod spec;
@@ -12,10 +13,8 @@ pub mod surround;
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::source::Source;
-use super::weights::{self, Request, TensorFile};
+use super::weights::{self, Checksum, Published, Request, TensorFile};
 use super::{Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::Tensor;
@@ -41,8 +40,18 @@ pub struct Described {
     pub labels: Vec<String>,
     /// The files read so far.
     pub files: Vec<PathBuf>,
-    /// Where the spec names its weights, and their hash.
-    pub weight_places: [Place; 2],
+    /// What the spec's own weights must hash to.
+    pub checksums: Vec<Checksum>,
+    /// Where the spec names the file of its weights.
+    pub weights_place: Place,
+}
+
+impl Described {
+    /// The file of weights that is published for this network, when the spec tells where and what it hashes to.
+    pub fn published(&self) -> Option<Published> {
+        let url = self.spec.weights.url.clone()?;
+        (!self.checksums.is_empty()).then(|| Published { url, checksums: self.checksums.clone() })
+    }
 }
 
 /// Reads a spec and its weights.
@@ -101,6 +110,7 @@ pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnos
     }
     let (steps, names) = expand::expand(&spec, &mut problems);
     let preprocess = surround::preprocess(&spec, &mut problems);
+    let checksums = own_weights::checksums(&spec, &mut problems);
     if problems.any() {
         return Err(problems.into_diagnostics());
     }
@@ -111,8 +121,8 @@ pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnos
         surround::expect(&spec, counts, &mut problems);
     }
     let files = source.path().into_iter().chain(labels_file).collect();
-    let weight_places = [problems.place("weights.file"), problems.place("weights.sha256")];
-    let described = Described { spec, resolution, counts, preprocess, labels, files, weight_places };
+    let weights_place = problems.place("weights.file");
+    let described = Described { spec, resolution, counts, preprocess, labels, files, checksums, weights_place };
     problems.into_diagnostics().finish(described)
 }
 
@@ -141,7 +151,7 @@ fn tensors(
             Ok((bound, file_name(path)))
         }
         Some(WeightSource::Model) | None => {
-            let (file, path) = default_weights(source, described)?;
+            let (file, path) = own_weights::read(source, described)?;
             let bound = bind(requests, &file)?;
             described.files.extend(path);
             Ok((bound, file_name(&file.path)))
@@ -151,41 +161,6 @@ fn tensors(
 
 fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diagnostics> {
     weights::bind(requests, file)
-}
-
-fn default_weights(source: &Source<'_>, described: &Described) -> Result<(TensorFile, Option<PathBuf>), Diagnostics> {
-    let Described { spec, weight_places: [file_place, hash_place], .. } = described;
-    let problem = |code, message: String, place: &Place| Diagnostic::error(code, message).at(place.clone());
-    let Some(name) = &spec.weights.file else {
-        let published = match &spec.weights.url {
-            Some(url) => format!("; trained ones are published at {url}"),
-            None => String::new(),
-        };
-        return Err(problem("E-WNONE", format!("`{}` comes without weights", spec.name), file_place)
-            .about("weights")
-            .expected("a file of weights or a seed")
-            .hint(format!("say `--weights FILE`, or `--weights seed:7` for made-up ones{published}"))
-            .into());
-    };
-    let (path, content) = source.beside(name, weights::file::LARGEST).map_err(|message| {
-        problem("E-WFILE", message, file_place).about("weights.file").expected("a file beside or below the spec")
-    })?;
-    if let Some(wanted) = &spec.weights.sha256 {
-        let hash = hexadecimal(&content);
-        if !hash.eq_ignore_ascii_case(wanted) {
-            return Err(problem("E-WHASH", format!("`{name}` hashes to {hash}"), hash_place)
-                .about("weights.sha256")
-                .expected(wanted.as_str())
-                .hint("the file is not the one that the spec means, or it is damaged")
-                .into());
-        }
-    }
-    let shown = path.clone().unwrap_or_else(|| PathBuf::from(name));
-    Ok((weights::file::parse(&shown, content)?, path))
-}
-
-fn hexadecimal(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn file_name(path: &Path) -> String {
