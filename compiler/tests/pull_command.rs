@@ -113,7 +113,8 @@ fn what_was_pulled_is_found_by_other_commands() {
 fn a_file_beside_the_spec_comes_first_and_may_be_missing() {
     let server = Server::new(good);
     let sum = Hashes::of(WEIGHTS, &[]).unwrap().sha256;
-    let keys = format!("file: mine.safetensors, url: {}/net.safetensors, sha256_prefix: \"{}\"", server.address, &sum[..9]);
+    let keys =
+        format!("file: mine.safetensors, url: {}/net.safetensors, sha256_prefix: \"{}\"", server.address, &sum[..9]);
     let case = Case::new(&keys);
     case.fails(&["compile", "net.yaml", "-o", "out"], 1, &["E-WNONE", "`mine.safetensors` does not exist"]);
     done(&case.run(&["pull", "net.yaml"]));
@@ -136,7 +137,10 @@ fn json_has_an_object_per_file() {
     assert_eq!(objects.len(), 2);
     for (object, name, fetched) in [(&objects[0], "net.yaml", true), (&objects[1], "same.yaml", false)] {
         assert_eq!((object["name"].as_str(), object["fetched"].as_bool()), (Some(name), Some(fetched)));
-        assert_eq!((object["sha256"].as_str(), object["bytes"].as_u64()), (Some(sum.as_str()), Some(WEIGHTS.len() as u64)));
+        assert_eq!(
+            (object["sha256"].as_str(), object["bytes"].as_u64()),
+            (Some(sum.as_str()), Some(WEIGHTS.len() as u64))
+        );
         assert!(fs::read(object["path"].as_str().unwrap()).unwrap() == WEIGHTS);
     }
     assert_eq!(case.json(&["pull", "--list", "net.yaml", "--json"])["there"], true);
@@ -165,7 +169,7 @@ fn every_bad_name_is_told_and_the_good_ones_are_pulled() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr);
     for word in [
-        "did you mean `resnet18`?",
+        "did you mean `resnet101`?",
         "an ONNX model holds its weights itself",
         "`no.yaml` does not exist",
         "it comes with its own, `weights/cifar-resnet20.safetensors`",
@@ -196,7 +200,10 @@ fn another_cache_can_be_named() {
     let server = Server::new(good);
     let case = Case::at(&server.address);
     let object = case.json(&["pull", "net.yaml", "--cache", "there", "--json"]);
-    assert!(Path::new(object["path"].as_str().unwrap()).starts_with(case.folder.path().canonicalize().unwrap().join("there")));
+    assert!(
+        Path::new(object["path"].as_str().unwrap())
+            .starts_with(case.folder.path().canonicalize().unwrap().join("there"))
+    );
     assert!(!case.folder.path().join("cache").exists());
     case.fails(&["pull", "net.yaml", "--cache", "net.yaml"], 1, &["E-CACHE", "name another folder"]);
 }
@@ -260,9 +267,8 @@ fn processes_at_once_fetch_once() {
         good(number, request, stream);
     });
     let case = Case::at(&server.address);
-    let pulls: Vec<_> = (0..3)
-        .map(|_| case.command(&["pull", "net.yaml", "--json"]).stdout(Stdio::piped()).spawn().unwrap())
-        .collect();
+    let pulls: Vec<_> =
+        (0..3).map(|_| case.command(&["pull", "net.yaml", "--json"]).stdout(Stdio::piped()).spawn().unwrap()).collect();
     let outputs: Vec<String> = pulls.into_iter().map(|pull| done(&pull.wait_with_output().unwrap())).collect();
     assert_eq!(outputs.iter().filter(|output| output.contains("\"fetched\":true")).count(), 1);
     assert_eq!(server.requests().len(), 1);

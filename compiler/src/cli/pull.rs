@@ -98,8 +98,10 @@ fn published(name: &str) -> Result<Published, Diagnostics> {
             (Some(url), _) => Diagnostic::error("E-WHASH", format!("{url} can be checked by nothing"))
                 .expected("`sha256`, `sha256_prefix` or `md5`")
                 .hint("fetch the file by hand, see that it is the right one, and state its `sha256sum`"),
-            (None, Some(file)) => Diagnostic::error("E-URL", format!("`{}` has no published weights", described.spec.name))
-                .hint(format!("it comes with its own, `{file}`")),
+            (None, Some(file)) => {
+                Diagnostic::error("E-URL", format!("`{}` has no published weights", described.spec.name))
+                    .hint(format!("it comes with its own, `{file}`"))
+            }
             (None, None) => Diagnostic::error("E-URL", format!("`{}` has no published weights", described.spec.name))
                 .hint("say where they are with `weights.url`, and what they hash to with `weights.sha256`"),
         };
@@ -107,7 +109,12 @@ fn published(name: &str) -> Result<Published, Diagnostics> {
     })
 }
 
-fn pull(published: &Published, path: &Path, settings: &Settings, progress: &mut Progress) -> Result<Pulled, Diagnostics> {
+fn pull(
+    published: &Published,
+    path: &Path,
+    settings: &Settings,
+    progress: &mut Progress,
+) -> Result<Pulled, Diagnostics> {
     let name = file_name(path);
     let mut start = None;
     let mut trouble = String::new();
@@ -119,7 +126,9 @@ fn pull(published: &Published, path: &Path, settings: &Settings, progress: &mut 
             let seconds = began.elapsed().as_secs_f64().max(0.001);
             let rate = megabytes(bytes.saturating_sub(before)) / seconds;
             let share = match whole {
-                Some(whole) => format!(" of {:.1} MB, {} %", megabytes(whole), bytes.saturating_mul(100) / whole.max(1)),
+                Some(whole) => {
+                    format!(" of {:.1} MB, {} %", megabytes(whole), bytes.saturating_mul(100) / whole.max(1))
+                }
                 None => " MB".to_owned(),
             };
             progress.line(&format!("{name}: {:.1}{share}, {rate:.1} MB/s{trouble}", megabytes(bytes)));

@@ -89,7 +89,9 @@ pub fn trouble(url: &str, error: Error, settings: &Settings) -> Trouble {
         Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => distrust(url, &error.to_string()),
         Error::Rustls(error) => distrust(url, &error.to_string()),
         Error::Io(error) => Trouble::Passing(error.to_string(), None),
-        Error::TooManyRedirects => fetch(url, format!("it leads on to other addresses more than {REDIRECTS} times")).into(),
+        Error::TooManyRedirects => {
+            fetch(url, format!("it leads on to other addresses more than {REDIRECTS} times")).into()
+        }
         Error::RequireHttpsOnly(hop) => insecure(url, &hop).into(),
         Error::ConnectProxyFailed(reason) => fetch(url, reason)
             .hint("the proxy is that of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY; NO_PROXY names hosts that need none")
@@ -138,7 +140,10 @@ fn agent(address: &Uri, settings: &Settings) -> Result<Agent, Diagnostic> {
 
 fn certificates(path: &std::path::Path) -> Result<Vec<Certificate<'static>>, Diagnostic> {
     let failed = |message: String| {
-        Diagnostic::error("E-FETCH", message).about("SSL_CERT_FILE").at(Place::file(path)).expected("certificates (PEM)")
+        Diagnostic::error("E-FETCH", message)
+            .about("SSL_CERT_FILE")
+            .at(Place::file(path))
+            .expected("certificates (PEM)")
     };
     let text = crate::frontend::source::read(path, 1 << 24).map_err(failed)?;
     let mut found = Vec::new();

@@ -114,7 +114,8 @@ pub fn pull(
         return Ok(pulled);
     }
     if settings.offline {
-        return Err(Diagnostic::error("E-OFFLINE", "the file was not pulled before, and nothing may be fetched")
+        let state = if place.exists() { "is damaged" } else { "was not pulled before" };
+        return Err(Diagnostic::error("E-OFFLINE", format!("the file {state}, and nothing may be fetched"))
             .at(Place::file(place))
             .hint(format!("leave `--offline` out, or put {} there", published.url)));
     }

@@ -19,8 +19,7 @@ pub fn checksums(spec: &Spec, problems: &mut Problems<'_>) -> Vec<Checksum> {
             .expected("`https://` or `http://`, a host and a path, without spaces");
     }
     let mut found = Vec::new();
-    for (key, digits) in
-        [("sha256", &weights.sha256), ("sha256_prefix", &weights.sha256_prefix), ("md5", &weights.md5)]
+    for (key, digits) in [("sha256", &weights.sha256), ("sha256_prefix", &weights.sha256_prefix), ("md5", &weights.md5)]
     {
         let Some(digits) = digits.as_ref().map(|digits| digits.to_ascii_lowercase()) else { continue };
         let path = format!("weights.{key}");
@@ -122,6 +121,12 @@ fn wrong_address(text: &str) -> Option<String> {
         // Not shown: there may be a password.
         _ if host.contains('@') => Some("the address names a user".to_owned()),
         "" => unknown(),
-        _ => if text.chars().all(usual) { None } else { unknown() },
+        _ => {
+            if text.chars().all(usual) {
+                None
+            } else {
+                unknown()
+            }
+        }
     }
 }
