@@ -204,8 +204,8 @@ fn models_that_are_none_are_refused() {
     assert!(unknown.contains("`cifar-resnet1202`"), "{unknown}");
     assert!(message("Cargo.toml", None).contains("ends neither in `.yaml`"));
     assert!(message("nowhere.yaml", None).contains("`nowhere.yaml` does not exist"));
-    let bare = message("resnet50", None);
-    assert!(bare.contains("E-WNONE") && bare.contains("seed:7") && bare.contains("resnet50-11ad3fa6.pth"), "{bare}");
+    let bare = message("caffe-resnet50", None);
+    assert!(bare.contains("E-WNONE") && bare.contains("seed:7"), "{bare}");
     let source = WeightSource::parse("seed:many");
     assert!(message("resnet50", Some(&source)).contains("a seed is a whole number"));
 }

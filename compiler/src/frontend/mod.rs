@@ -99,6 +99,26 @@ pub fn load_as(
     }
 }
 
+/// Reads a spec without its weights: `model` is its path or the name of one that ships with the compiler.
+///
+/// # Errors
+/// All that is wrong with it; `E-MODEL` when it is none.
+pub fn describe(model: &str) -> Result<yaml::Described, Diagnostics> {
+    let path = Path::new(model);
+    let described = match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("yaml" | "yml") => yaml::describe(&Source::File(path), 1),
+        Some("onnx") => Err(Diagnostic::error("E-MODEL", format!("`{model}` is no spec"))
+            .expected("a path ending in `.yaml`, or the name of a spec that ships with the compiler")
+            .hint("an ONNX model holds its weights itself")
+            .into()),
+        _ => match shipped::spec(model) {
+            Some(shipped) => yaml::describe(&Source::Shipped(shipped), 1),
+            None => Err(unknown(model).into()),
+        },
+    };
+    described.map(|(described, _)| described)
+}
+
 fn unknown(model: &str) -> Diagnostic {
     let names: Vec<_> = shipped::SPECS.iter().map(|spec| spec.name).collect();
     let message = if Path::new(model).exists() {

@@ -5,13 +5,17 @@
 mod archive;
 mod axes;
 mod bind;
+mod checksum;
 pub mod file;
+mod published;
 mod pytorch;
 mod safetensors;
 pub mod seeded;
 
 pub use bind::bind;
+pub use checksum::{Checksum, Hashes, hexadecimal};
 pub use file::{Element, FileTensor, TensorFile, load};
+pub use published::Published;
 
 use crate::diagnostic::Place;
 use crate::ir::Shape;

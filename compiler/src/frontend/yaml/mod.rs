@@ -9,6 +9,7 @@ mod library;
 pub mod names;
 mod order;
 pub mod overrides;
+mod own_weights;
 mod pattern;
 pub mod problems;
 pub mod resolve;
@@ -18,10 +19,8 @@ pub mod surround;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use sha2::{Digest, Sha256};
-
 use super::source::Source;
-use super::weights::{self, Request, TensorFile};
+use super::weights::{self, Checksum, Published, Request, TensorFile};
 use super::{Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::Tensor;
@@ -50,8 +49,18 @@ pub struct Described {
     pub labels: Vec<String>,
     /// The files read so far.
     pub files: Vec<PathBuf>,
-    /// Where the spec names its weights, and their hash.
-    pub weight_places: [Place; 2],
+    /// What the spec's own weights must hash to.
+    pub checksums: Vec<Checksum>,
+    /// Where the spec names the file of its weights.
+    pub weights_place: Place,
+}
+
+impl Described {
+    /// The file of weights that is published for this network, when the spec tells where and what it hashes to.
+    pub fn published(&self) -> Option<Published> {
+        let url = self.spec.weights.url.clone()?;
+        (!self.checksums.is_empty()).then(|| Published { url, checksums: self.checksums.clone() })
+    }
 }
 
 /// How a spec is read.
@@ -130,6 +139,7 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     let expanded = expand::expand(&spec, scheme, &library, &mut problems);
     let preprocess = surround::preprocess(&spec, &mut problems);
     let map = name_map(&spec, &mut problems);
+    let checksums = own_weights::checksums(&spec, &mut problems);
     if problems.any() {
         return Err(problems.into_diagnostics());
     }
@@ -143,8 +153,8 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
         surround::expect(&spec, counts, &mut problems);
     }
     let files = source.path().into_iter().chain(library.files).chain(labels_file).collect();
-    let weight_places = [problems.place("weights.file"), problems.place("weights.sha256")];
-    let described = Described { spec, resolution, counts, preprocess, labels, files, weight_places };
+    let weights_place = problems.place("weights.file");
+    let described = Described { spec, resolution, counts, preprocess, labels, files, checksums, weights_place };
     problems.into_diagnostics().finish(described)
 }
 
@@ -202,7 +212,7 @@ fn tensors(
             Ok((bound, file_name(path)))
         }
         Some(WeightSource::Model) | None => {
-            let (file, path) = default_weights(source, described)?;
+            let (file, path) = own_weights::read(source, described)?;
             rename(source, &file, reading, described);
             let bound = bind(&described.resolution.requests, &file)?;
             described.files.extend(path);
@@ -236,41 +246,6 @@ fn rename(source: &Source<'_>, file: &TensorFile, reading: Reading<'_>, describe
 
 fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diagnostics> {
     weights::bind(requests, file)
-}
-
-fn default_weights(source: &Source<'_>, described: &Described) -> Result<(TensorFile, Option<PathBuf>), Diagnostics> {
-    let Described { spec, weight_places: [file_place, hash_place], .. } = described;
-    let problem = |code, message: String, place: &Place| Diagnostic::error(code, message).at(place.clone());
-    let Some(name) = &spec.weights.file else {
-        let published = match &spec.weights.url {
-            Some(url) => format!("; trained ones are published at {url}"),
-            None => String::new(),
-        };
-        return Err(problem("E-WNONE", format!("`{}` comes without weights", spec.name), file_place)
-            .about("weights")
-            .expected("a file of weights or a seed")
-            .hint(format!("say `--weights FILE`, or `--weights seed:7` for made-up ones{published}"))
-            .into());
-    };
-    let (path, content) = source.beside(name, weights::file::LARGEST).map_err(|message| {
-        problem("E-WFILE", message, file_place).about("weights.file").expected("a file beside or below the spec")
-    })?;
-    if let Some(wanted) = &spec.weights.sha256 {
-        let hash = hexadecimal(&content);
-        if !hash.eq_ignore_ascii_case(wanted) {
-            return Err(problem("E-WHASH", format!("`{name}` hashes to {hash}"), hash_place)
-                .about("weights.sha256")
-                .expected(wanted.as_str())
-                .hint("the file is not the one that the spec means, or it is damaged")
-                .into());
-        }
-    }
-    let shown = path.clone().unwrap_or_else(|| PathBuf::from(name));
-    Ok((weights::file::parse(&shown, content)?, path))
-}
-
-fn hexadecimal(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn file_name(path: &Path) -> String {

@@ -361,10 +361,16 @@ pub struct Weights {
     pub names: TensorNames,
     /// The file that is read when no other weights are given: a path beside or below the spec.
     pub file: Option<String>,
-    /// What `file` must hash to, in hexadecimal.
+    /// The SHA-256 of what `file` or `url` gives, in hexadecimal.
     #[cfg_attr(feature = "schema", schemars(length(min = 64, max = 64)))]
     pub sha256: Option<String>,
-    /// Where trained weights are published; shown, never fetched.
+    /// The first digits of that SHA-256, for publishers who tell no more.
+    #[cfg_attr(feature = "schema", schemars(length(min = 8, max = 63)))]
+    pub sha256_prefix: Option<String>,
+    /// The MD5 of what `file` or `url` gives, in hexadecimal.
+    #[cfg_attr(feature = "schema", schemars(length(min = 32, max = 32)))]
+    pub md5: Option<String>,
+    /// Where trained weights are published: `resnetc pull` fetches them.
     pub url: Option<String>,
 }
 
