@@ -17,12 +17,13 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::ir::{Op, interpreter};
 use crate::package::{Cache, Package};
 use crate::pipeline::Compiled;
+use crate::plan::Output;
 
-/// Hold a model's program against the result that another framework gives for the same input
+/// Hold a model's program against the outputs that another framework gives for the same input
 ///
-/// Builds the program, runs it over the input and compares: the largest difference, divided by the largest
-/// expected magnitude. When that is beyond the tolerance, every layer is held against a plain interpreter in
-/// 64-bit floats, and the first that departs is named.
+/// Builds the program, runs it over the input and compares each output that is expected: the largest
+/// difference, divided by the largest expected magnitude. When that is beyond the tolerance, every layer is
+/// held against a plain interpreter in 64-bit floats, and the first that departs is named.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A network that ships inside (see `resnetc specs`), or a .yaml, .yml or .onnx file
@@ -35,9 +36,9 @@ pub struct Arguments {
     #[arg(long, value_name = "X.npy")]
     input: PathBuf,
 
-    /// The expected output
-    #[arg(long, value_name = "Y.npy")]
-    expect: PathBuf,
+    /// The expected output; of a network with several, an output and what is expected of it, and that as often as wanted
+    #[arg(long, value_name = "Y.npy|NAME=Y.npy", required = true)]
+    expect: Vec<PathBuf>,
 
     /// The largest difference allowed, as a part of the largest expected magnitude
     #[arg(long, value_name = "T", default_value_t = 1e-4, value_parser = tolerance, allow_hyphen_values = true)]
@@ -83,23 +84,27 @@ impl Distance {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (input, expected) = (npy::read(&arguments.input)?, npy::read(&arguments.expect)?);
+    let input = npy::read(&arguments.input)?;
     let mut progress = Progress::new();
     let options = arguments.options.options(&arguments.model)?;
     let compiled = model::compile(&options, &mut progress)?;
     fits(&input, &compiled.plan.input.shape, &arguments.input, "input")?;
-    fits(&expected, &compiled.plan.output.shape, &arguments.expect, "output")?;
+    let expected = expectations(&compiled.plan.outputs, &arguments.expect)?;
     let program = model::build(&Package::new(&compiled), &Cache::open()?, &mut progress)?.path;
 
     let scratch = tempfile::tempdir()
         .map_err(|error| Diagnostic::error("E-FILE", format!("cannot make a temporary folder: {error}")))?;
-    let out = scratch.path().join("out.npy");
     progress.line("Running the program");
-    call(&program, [OsStr::new("tensor"), arguments.input.as_os_str(), out.as_os_str()])?;
-    let got = npy::read(&out)?;
-    fits(&got, &compiled.plan.output.shape, &out, "output")?;
-    let distance = Distance::between(wide(&got), wide(&expected));
-    let right = distance.relative() <= arguments.tolerance;
+    let mut compared = Vec::new();
+    for (index, Expectation { output, array }) in expected.into_iter().enumerate() {
+        let out = scratch.path().join(format!("{index}.npy"));
+        let name = format!("--output={}", output.name);
+        call(&program, ["tensor".as_ref(), name.as_ref(), arguments.input.as_os_str(), out.as_os_str()])?;
+        let got = npy::read(&out)?;
+        fits(&got, &output.shape, &out, &format!("output `{}`", output.name))?;
+        compared.push(Compared { name: &output.name, distance: Distance::between(wide(&got), wide(&array)) });
+    }
+    let right = compared.iter().all(|compared| compared.distance.relative() <= arguments.tolerance);
     progress.clear();
 
     let layers = if right {
@@ -112,8 +117,56 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         progress.clear();
         Some(layers)
     };
-    report(arguments, distance, right, layers.as_ref())?;
+    report(arguments, &compared, right, layers.as_ref())?;
     if right { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// What an output should be.
+struct Expectation<'a> {
+    output: &'a Output,
+    array: Array,
+}
+
+/// An output beside what it should be.
+struct Compared<'a> {
+    name: &'a str,
+    distance: Distance,
+}
+
+/// Reads what is expected of which output: `NAME=FILE`, or a file alone when there is one output.
+fn expectations<'a>(outputs: &'a [Output], arguments: &[PathBuf]) -> Result<Vec<Expectation<'a>>, Failure> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for argument in arguments {
+        // A name may have a `=` in it: the longest that fits is meant.
+        let named = outputs
+            .iter()
+            .filter_map(|output| {
+                let file = argument.to_str()?.strip_prefix(output.name.as_str())?.strip_prefix('=')?;
+                Some((output, Path::new(file)))
+            })
+            .max_by_key(|(output, _)| output.name.len());
+        let (output, file) = match (named, outputs) {
+            (Some(named), _) => named,
+            (None, [output]) => (output, argument.as_path()),
+            (None, _) => {
+                let names: Vec<_> = outputs.iter().map(|output| format!("`{}`", output.name)).collect();
+                let message = format!("--expect {} begins with the name of no output", argument.display());
+                let error = Diagnostic::error("E-ARGUMENT", message)
+                    .expected(format!("NAME=Y.npy, NAME one of {}", names.join(", ")))
+                    .hint("--expect can be given for any of them, once for each");
+                return Err(Failure::Usage(error.into()));
+            }
+        };
+        if !seen.insert(&output.name) {
+            let message = format!("--expect says twice what `{}` should be", output.name);
+            return Err(Failure::Usage(Diagnostic::error("E-ARGUMENT", message).expected("once for each output").into()));
+        }
+        let array = npy::read(file)?;
+        fits(&array, &output.shape, file, &format!("output `{}`", output.name))?;
+        found.push(Expectation { output, array });
+    }
+    Ok(found)
 }
 
 /// A layer of the program that does not compute what the interpreter says.
@@ -162,8 +215,11 @@ fn compare_layers(
     let walked = interpreter::walk(graph, &inputs, &mut |id, values| {
         let name = &graph.node(id).name;
         progress.line(&format!("Interpreting {name}"));
-        let found =
-            steps.iter().enumerate().filter(|(_, step)| step.name == *name && step.shape == graph.node(id).shape().0);
+        // A step that writes an output has the output's name, which may be that of some other layer.
+        let found = steps.iter().enumerate().filter(|(_, step)| match step.operands.network_output {
+            Some(output) => graph.outputs().get(output).is_some_and(|output| output.node == id),
+            None => step.name == *name && step.shape == graph.node(id).shape().0,
+        });
         for (index, step) in found {
             compared.insert(index);
             if first.as_ref().is_some_and(|first| first.index <= index) {
@@ -198,16 +254,32 @@ fn compare_layers(
     }
 }
 
-fn report(arguments: &Arguments, distance: Distance, right: bool, layers: Option<&Layers>) -> Result<(), Failure> {
+fn report(
+    arguments: &Arguments,
+    outputs: &[Compared<'_>],
+    right: bool,
+    layers: Option<&Layers>,
+) -> Result<(), Failure> {
     let departure = layers.and_then(|layers| layers.departure.as_ref());
+    let equal = |compared: &Compared<'_>| compared.distance.relative() <= arguments.tolerance;
     if arguments.json {
+        let outputs: Vec<_> = outputs
+            .iter()
+            .map(|compared| {
+                json!({
+                    "name": compared.name,
+                    "equal": equal(compared),
+                    "difference": compared.distance.difference,
+                    "magnitude": compared.distance.magnitude,
+                    "relative": compared.distance.relative(),
+                })
+            })
+            .collect();
         return output::json(&json!({
             "equal": right,
-            "layers_compared": layers.map(|layers| layers.compared),
-            "difference": distance.difference,
-            "magnitude": distance.magnitude,
-            "relative": distance.relative(),
+            "outputs": outputs,
             "tolerance": arguments.tolerance,
+            "layers_compared": layers.map(|layers| layers.compared),
             "departure": departure.map(|found| json!({
                 "index": found.index,
                 "layer": found.layer,
@@ -216,14 +288,18 @@ fn report(arguments: &Arguments, distance: Distance, right: bool, layers: Option
             })),
         }));
     }
-    let mut text = format!(
-        "{}: largest difference {:.3e} of {:.3e}: {:.3e}, tolerance {:.3e}\n",
-        if right { "equal" } else { "different" },
-        distance.difference,
-        distance.magnitude,
-        distance.relative(),
-        arguments.tolerance,
-    );
+    let mut text = String::new();
+    for compared in outputs {
+        text.push_str(&format!(
+            "{}: {}: largest difference {:.3e} of {:.3e}: {:.3e}, tolerance {:.3e}\n",
+            if equal(compared) { "equal" } else { "different" },
+            compared.name,
+            compared.distance.difference,
+            compared.distance.magnitude,
+            compared.distance.relative(),
+            arguments.tolerance,
+        ));
+    }
     if let Some(Layers { compared, all, departure }) = layers {
         text.push_str(&match departure {
             Some(found) => format!(
