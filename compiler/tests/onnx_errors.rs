@@ -283,15 +283,17 @@ fn outputs_keep_their_order_and_names() {
         .node("Identity", &["d"], &["again"], vec![])
         .node("MaxPool", &["b"], &["aside"], vec![ints("kernel_shape", &[2, 2])])
         .with(|graph| {
-            let more = ["b", "x", "d", "again", "aside"].map(|name| {
-                resnetc::frontend::onnx::proto::ValueInfoProto { name: name.to_owned(), r#type: None }
-            });
+            let more = ["b", "x", "d", "again", "aside"]
+                .map(|name| resnetc::frontend::onnx::proto::ValueInfoProto { name: name.to_owned(), r#type: None });
             graph.output.extend(more);
         });
     let (network, _) = onnx::load(&model.write(folder.path()), None, 2).unwrap();
     let graph = &network.graph;
-    let outputs: Vec<_> =
-        graph.outputs().iter().map(|output| (output.name.as_str(), graph.node(output.node).shape().0.clone())).collect();
+    let outputs: Vec<_> = graph
+        .outputs()
+        .iter()
+        .map(|output| (output.name.as_str(), graph.node(output.node).shape().0.clone()))
+        .collect();
     let expected: [(&str, &[usize]); 6] = [
         ("y", &[2, 2]),
         ("b", &[2, 4, 8, 8]),

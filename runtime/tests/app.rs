@@ -1,151 +1,16 @@
 //! The standalone program, around a network that says which colour a picture is.
 
+mod app_support;
+
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use resnet::app::{self, Picture, decode, preprocess};
-use resnet::error::Error;
-use resnet::network::{Color, Interpolation, Network, Output, Preprocess, Resize};
-use resnet::program::{Model, Options};
-use resnet::{Outputs, Traced};
+use resnet::network::{Color, Interpolation, Network, Preprocess, Resize};
 use serde_json::Value;
 
-const RULES: Preprocess = Preprocess {
-    resize: Resize::ShorterSide(4),
-    interpolation: Interpolation::Bilinear,
-    antialias: true,
-    crop: Some([4, 4]),
-    color: Color::Rgb,
-    scale: 1.0 / 255.0,
-    mean: [0.0; 3],
-    std: [1.0; 3],
-};
-
-const COLORS: Network = Network {
-    name: "colors",
-    description: "Says which colour a picture is.",
-    input: "image",
-    input_shape: [2, 3, 4, 4],
-    channels_last: false,
-    outputs: &[LOGITS],
-    parameters: 1,
-    macs: 2,
-    passes: &["fold"],
-    steps: 3,
-    arena_bytes: 4,
-    weight_bytes: 5,
-    weights: "none",
-    checksums: &[("model", "abc")],
-    compiler: "0.1.0",
-    preprocess: Some(RULES),
-    labels: &["red", "green", "blue"],
-};
-
-const LOGITS: Output = Output { name: "logits", shape: &[2, 3], softmax: false };
-
-/// The picture itself, what is in it twice as much, and the logits: the second vector.
-const SEVERAL: Network = Network {
-    outputs: &[
-        Output { name: "maps/0", shape: &[2, 3, 4, 4], softmax: false },
-        Output { name: "aux", shape: &[2, 6], softmax: false },
-        LOGITS,
-    ],
-    ..COLORS
-};
-
-/// What [`Colors`] may describe itself as.
-trait Described: Send + 'static {
-    const NETWORK: Network;
-}
-
-macro_rules! described {
-    ($($name:ident: $network:expr;)*) => {
-        $(
-            struct $name;
-
-            impl Described for $name {
-                const NETWORK: Network = $network;
-            }
-        )*
-    };
-}
-
-described! {
-    One: COLORS;
-    NoPictures: Network { preprocess: None, ..COLORS };
-    NoLabels: Network { labels: &[], ..COLORS };
-    OtherLabels: Network { labels: &["red", "green"], ..COLORS };
-    Several: SEVERAL;
-    SeveralNoLabels: Network { labels: &[], ..SEVERAL };
-    Maps: Network { outputs: &[Output { name: "maps/0", shape: &[2, 3, 4, 4], softmax: false }], ..COLORS };
-}
-
-/// Gives the mean of each channel, ten times; before it, of several outputs, the picture and the picture's first six values.
-struct Colors<D>(Vec<f32>, usize, std::marker::PhantomData<D>);
-
-impl<D: Described> Model for Colors<D> {
-    const NETWORK: &'static Network = &D::NETWORK;
-
-    fn open(options: Options) -> Result<Self, Error> {
-        // Stands for every error that a real network has.
-        match options.threads {
-            Some(1001) => return Err(Error::WeightsChecksum { found: 1, expected: 2 }),
-            Some(1002) => return Err(Error::Threads { found: 1002 }),
-            Some(1003) => return Err(Error::UnsupportedIsa { found: resnet::Kind::Neon }),
-            Some(1004) => return Err(Error::WeightsUnreadable { path: "w.bin".into(), reason: "gone".into() }),
-            _ => {}
-        }
-        Ok(Self(Vec::new(), options.threads.unwrap_or(7), std::marker::PhantomData))
-    }
-
-    fn run(&mut self, input: &[f32]) -> Result<Outputs<'_>, Error> {
-        assert_eq!(input.len(), 96);
-        self.0.clear();
-        for output in Self::NETWORK.outputs {
-            match output.name {
-                "maps/0" => self.0.extend(input),
-                "aux" => self.0.extend(input.chunks(48).flat_map(|image| &image[..6])),
-                _ => self.0.extend(input.chunks(16).map(|plane| plane.iter().sum::<f32>() / 1.6)),
-            }
-        }
-        Ok(Outputs::new(Self::NETWORK.outputs, &self.0).unwrap())
-    }
-
-    fn isa(&self) -> &'static str {
-        "portable"
-    }
-
-    fn threads(&self) -> usize {
-        self.1
-    }
-
-    fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(Traced<'_>)) -> Result<(), Error> {
-        let values = self.run(input)?.values();
-        visit(Traced { step: 0, name: "mean", shape: [2, 3, 1, 1], values });
-        visit(Traced { step: 2, name: "logits", shape: [2, 3, 1, 1], values });
-        Ok(())
-    }
-}
-
-fn call<M: Model>(arguments: &[&str]) -> (u8, String, String) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let all = std::iter::once("colors").chain(arguments.iter().copied()).map(OsString::from);
-    let code = app::run::<M>(all, &mut out, &mut err, false);
-    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
-}
-
-fn colors(arguments: &[&str]) -> (u8, String, String) {
-    call::<Colors<One>>(arguments)
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/pictures").join(name)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
+use app_support::{COLORS, Colors, NoLabels, NoPictures, One, RULES, call, colors, fixture, npy, text};
 
 #[test]
 fn resizes_as_pillow() {
@@ -270,34 +135,6 @@ fn refuses_pictures_without_preprocessing() {
 }
 
 #[test]
-fn classifies_by_the_output_that_has_a_value_per_label() {
-    let picture = fixture("alpha.png");
-    let (code, several, err) = call::<Colors<Several>>(&["--json", text(&picture)]);
-    assert_eq!((code, err.as_str()), (0, ""));
-    let predictions = |out: &str| serde_json::from_str::<Value>(out).unwrap()[0]["predictions"].clone();
-    assert_eq!(predictions(&several), predictions(&colors(&["--json", text(&picture)]).1));
-
-    let refused = |result: (u8, String, String)| {
-        assert_eq!((result.0, result.1.as_str()), (2, ""), "{}", result.2);
-        result.2
-    };
-    let err = refused(call::<Colors<SeveralNoLabels>>(&[text(&picture)]));
-    assert!(err.contains("2 of the network's outputs could be classes") && err.contains("\"aux\" [2, 6]"), "{err}");
-    let err = refused(call::<Colors<OtherLabels>>(&[text(&picture)]));
-    assert!(err.contains("2 labels") && err.contains("\"logits\" [2, 3]"), "{err}");
-    let err = refused(call::<Colors<Maps>>(&[text(&picture)]));
-    assert!(err.contains("maps: \"maps/0\" [2, 3, 4, 4]") && err.contains("expected"), "{err}");
-}
-
-fn npy(header: &str, values: &[f32]) -> Vec<u8> {
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    bytes
-}
-
-#[test]
 fn runs_tensors_of_any_number_of_images() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (folder.path().join("in.npy"), folder.path().join("out.npy"));
@@ -330,87 +167,6 @@ fn runs_tensors_of_any_number_of_images() {
         assert!(err.contains("in.npy") && err.contains(expected), "{header}: {err}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the input");
-}
-
-/// The shape and the values of a file that the program wrote.
-fn written(path: &Path) -> (String, Vec<f32>) {
-    let bytes = fs::read(path).unwrap();
-    let header = String::from_utf8_lossy(&bytes[10..128]).into_owned();
-    let shape = header.split("'shape': ").nth(1).unwrap().split(", }").next().unwrap().to_owned();
-    (shape, bytes[128..].as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect())
-}
-
-#[test]
-fn writes_several_outputs_to_a_folder_or_one_to_a_file() {
-    let several = call::<Colors<Several>>;
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let names = |folder: &Path| {
-        let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        names
-    };
-    let values: Vec<f32> = (0..3 * 48).map(|index| (index / 16) as f32).collect();
-    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 4, 4), }\n";
-    fs::write(at("in.npy"), npy(header, &values)).unwrap();
-    let logits: Vec<f32> = (0..9).map(|mean| mean as f32 * 10.0).collect();
-    let aux: Vec<f32> = [0.0, 3.0, 6.0].into_iter().flat_map(|value| [value; 6]).collect();
-    let maps = ("(3,3,4,4,)".to_owned(), values.clone());
-
-    // A new folder, and the same again into what is there now, beside a file of someone else.
-    for round in 0..2 {
-        assert_eq!(several(&["tensor", text(&at("in.npy")), text(&at("out"))]), (0, String::new(), String::new()));
-        let mut expected = vec!["logits.npy", "maps_0.npy", "output_aux.npy"];
-        if round == 1 {
-            expected.push("thesis.txt");
-        }
-        assert_eq!(names(&at("out")), expected);
-        assert_eq!(written(&at("out/maps_0.npy")), maps);
-        assert_eq!(written(&at("out/output_aux.npy")), ("(3,6,)".to_owned(), aux.clone()));
-        assert_eq!(written(&at("out/logits.npy")), ("(3,3,)".to_owned(), logits.clone()));
-        fs::write(at("out/thesis.txt"), "years").unwrap();
-        fs::write(at("out/logits.npy"), "old").unwrap();
-    }
-
-    assert_eq!(several(&["tensor", "--output", "maps/0", text(&at("in.npy")), text(&at("one.npy"))]).0, 0);
-    assert_eq!(written(&at("one.npy")), maps);
-    assert_eq!(colors(&["tensor", "--output=logits", text(&at("in.npy")), text(&at("one.npy"))]).0, 0);
-    assert_eq!(written(&at("one.npy")), ("(3,3,)".to_owned(), logits));
-
-    let before = names(folder.path());
-    let (code, _, err) = several(&["tensor", "--output", "maps", text(&at("in.npy")), text(&at("no.npy"))]);
-    assert!(code == 2 && err.contains("no output \"maps\"") && err.contains("\"maps/0\" [2, 3, 4, 4]"), "{err}");
-    let (code, _, err) = several(&["tensor", text(&at("in.npy")), text(&at("one.npy"))]);
-    assert!(code == 1 && err.contains("no folder") && err.contains("--output NAME"), "{err}");
-    let (code, _, err) = several(&["tensor", text(&at("in.npy")), text(&at("none/out"))]);
-    assert!(code == 1 && err.contains("cannot be written"), "{err}");
-    // A run that fails leaves neither a new folder nor anything in one that was there.
-    fs::write(at("short.npy"), npy(header, &values[..100])).unwrap();
-    fs::create_dir(at("mine")).unwrap();
-    fs::create_dir(at("mine/logits.npy")).unwrap();
-    for (input, out) in [("short.npy", "new"), ("in.npy", "mine")] {
-        let (code, _, err) = several(&["tensor", text(&at(input)), text(&at(out))]);
-        assert_eq!(code, 1, "{err}");
-    }
-    assert_eq!(names(&at("mine")), ["logits.npy"]);
-    fs::remove_file(at("short.npy")).unwrap();
-    fs::remove_dir_all(at("mine")).unwrap();
-    assert_eq!(names(folder.path()), before);
-}
-
-#[test]
-fn tells_of_several_outputs() {
-    let several = call::<Colors<Several>>;
-    let (code, help, _) = several(&["--help"]);
-    assert!(code == 0 && help.contains("out/NAME.npy") && help.contains("--output maps/0"), "{help}");
-    assert!(several(&["tensor", "--help"]).1.contains("--output"));
-    assert!(!colors(&["--help"]).1.contains("out/NAME.npy"));
-    let info: Value = serde_json::from_str(&several(&["info", "--json"]).1).unwrap();
-    assert_eq!(info["outputs"][0], serde_json::json!({ "name": "maps/0", "shape": [2, 3, 4, 4], "softmax": false }));
-    assert_eq!(info["outputs"].as_array().unwrap().len(), 3);
-    let info = several(&["info"]).1;
-    assert!(info.contains("maps/0 [2, 3, 4, 4]") && info.contains("logits [2, 3]"), "{info}");
-    assert_eq!(several(&["bench", "--seconds", "0.01"]).0, 0);
 }
 
 #[test]

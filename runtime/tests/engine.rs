@@ -210,7 +210,9 @@ fn traces_show_every_step_and_output() {
     let input = common::random(2, 96);
     let relu: Vec<f32> = input.iter().map(|value| value.max(0.0)).collect();
     let mut shown = Vec::new();
-    engine.trace(&input, &mut |traced| shown.push((traced.step, traced.name, traced.shape, traced.values.to_vec()))).unwrap();
+    engine
+        .trace(&input, &mut |traced| shown.push((traced.step, traced.name, traced.shape, traced.values.to_vec())))
+        .unwrap();
     let steps: Vec<_> = shown.iter().map(|(step, name, shape, _)| (*step, *name, *shape)).collect();
     let map = [1, 16, 2, 3];
     let expected =

@@ -372,7 +372,12 @@ fn programs_compute_what_the_interpreter_does() {
             for (place, values) in &one {
                 let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
                 let what = &cases[place.0].what;
-                assert_eq!(bits(values), bits(&several[place]), "{what}, output {} on {kind}, {threads} threads", place.1);
+                assert_eq!(
+                    bits(values),
+                    bits(&several[place]),
+                    "{what}, output {} on {kind}, {threads} threads",
+                    place.1
+                );
             }
         }
     }

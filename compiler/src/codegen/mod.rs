@@ -47,7 +47,7 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
     let definitions = layers.definitions.iter().map(Definition::tokens);
     let steps = plan.steps.iter().zip(&layers.of_step).enumerate().map(|(index, (step, layer))| {
         let constant = format_ident!("STEP_{index}");
-        let doc = format!(" `{}`: {}", step.name, step.summary);
+        let doc = format!(" {}: {}", quoted(&step.name), step.summary);
         let constructor = constructor(&step.kernel);
         let (label, operands) = (&step.name, operands(&step.operands));
         quote! {
@@ -189,7 +189,7 @@ impl Definition {
 /// The first few names, and how many more there are.
 fn users(names: &[String]) -> String {
     const SHOWN: usize = 8;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| quoted(name)).collect();
     match names.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
@@ -220,6 +220,12 @@ fn operands(operands: &Operands) -> TokenStream {
     let weights = operands.weights.map(number).map(|weights| quote!(.with_weights(#weights)));
     let network_output = operands.network_output.map(number).map(|index| quote!(.with_network_output(#index)));
     quote!(Operands::new(#input, #output) #other #weights #network_output)
+}
+
+/// A name from a user's file as documentation shows it: what would end the line or the quotation is a space.
+fn quoted(name: &str) -> String {
+    let plain: String = name.chars().map(|c| if c.is_control() || c == '`' { ' ' } else { c }).collect();
+    format!("`{plain}`")
 }
 
 fn number(value: usize) -> Literal {

@@ -7,7 +7,7 @@ use quote::quote;
 use sha2::{Digest, Sha256};
 
 use super::outputs::{self, array};
-use super::{Item, Weights, number};
+use super::{Item, Weights, number, quoted};
 use crate::frontend::{Color, Interpolation, Preprocess, Resize};
 use crate::pipeline::Compiled;
 use crate::plan::Output;
@@ -95,7 +95,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
     let input = array(&plan.input.shape);
     let (constant, result, value) =
         (outputs::constant(compiled, item), outputs::result(compiled, item), outputs::value(compiled, item));
-    let input_doc = format!(" Shape of the input `{}`: {}.", plan.input.name, axes(plan.input.channels_last));
+    let input_doc = format!(" Shape of the input {}: {}.", quoted(&plan.input.name), axes(plan.input.channels_last));
     let make = match &item.weights {
         Weights::Embedded(path) => quote! {
             #[allow(dead_code)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
-use super::{Item, number};
+use super::{Item, number, quoted};
 use crate::pipeline::Compiled;
 use crate::plan::Output;
 
@@ -15,7 +15,7 @@ pub(super) fn item(compiled: &Compiled, item: &Item) -> Option<TokenStream> {
     let (name, network, visibility) = (name(item), &item.name, &item.visibility);
     let doc = format!(" What [`{network}::infer`] gives: the outputs of a call, valid until the next one.");
     let fields = several.iter().zip(fields(several)).map(|(output, field)| {
-        let doc = format!(" The output `{}`, of shape `{:?}`.", output.name, output.shape);
+        let doc = format!(" The output {}, of shape `{:?}`.", quoted(&output.name), output.shape);
         let array = array(&output.shape);
         quote! {
             #[doc = #doc]
@@ -37,7 +37,7 @@ pub(super) fn constant(compiled: &Compiled, item: &Item) -> TokenStream {
     let runtime = &item.runtime;
     match compiled.plan.outputs.as_slice() {
         [Output { name, shape, .. }] => {
-            let doc = format!(" Shape of the output `{name}`.");
+            let doc = format!(" Shape of the output {}.", quoted(name));
             let rank = number(shape.len());
             let shape = shape.iter().map(|extent| number(*extent));
             quote! {
@@ -145,16 +145,57 @@ mod tests {
     #[test]
     fn every_output_has_a_field_of_its_own() {
         let names = [
-            "c2", "C2", "c2_2", "495", "type", "self", "Self", "gen", "union", "last_hidden_state", "layer4Out", "getFPN",
-            "/head/Gemm_output_0", "a  b", "__x__", "", "größe", "日本", "\0\"}", "crate", "async", "_", "outputs",
+            "c2",
+            "C2",
+            "c2_2",
+            "495",
+            "type",
+            "self",
+            "Self",
+            "gen",
+            "union",
+            "last_hidden_state",
+            "layer4Out",
+            "getFPN",
+            "/head/Gemm_output_0",
+            "a  b",
+            "__x__",
+            "",
+            "größe",
+            "日本",
+            "\0\"}",
+            "crate",
+            "async",
+            "_",
+            "outputs",
         ];
         let outputs: Vec<Output> =
             names.iter().map(|name| Output { name: (*name).to_owned(), shape: vec![1], softmax: false }).collect();
         let fields: Vec<String> = fields(&outputs).iter().map(Ident::to_string).collect();
         let expected = [
-            "c2", "c2_2", "c2_2_2", "output_495", "type_", "self_", "self_2", "gen_", "union", "last_hidden_state",
-            "layer4_out", "get_fpn", "head_gemm_output_0", "a_b", "x", "output", "gr_e", "output_2", "output_0", "crate_",
-            "async_", "output_3", "outputs",
+            "c2",
+            "c2_2",
+            "c2_2_2",
+            "output_495",
+            "type_",
+            "self_",
+            "self_2",
+            "gen_",
+            "union",
+            "last_hidden_state",
+            "layer4_out",
+            "get_fpn",
+            "head_gemm_output_0",
+            "a_b",
+            "x",
+            "output",
+            "gr_e",
+            "output_2",
+            "output_0",
+            "crate_",
+            "async_",
+            "output_3",
+            "outputs",
         ];
         assert_eq!(fields, expected);
         let long = Output { name: "x".repeat(5000), shape: vec![1], softmax: false };

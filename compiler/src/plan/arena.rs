@@ -111,8 +111,8 @@ pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lower::Used;
     use super::super::Input;
+    use super::super::lower::Used;
     use super::*;
 
     /// Random lives: no two buffers that are alive at once overlap, and the arena is never below its bound.

@@ -188,11 +188,7 @@ impl Lowering<'_> {
             parameters: draft.parameters,
             macs: draft.macs,
             kernel: draft.kernel,
-            operands: Operands {
-                weights: draft.weights,
-                network_output: draft.network_output,
-                ..Operands::default()
-            },
+            operands: Operands { weights: draft.weights, network_output: draft.network_output, ..Operands::default() },
         });
         self.lowered.buffers.push(draft.used);
     }

@@ -47,11 +47,22 @@ mod tests {
     #[test]
     fn every_output_has_a_file_of_its_own() {
         let long = "x".repeat(1000);
-        let names = ["c2", "C2", "/etc/passwd", "..", "", "a b", "a_b", "aux", "Com1.x", "-rf", "größe", "c2_2", long.leak()];
+        let names =
+            ["c2", "C2", "/etc/passwd", "..", "", "a b", "a_b", "aux", "Com1.x", "-rf", "größe", "c2_2", long.leak()];
         let outputs = names.map(|name| Output { name, shape: &[], softmax: false });
         let mut expected: Vec<String> = [
-            "c2", "C2_2", "_etc_passwd", "output_..", "output_", "a_b", "a_b_2", "output_aux", "output_Com1.x", "output_-rf",
-            "gr__e", "c2_2_2",
+            "c2",
+            "C2_2",
+            "_etc_passwd",
+            "output_..",
+            "output_",
+            "a_b",
+            "a_b_2",
+            "output_aux",
+            "output_Com1.x",
+            "output_-rf",
+            "gr__e",
+            "c2_2_2",
         ]
         .map(|stem| format!("{stem}.npy"))
         .into();

@@ -119,10 +119,12 @@ fn classes(network: &Network) -> Result<usize, (String, &'static str)> {
             format!("{} of the network's outputs could be classes: {}", several.len(), list(network.outputs)),
             "one such output, or labels, which tell which one it is",
         )),
-        (vectors, labels) => vectors.iter().find(|(_, length)| *length == labels).map(|(index, _)| *index).ok_or_else(|| {
-            let found = format!("the network has {labels} labels, but its outputs are {}", list(network.outputs));
-            (found, "an output with one value per label, to classify pictures")
-        }),
+        (vectors, labels) => {
+            vectors.iter().find(|(_, length)| *length == labels).map(|(index, _)| *index).ok_or_else(|| {
+                let found = format!("the network has {labels} labels, but its outputs are {}", list(network.outputs));
+                (found, "an output with one value per label, to classify pictures")
+            })
+        }
     }
 }
 

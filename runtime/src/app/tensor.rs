@@ -89,7 +89,9 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(Self(None)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Failure::Run(
                 Problem::new(path.display(), "there is something that is no folder")
-                    .expected("a folder, or nothing: the network has several outputs, each of which becomes a file in it")
+                    .expected(
+                        "a folder, or nothing: the network has several outputs, each of which becomes a file in it",
+                    )
                     .hint("write one output to a file: --output NAME"),
             )),
             Err(error) => Err(unwritable(path, &error)),

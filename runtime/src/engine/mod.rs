@@ -85,12 +85,8 @@ impl<P: Program> Engine<P> {
             Kind::Neon => return Err(Error::UnsupportedIsa { found: isa }),
             Kind::Portable => P::steps::<Portable>(),
         };
-        let memory = Memory {
-            arena: P::ARENA,
-            weights: P::WEIGHTS,
-            input: Self::input_length(),
-            outputs: P::NETWORK.outputs,
-        };
+        let memory =
+            Memory { arena: P::ARENA, weights: P::WEIGHTS, input: Self::input_length(), outputs: P::NETWORK.outputs };
         for step in steps {
             step.check(isa, &memory)?;
         }

@@ -65,8 +65,8 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
 
     let input = only(&inputs, &mut report);
     let outputs: Vec<_> = graph.output.iter().collect();
-    interface(&outputs, &mut report);
-    let Some(input) = input.filter(|_| !outputs.is_empty()) else { return Err(errors) };
+    let outputs_given = interface(&outputs, &mut report);
+    let Some(input) = input.filter(|_| outputs_given) else { return Err(errors) };
 
     let live = reachable(&graph.node, &producers, &outputs);
     let defined = |name: &str| {
@@ -148,8 +148,8 @@ fn only<'m>(inputs: &[&'m ValueInfoProto], report: &mut impl FnMut(Diagnostic)) 
     None
 }
 
-/// Checks the list of outputs.
-fn interface(outputs: &[&ValueInfoProto], report: &mut impl FnMut(Diagnostic)) {
+/// Checks the list of outputs, and says whether it can be gone on with.
+fn interface(outputs: &[&ValueInfoProto], report: &mut impl FnMut(Diagnostic)) -> bool {
     if outputs.is_empty() || outputs.len() > MOST_OUTPUTS {
         let message = match outputs.len() {
             0 => "the graph has no output".to_owned(),
@@ -160,7 +160,7 @@ fn interface(outputs: &[&ValueInfoProto], report: &mut impl FnMut(Diagnostic)) {
                 .expected(format!("1 to {MOST_OUTPUTS} outputs: maps, embeddings, the classes' scores"))
                 .hint("export the network with the outputs that are wanted"),
         );
-        return;
+        return false;
     }
     let mut names = BTreeSet::new();
     let mut told = BTreeSet::new();
@@ -174,6 +174,7 @@ fn interface(outputs: &[&ValueInfoProto], report: &mut impl FnMut(Diagnostic)) {
             );
         }
     }
+    true
 }
 
 fn twice(name: &str, by: &str) -> Diagnostic {
@@ -183,11 +184,7 @@ fn twice(name: &str, by: &str) -> Diagnostic {
 }
 
 /// The nodes that some output depends on.
-fn reachable(
-    nodes: &[NodeProto],
-    producers: &BTreeMap<&str, usize>,
-    outputs: &[&ValueInfoProto],
-) -> BTreeSet<usize> {
+fn reachable(nodes: &[NodeProto], producers: &BTreeMap<&str, usize>, outputs: &[&ValueInfoProto]) -> BTreeSet<usize> {
     let mut live = BTreeSet::new();
     let mut open: Vec<usize> =
         outputs.iter().filter_map(|output| producers.get(output.name.as_str())).copied().collect();

@@ -75,7 +75,9 @@ fn output<'m>(importer: &mut Importer<'m>, info: &'m ValueInfoProto) {
     let view = match value {
         Value::Computed(view) => view,
         Value::Constant(_) => {
-            importer.report(fail("it does not depend on the input".to_owned()).expected("maps, an embedding, the classes' scores"));
+            importer.report(
+                fail("it does not depend on the input".to_owned()).expected("maps, an embedding, the classes' scores"),
+            );
             return;
         }
         // What made it unknown is an error of its own.
