@@ -6,7 +6,7 @@
 //! Normalisations in a row are folded together: the products are taken in f64 and rounded to f32 once. Weights that f32
 //! cannot hold are left as they were.
 
-use super::{PassReport, activation_name, seen_by_others};
+use super::{PassReport, seen_by_others};
 use crate::ir::{BatchNorm, Edit, Graph, NodeId, Op, Tensor};
 
 pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
@@ -76,7 +76,7 @@ fn fold(graph: &Graph, id: NodeId, row: &[(NodeId, BatchNorm)]) -> Result<Folded
         return Err(format!("`{}` adds a shortcut before it", node.name));
     }
     if let Some(activation) = activation {
-        return Err(format!("`{}` applies {} before it", node.name, activation_name(activation)));
+        return Err(format!("`{}` applies {} before it", node.name, activation.name()));
     }
     let op = match node.op().clone() {
         Op::Conv(conv) => Op::Conv(crate::ir::Conv { bias: true, activation: last, ..conv }),

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::verify::{Verifier, Violation};
-use crate::ir::{Activation, Edit, Graph, NodeId, Op};
+use crate::ir::{Edit, Graph, NodeId};
 
 /// A rewrite of the graph.
 #[derive(Debug, Clone, Copy)]
@@ -189,11 +189,6 @@ fn seen_by_others(graph: &Graph, producer: NodeId, reader: NodeId) -> Option<Str
         }
         None => format!("`{name}` is read twice"),
     })
-}
-
-/// The activation's name, as in the text form.
-fn activation_name(activation: Activation) -> &'static str {
-    Op::Activation(activation).name()
 }
 
 #[cfg(test)]

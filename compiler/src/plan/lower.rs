@@ -146,8 +146,16 @@ impl Lowering<'_> {
         let graph = self.graph;
         let operands = graph.operands(id);
         let (Some(&map), op) = (self.layouts.get(&id), graph.node(id).op()) else { return };
+        if let Some(last) = applied(op).filter(|last| *last != Activation::Relu) {
+            self.no_kernel(id, last.name());
+            return;
+        }
         let draft = match op {
             Op::Constant(_) => None,
+            Op::Multiply { .. } | Op::Scale { .. } | Op::Concat { .. } | Op::Slice { .. } | Op::GlobalMaxPool => {
+                self.no_kernel(id, op.name());
+                None
+            }
             Op::Input(layout) => {
                 let output = self.fresh(id, map);
                 let geometry = InputGeometry { batch: self.batch, output: map, channels_last: *layout == Layout::Nhwc };
@@ -178,6 +186,11 @@ impl Lowering<'_> {
         if let Some(draft) = draft {
             self.push(graph.node(id).name.clone(), graph.node(id).shape().0.clone(), draft);
         }
+    }
+
+    fn no_kernel(&mut self, id: NodeId, what: &str) {
+        let message = format!("there is no kernel for {what}");
+        self.problems.push(Diagnostic::error("E-PLAN", message).about(self.graph.node(id).name.clone()));
     }
 
     fn push(&mut self, name: String, shape: Vec<usize>, draft: Draft) {
@@ -488,10 +501,22 @@ fn draft(kernel: Kernel, used: Used, summary: String) -> Draft {
     Draft { kernel, used, weights: None, network_output: None, parameters: 0, macs: 0, summary }
 }
 
+/// The activation that an operation applies.
+fn applied(op: &Op) -> Option<Activation> {
+    match op {
+        Op::Activation(kind) => Some(*kind),
+        Op::Conv(conv) => conv.activation,
+        Op::BatchNorm(norm) => norm.activation,
+        Op::Dense(dense) => dense.activation,
+        Op::Add { activation } => *activation,
+        _ => None,
+    }
+}
+
 fn activation(kind: Option<Activation>) -> geometry::Activation {
     match kind {
         None => geometry::Activation::None,
-        Some(Activation::Relu) => geometry::Activation::Relu,
+        Some(_) => geometry::Activation::Relu,
     }
 }
 
@@ -524,7 +549,7 @@ fn epilogue(shortcut: bool, kind: Option<Activation>) -> String {
     let shortcut = if shortcut { ", shortcut" } else { "" };
     let kind = match kind {
         None => "",
-        Some(Activation::Relu) => ", relu",
+        Some(kind) => &format!(", {}", kind.name()),
     };
     format!("{shortcut}{kind}")
 }
