@@ -2,11 +2,13 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use resnetc::diagnostic::nearest;
+use resnetc::diagnostic::{Diagnostic, nearest};
+use resnetc::frontend::surroundings::{Surroundings, word};
+use resnetc::frontend::yaml::spec::{Labels, Size};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Error, LitInt, LitStr, Token, Visibility, braced, bracketed};
+use syn::{Attribute, Error, Lit, LitInt, LitStr, Token, Visibility, braced, bracketed};
 
 /// The arguments of one invocation.
 pub struct Arguments {
@@ -24,6 +26,10 @@ pub struct Arguments {
     pub batch: usize,
     /// Passes that are not to run.
     pub without: Vec<LitStr>,
+    /// Preprocessing and labels in place of the model's own; paths as written.
+    pub surroundings: Surroundings,
+    /// Where the values of `surroundings` stand, by their fields.
+    pub places: Vec<(String, Span)>,
 }
 
 /// The field `weights`.
@@ -36,7 +42,20 @@ pub enum Weights {
     Runtime,
 }
 
-const FIELDS: [&str; 4] = ["model", "weights", "batch", "without"];
+const FIELDS: [&str; 12] = [
+    "model",
+    "weights",
+    "batch",
+    "without",
+    "preprocess",
+    "resize",
+    "crop",
+    "crop_fraction",
+    "interpolation",
+    "mean",
+    "std",
+    "labels",
+];
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -78,6 +97,8 @@ struct Fields {
     weights: Option<Weights>,
     batch: Option<usize>,
     without: Option<Vec<LitStr>>,
+    surroundings: Surroundings,
+    places: Vec<(String, Span)>,
     /// Fields that were there, rightly written or not.
     seen: Vec<String>,
 }
@@ -122,11 +143,23 @@ impl Fields {
             return Err(Error::new(name.span(), format!("`{name}` is given twice")));
         }
         self.seen.push(word.clone());
+        if let Some(first) = value.clone().into_iter().next() {
+            self.places.push((word.clone(), first.span()));
+        }
+        let preprocess = &mut self.surroundings.preprocess;
         match word.as_str() {
             "model" => self.model = errors.keep(text(value, "a path or the name of a network: \"models/net.yaml\"")),
             "weights" => self.weights = errors.keep(weights(value)),
             "batch" => self.batch = errors.keep(batch(value)),
             "without" => self.without = errors.keep(without(value)),
+            "preprocess" => preprocess.preset = errors.keep(choice(value)),
+            "resize" => preprocess.resize = errors.keep(size(value)),
+            "crop" => preprocess.crop = errors.keep(size(value)),
+            "crop_fraction" => preprocess.crop_fraction = errors.keep(number(value)),
+            "interpolation" => preprocess.interpolation = errors.keep(choice(value)),
+            "mean" => preprocess.mean = errors.keep(numbers(value)),
+            "std" => preprocess.std = errors.keep(numbers(value)),
+            "labels" => self.surroundings.labels = errors.keep(labels(value)),
             _ => return Err(Error::new(name.span(), unknown(&word))),
         }
         Ok(())
@@ -154,6 +187,8 @@ impl Fields {
                 weights: self.weights.unwrap_or(Weights::Own),
                 batch: self.batch.unwrap_or(1),
                 without: self.without.unwrap_or_default(),
+                surroundings: self.surroundings,
+                places: self.places,
             }),
             (_, errors) => Err(errors.into_error(name.span())),
         }
@@ -205,20 +240,78 @@ fn batch(value: TokenStream) -> syn::Result<usize> {
 }
 
 fn without(value: TokenStream) -> syn::Result<Vec<LitStr>> {
-    struct Names(Punctuated<LitStr, Token![,]>);
+    list(value, "a list of names of passes: [\"fold_batch_norm\"]")
+}
 
-    impl Parse for Names {
+/// One of the words that a key of a spec takes.
+fn choice<T: for<'de> serde::Deserialize<'de>>(value: TokenStream) -> syn::Result<T> {
+    let text = text(value, "a word in quotes, such as \"torchvision\" or \"bicubic\"")?;
+    word(&text.value()).map_err(|problem: Diagnostic| Error::new(text.span(), problem))
+}
+
+fn size(value: TokenStream) -> syn::Result<Size> {
+    const EXPECTED: &str = "a whole number, or height and width: [224, 224]";
+    let wrong = Error::new_spanned(&value, format!("expected {EXPECTED}"));
+    let lengths = match syn::parse2::<LitInt>(value.clone()) {
+        Ok(side) => vec![side],
+        Err(_) => list::<LitInt>(value, EXPECTED)?,
+    };
+    let lengths: Vec<usize> = lengths.iter().map(LitInt::base10_parse).collect::<syn::Result<_>>()?;
+    match lengths.as_slice() {
+        [side] => Ok(Size::One(*side)),
+        [height, width] => Ok(Size::Pair([*height, *width])),
+        _ => Err(wrong),
+    }
+}
+
+fn number(value: TokenStream) -> syn::Result<f64> {
+    let wrong = Error::new_spanned(&value, "expected a number such as 0.875");
+    syn::parse2::<Number>(value).map(|Number(number)| number).map_err(|_| wrong)
+}
+
+fn numbers(value: TokenStream) -> syn::Result<Vec<f64>> {
+    let numbers = list::<Number>(value, "a list of numbers: [0.485, 0.456, 0.406]")?;
+    Ok(numbers.into_iter().map(|Number(number)| number).collect())
+}
+
+fn labels(value: TokenStream) -> syn::Result<Labels> {
+    const EXPECTED: &str = "\"imagenet1k\", \"models/labels.txt\", or a list of labels: [\"cat\", \"dog\"]";
+    if matches!(value.clone().into_iter().next(), Some(TokenTree::Group(_))) {
+        let labels = list::<LitStr>(value, EXPECTED)?;
+        return Ok(Labels::List(labels.iter().map(LitStr::value).collect()));
+    }
+    text(value, EXPECTED).map(|text| Labels::Named(text.value()))
+}
+
+/// A number with or without a point, negative perhaps.
+struct Number(f64);
+
+impl Parse for Number {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let sign = if input.parse::<Option<Token![-]>>()?.is_some() { -1.0 } else { 1.0 };
+        let number: f64 = match input.parse()? {
+            Lit::Int(number) => number.base10_parse()?,
+            Lit::Float(number) => number.base10_parse()?,
+            other => return Err(Error::new(other.span(), "expected a number")),
+        };
+        Ok(Self(sign * number))
+    }
+}
+
+fn list<T: Parse>(value: TokenStream, expected: &str) -> syn::Result<Vec<T>> {
+    struct Items<T>(Punctuated<T, Token![,]>);
+
+    impl<T: Parse> Parse for Items<T> {
         fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-            let names;
-            bracketed!(names in input);
-            Punctuated::parse_terminated(&names).map(Self)
+            let items;
+            bracketed!(items in input);
+            Punctuated::parse_terminated(&items).map(Self)
         }
     }
 
     let span = value.clone();
-    let names: Names = syn::parse2(value)
-        .map_err(|_| Error::new_spanned(span, "expected a list of names of passes: [\"fold_batch_norm\"]"))?;
-    Ok(names.0.into_iter().collect())
+    let items: Items<T> = syn::parse2(value).map_err(|_| Error::new_spanned(span, format!("expected {expected}")))?;
+    Ok(items.0.into_iter().collect())
 }
 
 /// Every misuse, so that all can be mended at once.
@@ -261,6 +354,23 @@ mod tests {
         assert_eq!(arguments.model.value(), "m.yaml");
         assert!(matches!(arguments.weights, Weights::Runtime));
         assert_eq!((arguments.batch, arguments.without.len()), (4, 2));
+    }
+
+    #[test]
+    fn surroundings_are_read() {
+        let text = "struct A { model: \"m.onnx\", preprocess: \"timm\", resize: [240, 320], crop_fraction: 1, mean: [0.5, -1, 2e1],
+            std: [1], interpolation: \"nearest\", labels: [\"a, b\", \"c\"] }";
+        let Surroundings { preprocess, labels } = syn::parse_str::<Arguments>(text).unwrap().surroundings;
+        assert_eq!(preprocess.preset, Some(resnetc::frontend::yaml::spec::Preset::Timm));
+        assert_eq!((preprocess.resize, preprocess.crop), (Some(Size::Pair([240, 320])), None));
+        assert_eq!((preprocess.crop_fraction, preprocess.mean), (Some(1.0), Some(vec![0.5, -1.0, 20.0])));
+        assert_eq!(labels, Some(Labels::List(vec!["a, b".into(), "c".into()])));
+        let found = errors(
+            "struct A { model: \"m\", preprocess: \"tim\", resize: 1.5, crop: [1, 2, 3], crop_fraction: \"1\", mean: 0.5,
+            std: [\"1\"], interpolation: bicubic, labels: 3 }",
+        );
+        assert_eq!(found.len(), 8, "{found:#?}");
+        assert!(found.iter().any(|error| error.contains("did you mean `timm`?")));
     }
 
     #[test]

@@ -70,7 +70,9 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
     if !network.description.is_empty() {
         text.push_str(&format!(": {}", network.description.trim()));
     }
-    text.push_str(&format!("\nweights: {}\n\n", network.weights));
+    text.push_str(&format!("\nweights: {}\n", network.weights));
+    let pictures = network.preprocess.map_or_else(|| "none, raw tensors only".to_owned(), |rules| rules.to_string());
+    text.push_str(&format!("pictures: {pictures}\nlabels: {}\n\n", network.labels.len()));
     let rows: Vec<Vec<String>> = plan
         .steps
         .iter()
@@ -158,6 +160,8 @@ fn as_json(compiled: &Compiled) -> Value {
         "weights": network.weights,
         "input": { "name": plan.input.name, "shape": plan.input.shape, "channels_last": plan.input.channels_last },
         "output": { "name": plan.output.name, "shape": plan.output.shape, "softmax": plan.output.softmax },
+        "pictures": network.preprocess.map(|rules| rules.to_string()),
+        "labels": network.labels,
         "parameters": network.parameters,
         "macs": plan.macs(),
         "arena_bytes": plan.arena * 4,

@@ -8,6 +8,7 @@ mod output;
 mod progress;
 mod run;
 mod specs;
+mod surroundings;
 mod table;
 mod verify;
 
@@ -25,11 +26,12 @@ Examples:
   resnetc compile model.onnx --emit rust -o model-rust  a Rust package instead, complete in itself
   resnetc inspect resnet50 --weights seed:0             layers, shapes, parameters, what each pass did
   resnetc verify model.onnx --input x.npy --expect y.npy
+  resnetc compile model.onnx --preprocess timm --crop-fraction 0.95 --labels imagenet1k
   resnetc specs                                         the networks that ship inside
 
 A model is the name of a network that ships inside (`resnetc specs`), or a file: a spec (.yaml, .yml) or
 an ONNX model (.onnx). Weights are a file, or `seed:N` for reproducible random ones, which test speed and
-arithmetic but recognise nothing.
+arithmetic but recognise nothing. An ONNX model says nothing about pictures and labels: options do.
 
 Exit status:
   0  done

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::progress::Progress;
+use super::surroundings::{SurroundingsOptions, named};
 use super::{Failure, output};
 use crate::diagnostic::Diagnostic;
 use crate::frontend::WeightSource;
@@ -27,6 +28,9 @@ pub struct ModelOptions {
     /// Switch a pass off; may be given several times
     #[arg(long, value_name = "NAME")]
     pub no_pass: Vec<String>,
+
+    #[command(flatten)]
+    surroundings: SurroundingsOptions,
 }
 
 impl ModelOptions {
@@ -36,6 +40,7 @@ impl ModelOptions {
             model: model.to_owned(),
             weights: self.weights.as_deref().map(weights).transpose()?,
             batch: self.batch,
+            surroundings: self.surroundings.surroundings()?,
             disabled_passes: self.no_pass.iter().cloned().collect::<BTreeSet<_>>(),
         })
     }
@@ -72,7 +77,8 @@ pub fn is_model(text: &str) -> bool {
 pub fn compile(options: &Options, progress: &mut Progress) -> Result<Compiled, Failure> {
     let compiled = pipeline::compile(options, &mut |stage| progress.stage(stage));
     progress.clear();
-    let compiled = compiled?;
+    let mut compiled = compiled.map_err(named)?;
+    compiled.warnings = named(compiled.warnings);
     output::tell(&compiled.warnings);
     Ok(compiled)
 }

@@ -7,7 +7,7 @@ use quote::quote;
 use sha2::{Digest, Sha256};
 
 use super::{Item, Weights, number};
-use crate::frontend::{Color, Interpolation, Preprocess, Resize};
+use crate::frontend::{Color, Interpolation, Preprocess, Resize, Rounding};
 use crate::pipeline::Compiled;
 
 /// Comment lines above generated code: what it was made from, and how.
@@ -249,6 +249,10 @@ fn preprocess(preprocess: &Preprocess) -> TokenStream {
             let length = number(length);
             quote!(Resize::ShorterSide(#length))
         }
+        Resize::Cover(size) => {
+            let size = size.map(number);
+            quote!(Resize::Cover([#(#size),*]))
+        }
         Resize::Exact(size) => {
             let size = size.map(number);
             quote!(Resize::Exact([#(#size),*]))
@@ -267,6 +271,10 @@ fn preprocess(preprocess: &Preprocess) -> TokenStream {
         }
         None => quote!(None),
     };
+    let rounding = match preprocess.rounding {
+        Rounding::HalfToEven => quote!(Rounding::HalfToEven),
+        Rounding::Down => quote!(Rounding::Down),
+    };
     let color = match preprocess.color {
         Color::Rgb => quote!(Color::Rgb),
         Color::Bgr => quote!(Color::Bgr),
@@ -277,6 +285,7 @@ fn preprocess(preprocess: &Preprocess) -> TokenStream {
         interpolation: #interpolation,
         antialias: #antialias,
         crop: #crop,
+        rounding: #rounding,
         color: #color,
         scale: #scale,
         mean: [#(#mean),*],

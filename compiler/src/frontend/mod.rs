@@ -9,16 +9,18 @@ pub mod onnx;
 mod preprocess;
 pub mod shipped;
 pub mod source;
+pub mod surroundings;
 pub mod weights;
 pub mod yaml;
 
 use std::path::{Path, PathBuf};
 
-pub use preprocess::{Color, Interpolation, Preprocess, Resize};
+pub use preprocess::{Color, Interpolation, Preprocess, Resize, Rounding};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::Graph;
 use source::Source;
+use surroundings::Surroundings;
 
 /// A network as the passes take it.
 #[derive(Debug, Clone)]
@@ -62,18 +64,36 @@ impl WeightSource {
     }
 }
 
+/// [`load_with`] nothing given in place of what the model says of preprocessing and labels.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn load(model: &str, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
+    load_with(model, weights, batch, &Surroundings::default())
+}
+
 /// Reads a model with its weights: `model` is the path of a spec (`.yaml`, `.yml`) or an ONNX model (`.onnx`), or the name of a spec
-/// that ships with the compiler. Without `weights`, the model's own are taken, or those that its spec names.
+/// that ships with the compiler. Without `weights`, the model's own are taken, or those that its spec names. What is given in
+/// `surroundings` takes the place of the model's own preprocessing and labels.
 ///
 /// # Errors
 /// All that is wrong with the model's files; `E-MODEL` when it is none.
-pub fn load(model: &str, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
+pub fn load_with(
+    model: &str,
+    weights: Option<&WeightSource>,
+    batch: usize,
+    surroundings: &Surroundings,
+) -> Result<(Network, Diagnostics), Diagnostics> {
     let path = Path::new(model);
     match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch),
-        Some("onnx") => onnx::load(path, weights, batch),
+        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch, surroundings),
+        Some("onnx") => {
+            let (mut network, warnings) = onnx::load(path, weights, batch)?;
+            surroundings.surround(&mut network)?;
+            Ok((network, warnings))
+        }
         _ => match shipped::spec(model) {
-            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch),
+            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch, surroundings),
             None => Err(unknown(model).into()),
         },
     }

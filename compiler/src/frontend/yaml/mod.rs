@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::source::Source;
+use super::surroundings::Surroundings;
 use super::weights::{self, Request, TensorFile};
 use super::{Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
@@ -53,8 +54,9 @@ pub fn load(
     source: &Source<'_>,
     weights: Option<&WeightSource>,
     batch: usize,
+    surroundings: &Surroundings,
 ) -> Result<(Network, Diagnostics), Diagnostics> {
-    let (mut described, warnings) = describe(source, batch)?;
+    let (mut described, warnings) = describe_with(source, batch, surroundings)?;
     let (tensors, origin) = tensors(source, weights, &mut described)?;
     let graph = build::graph(&described.spec, &described.resolution, &tensors, batch)?;
     let Described { spec, counts, preprocess, labels, files, .. } = described;
@@ -76,6 +78,18 @@ pub fn load(
 /// # Errors
 /// All that is wrong with it.
 pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnostics), Diagnostics> {
+    describe_with(source, batch, &Surroundings::default())
+}
+
+/// The same with preprocessing and labels given in place of the spec's own.
+///
+/// # Errors
+/// All that is wrong with the spec or with what is given.
+pub fn describe_with(
+    source: &Source<'_>,
+    batch: usize,
+    surroundings: &Surroundings,
+) -> Result<(Described, Diagnostics), Diagnostics> {
     let file = source.label();
     let bytes = source
         .content(document::LARGEST as u64)
@@ -100,13 +114,14 @@ pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnos
         return Err(problems.into_diagnostics());
     }
     let (steps, names) = expand::expand(&spec, &mut problems);
-    let preprocess = surround::preprocess(&spec, &mut problems);
+    let preprocess = surround::preprocess(&spec, surroundings, &mut problems);
     if problems.any() {
         return Err(problems.into_diagnostics());
     }
     let resolution = resolve::resolve(&spec, &steps, &names, batch, &mut problems);
     let counts = surround::counts(&resolution);
-    let (labels, labels_file) = surround::labels(&spec, source, resolution.output.as_ref(), &mut problems);
+    let (labels, labels_file) =
+        surround::labels(&spec, surroundings, source, resolution.output.as_ref(), &mut problems);
     if !problems.any() {
         surround::expect(&spec, counts, &mut problems);
     }
