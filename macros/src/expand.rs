@@ -8,9 +8,9 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use resnetc::codegen::{self, Item};
 use resnetc::diagnostic::{Diagnostic, Diagnostics};
-use resnetc::frontend::yaml::spec::Labels;
 use resnetc::frontend::WeightSource;
 use resnetc::frontend::surroundings::Surroundings;
+use resnetc::frontend::yaml::spec::Labels;
 use resnetc::pipeline::{self, Options};
 use syn::Error;
 

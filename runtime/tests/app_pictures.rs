@@ -226,8 +226,9 @@ fn refuses_to_resize_long_and_narrow_pictures_into_too_much() {
         assert!(preprocess::resize(&wide, &rules).unwrap_err().contains("too long and narrow"));
     }
     let exact = Preprocess { resize: Resize::Exact([224, 224]), ..RULES };
-    assert!(preprocess::resize(&tall, &exact).unwrap_err().contains("too long and narrow"));
-    assert!(preprocess::resize(&wide, &exact).unwrap().pixels.iter().all(|&value| value == 9));
+    for picture in [tall, wide] {
+        assert!(preprocess::resize(&picture, &exact).unwrap().pixels.iter().all(|&value| value == 9));
+    }
 }
 
 #[test]
@@ -262,7 +263,8 @@ fn reads_and_resizes_photographs_as_pillow() {
         };
         let source = decoded.as_ref().unwrap();
         let resized = rules.map_or_else(|| source.clone(), |rules| preprocess::resize(source, &rules).unwrap());
-        let picture = crop.map_or(resized.clone(), |size| preprocess::center_crop(&resized, size, Rounding::HalfToEven));
+        let picture =
+            crop.map_or(resized.clone(), |size| preprocess::center_crop(&resized, size, Rounding::HalfToEven));
         assert_eq!([picture.width, picture.height], numbers[..2], "{line}");
         // The decoder's inverse transform and upsampling are rounded otherwise than libjpeg's, by 5 at most and less
         // than 0.3 on average; from the same pixels, the resized ones are Pillow's own.

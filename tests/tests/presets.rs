@@ -98,7 +98,8 @@ impl<'a> Recipe<'a> {
         let Preprocess { scale, mean, std, .. } = self.rules;
         let input = self.input(picture);
         let value = |channel: usize, pixel: usize| input[channel * height * width + pixel];
-        let level = |channel, pixel| ((f64::from(value(channel, pixel)) * std[channel] + mean[channel]) / scale).round();
+        let level =
+            |channel, pixel| ((f64::from(value(channel, pixel)) * std[channel] + mean[channel]) / scale).round();
         let levels = (0..height * width).flat_map(|pixel| [0, 1, 2].map(|channel| level(channel, pixel) as u8));
         let sum = crc32(levels);
         if sum != words[0].parse::<u32>().unwrap() {

@@ -97,7 +97,8 @@ fn read<'a, T>(
 }
 
 fn number(text: &str) -> Result<f64, Diagnostic> {
-    text.parse().map_err(|_| Diagnostic::error("E-PRE", format!("`{text}` is no number")).expected("a number such as 0.875"))
+    text.parse()
+        .map_err(|_| Diagnostic::error("E-PRE", format!("`{text}` is no number")).expected("a number such as 0.875"))
 }
 
 /// Problems with what an option gave, which have a key for their subject and no place, under the option's name.

@@ -56,16 +56,15 @@ fn tables(rules: &Preprocess) -> [[f32; 256]; 3] {
     })
 }
 
-/// Resizes as Pillow does: 8-bit values, first along the rows, then along the columns.
+/// Resizes as Pillow does, in 8-bit values.
 ///
 /// # Errors
 /// When the picture is so long and narrow that its resized form, or what lies between the passes, would be beyond the
 /// limit of pictures.
 pub fn resize(picture: &Picture, rules: &Preprocess) -> Result<Picture, String> {
     let [height, width] = resized_size([picture.height, picture.width], rules.resize);
-    // Rows come first, so the picture between the passes has the new width and the old height.
-    let most = height.max(picture.height) as u64;
-    if (width as u64).checked_mul(most).is_none_or(|pixels| pixels > MOST_PIXELS) {
+    let pixels = [(width as u64).checked_mul(height as u64), resample::between(picture, width, height)];
+    if pixels.iter().any(|pixels| pixels.is_none_or(|pixels| pixels > MOST_PIXELS)) {
         return Err(format!(
             "the picture of {}x{} pixels (width x height) is too long and narrow to be resized to {width}x{height}",
             picture.width, picture.height

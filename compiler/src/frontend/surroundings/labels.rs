@@ -80,7 +80,11 @@ pub fn labels(
         }
         Some((None, shape)) => {
             let hint = "leave the labels out, or compile a network that ends in a `dense` layer";
-            problem(format!("the output {shape} has no classes"), "an output [N, classes]".to_owned(), Some(hint.to_owned()));
+            problem(
+                format!("the output {shape} has no classes"),
+                "an output [N, classes]".to_owned(),
+                Some(hint.to_owned()),
+            );
         }
         Some((Some(_), _)) | None => {}
     }

@@ -143,7 +143,10 @@ pub fn preprocess(
     let merged = keys.merged()?;
     if channels != 3 {
         let message = format!("pictures have 3 channels, the input has {channels}");
-        report(keys.error("E-PRE", &[], message).hint("leave the preprocessing out: the program then takes raw tensors only"));
+        report(
+            keys.error("E-PRE", &[], message)
+                .hint("leave the preprocessing out: the program then takes raw tensors only"),
+        );
         return None;
     }
     let preset = merged.preset.unwrap_or_default();
@@ -205,7 +208,8 @@ fn geometry(
             return Err(vec![keys.error("E-PRE", &["crop_fraction"], message).hint("give one or the other")]);
         }
         (Some(_), None) if squashes => {
-            let message = format!("`hugging_face` squashes pictures for inputs from {SQUASHED_FROM} on and cuts nothing");
+            let message =
+                format!("`hugging_face` squashes pictures for inputs from {SQUASHED_FROM} on and cuts nothing");
             let problem = keys.error("E-PRE", &["crop_fraction"], message);
             return Err(vec![problem.hint("leave the fraction out, or take the preset `timm`")]);
         }

@@ -8,11 +8,11 @@ use super::problems::Problems;
 use super::resolve::Resolution;
 use super::spec::{InputShape, Preset, Scheme, Spec};
 use crate::diagnostic::Diagnostic;
+use crate::frontend::Preprocess;
 use crate::frontend::count;
 use crate::frontend::source::Source;
 use crate::frontend::surroundings::{self, LARGEST_LABELS, LabelKeys, PreprocessKeys, Surroundings};
 use crate::frontend::weights::Role;
-use crate::frontend::Preprocess;
 use crate::ir::Shape;
 
 /// How a picture becomes the input, with the preset's values filled in; what is given in `over` takes the place of what the spec says.
