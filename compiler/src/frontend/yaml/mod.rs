@@ -4,23 +4,32 @@ mod build;
 pub mod check;
 pub mod document;
 pub mod expand;
+mod expression;
+mod library;
 pub mod names;
+mod order;
+pub mod overrides;
 mod own_weights;
+mod pattern;
 pub mod problems;
 pub mod resolve;
 pub mod spec;
 pub mod surround;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::source::Source;
 use super::weights::{self, Checksum, Published, Request, TensorFile};
 use super::{Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::Tensor;
+use library::Library;
+use overrides::Overrides;
+use pattern::NameMap;
 use problems::Problems;
 use resolve::Resolution;
-use spec::Spec;
+use spec::{Scheme, Spec, TensorNames};
 
 /// Images per call are at most this many.
 const LARGEST_BATCH: usize = 4096;
@@ -28,8 +37,8 @@ const LARGEST_BATCH: usize = 4096;
 /// A spec that holds together, before it has weights.
 #[derive(Debug, Clone)]
 pub struct Described {
-    /// As it is written.
-    pub spec: Spec,
+    /// As it is written, with what the user changed.
+    pub spec: Rc<Spec>,
     /// Layers, shapes and the tensors that they ask for.
     pub resolution: Resolution,
     /// Parameters, statistics and multiply-accumulates.
@@ -54,6 +63,17 @@ impl Described {
     }
 }
 
+/// How a spec is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// Images per call.
+    pub batch: usize,
+    /// What the user changes.
+    pub overrides: &'a Overrides,
+    /// The scheme that names the tensors, when not the spec's own.
+    pub scheme: Option<Scheme>,
+}
+
 /// Reads a spec and its weights.
 ///
 /// # Errors
@@ -62,14 +82,16 @@ pub fn load(
     source: &Source<'_>,
     weights: Option<&WeightSource>,
     batch: usize,
+    overrides: &Overrides,
 ) -> Result<(Network, Diagnostics), Diagnostics> {
-    let (mut described, warnings) = describe(source, batch)?;
-    let (tensors, origin) = tensors(source, weights, &mut described)?;
+    let reading = Reading { batch, overrides, scheme: None };
+    let (mut described, warnings) = describe_as(source, reading)?;
+    let (tensors, origin) = tensors(source, weights, reading, &mut described)?;
     let graph = build::graph(&described.spec, &described.resolution, &tensors, batch)?;
     let Described { spec, counts, preprocess, labels, files, .. } = described;
     let network = Network {
-        name: spec.name,
-        description: spec.description,
+        name: spec.name.clone(),
+        description: spec.description.clone(),
         graph,
         preprocess,
         labels,
@@ -85,22 +107,26 @@ pub fn load(
 /// # Errors
 /// All that is wrong with it.
 pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnostics), Diagnostics> {
+    describe_as(source, Reading { batch, overrides: &Overrides::default(), scheme: None })
+}
+
+/// Reads a spec without weights, with what the user changes.
+///
+/// # Errors
+/// All that is wrong with it, or with the changes.
+pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Described, Diagnostics), Diagnostics> {
+    let Reading { batch, overrides, scheme } = reading;
     let file = source.label();
     let bytes = source
         .content(document::LARGEST as u64)
         .map_err(|message| Diagnostic::error("E-YAML", message).at(Place::file(&file)))?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| {
-            let line = bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
-            Diagnostic::error("E-YAML", "not UTF-8 text").at(Place::at(&file, line, 1))
-        })?
-        .trim_start_matches('\u{feff}');
-    let document = document::parse(text, &file)?;
-    let form = check::check(&document, &file);
-    if form.has_errors() {
-        return Err(form);
-    }
-    let spec = typed(text, &file)?;
+    let text = utf8(&bytes, &file)?;
+    let document = document::parse(&text, &file)?;
+    let mut spec = parse(&text, &file)?;
+    overrides.apply(&mut spec).map_err(|refused| {
+        Diagnostics::from(Diagnostic::error("E-ARG", refused.message).about(refused.subject).hint(refused.hint))
+    })?;
+    let spec = Rc::new(spec);
     let mut problems = Problems::new(&document, &file);
     if batch == 0 || batch > LARGEST_BATCH {
         problems
@@ -108,22 +134,53 @@ pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnos
             .expected(format!("1 to {LARGEST_BATCH}"));
         return Err(problems.into_diagnostics());
     }
-    let (steps, names) = expand::expand(&spec, &mut problems);
+    let library = Library::collect(&spec, source, &mut problems)?;
+    let scheme = scheme.unwrap_or(spec.weights.names.scheme());
+    let expanded = expand::expand(&spec, scheme, &library, &mut problems);
     let preprocess = surround::preprocess(&spec, &mut problems);
+    let map = name_map(&spec, &mut problems);
     let checksums = own_weights::checksums(&spec, &mut problems);
     if problems.any() {
         return Err(problems.into_diagnostics());
     }
-    let resolution = resolve::resolve(&spec, &steps, &names, batch, &mut problems);
+    let mut resolution = resolve::resolve(&spec, &expanded, batch, &mut problems);
+    for request in &mut resolution.requests {
+        request.name = map.file_name(&request.name);
+    }
     let counts = surround::counts(&resolution);
-    let (labels, labels_file) = surround::labels(&spec, source, resolution.output.as_ref(), &mut problems);
+    let (labels, labels_file) = surround::labels(&spec, source, &resolution, &mut problems);
     if !problems.any() {
         surround::expect(&spec, counts, &mut problems);
     }
-    let files = source.path().into_iter().chain(labels_file).collect();
+    let files = source.path().into_iter().chain(library.files).chain(labels_file).collect();
     let weights_place = problems.place("weights.file");
     let described = Described { spec, resolution, counts, preprocess, labels, files, checksums, weights_place };
     problems.into_diagnostics().finish(described)
+}
+
+/// A spec's text as its types, its form checked.
+fn parse(text: &str, file: &Path) -> Result<Spec, Diagnostics> {
+    let form = check::check(&document::parse(text, file)?, file);
+    if form.has_errors() {
+        return Err(form);
+    }
+    typed(text, file)
+}
+
+fn utf8(bytes: &[u8], file: &Path) -> Result<String, Diagnostics> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
+        Diagnostic::error("E-YAML", "not UTF-8 text").at(Place::at(file, line, 1))
+    })?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
+}
+
+fn name_map(spec: &Spec, problems: &mut Problems<'_>) -> NameMap {
+    let TensorNames::Mapped(mapped) = &spec.weights.names else { return NameMap::default() };
+    NameMap::new(&mapped.map).unwrap_or_else(|(key, message)| {
+        problems.error("E-WNAME", &format!("weights.names.map.{key}"), message);
+        NameMap::default()
+    })
 }
 
 fn typed(text: &str, file: &Path) -> Result<Spec, Diagnostics> {
@@ -140,21 +197,49 @@ fn typed(text: &str, file: &Path) -> Result<Spec, Diagnostics> {
 fn tensors(
     source: &Source<'_>,
     weights: Option<&WeightSource>,
+    reading: Reading<'_>,
     described: &mut Described,
 ) -> Result<(Vec<Tensor>, String), Diagnostics> {
-    let requests = &described.resolution.requests;
     match weights {
-        Some(WeightSource::Seed(seed)) => Ok((weights::seeded::tensors(requests, *seed), format!("seed:{seed}"))),
+        Some(WeightSource::Seed(seed)) => {
+            Ok((weights::seeded::tensors(&described.resolution.requests, *seed), format!("seed:{seed}")))
+        }
         Some(WeightSource::File(path)) => {
-            let bound = bind(requests, &weights::load(path)?)?;
+            let file = weights::load(path)?;
+            rename(source, &file, reading, described);
+            let bound = bind(&described.resolution.requests, &file)?;
             described.files.push(path.clone());
             Ok((bound, file_name(path)))
         }
         Some(WeightSource::Model) | None => {
             let (file, path) = own_weights::read(source, described)?;
-            let bound = bind(requests, &file)?;
+            rename(source, &file, reading, described);
+            let bound = bind(&described.resolution.requests, &file)?;
             described.files.extend(path);
             Ok((bound, file_name(&file.path)))
+        }
+    }
+}
+
+/// Schemes of the same tensors in the same layouts: a file is read by whichever of them names its tensors.
+const ALIKE: [Scheme; 2] = [Scheme::Torchvision, Scheme::HuggingFace];
+
+/// Takes another scheme that names the tensors of `file`, when that of the spec does not.
+fn rename(source: &Source<'_>, file: &TensorFile, reading: Reading<'_>, described: &mut Described) {
+    let missing = |described: &Described| {
+        described.resolution.requests.iter().filter(|request| !file.tensors.contains_key(&request.name)).count()
+    };
+    let (mut least, own) = (missing(described), described.spec.weights.names.scheme());
+    if least == 0 || !ALIKE.contains(&own) {
+        return;
+    }
+    for scheme in ALIKE.into_iter().filter(|scheme| *scheme != own) {
+        // The spec was read once without errors; only names are different now.
+        if let Ok((renamed, _)) = describe_as(source, Reading { scheme: Some(scheme), ..reading })
+            && missing(&renamed) < least
+        {
+            least = missing(&renamed);
+            *described = renamed;
         }
     }
 }
