@@ -26,6 +26,7 @@ Examples:
   resnetc compile model.onnx --emit rust -o model-rust  a Rust package instead, complete in itself
   resnetc inspect resnet50 --weights seed:0             layers, shapes, parameters, what each pass did
   resnetc verify model.onnx --input x.npy --expect y.npy
+  resnetc verify backbone.onnx --input x.npy --expect c2=c2.npy --expect logits=y.npy
   resnetc specs                                         the networks that ship inside
   resnetc pull resnet50                                 fetch its published weights: from then on they are found
 

@@ -3,6 +3,7 @@
 //! A new format is a file here and a variant of `format::Format`.
 
 mod archive;
+mod assign;
 mod axes;
 mod bind;
 mod checksum;
@@ -20,6 +21,7 @@ mod safetensors;
 pub mod seeded;
 mod tensor;
 
+pub use assign::{Assignment, LeftOut, Wanted, assign};
 pub use bind::bind;
 pub use checksum::{Checksum, Hashes, hexadecimal};
 pub use content::Content;

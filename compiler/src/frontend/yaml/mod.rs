@@ -16,11 +16,12 @@ pub mod resolve;
 pub mod spec;
 pub mod surround;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::source::Source;
-use super::weights::{self, Checksum, Published, Request, TensorFile};
+use super::weights::{self, Checksum, LeftOut, Published, TensorFile, Wanted};
 use super::{Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::Tensor;
@@ -49,6 +50,8 @@ pub struct Described {
     pub labels: Vec<String>,
     /// The files read so far.
     pub files: Vec<PathBuf>,
+    /// What a file of weights may have besides.
+    pub left_out: LeftOut,
     /// What the spec's own weights must hash to.
     pub checksums: Vec<Checksum>,
     /// Where the spec names the file of its weights.
@@ -56,6 +59,12 @@ pub struct Described {
 }
 
 impl Described {
+    /// What it asks of a file of weights.
+    pub fn wanted(&self) -> Wanted<'_> {
+        let Resolution { requests, weighted, .. } = &self.resolution;
+        Wanted { requests, layers: weighted, left_out: &self.left_out }
+    }
+
     /// The file of weights that is published for this network, when the spec tells where and what it hashes to.
     pub fn published(&self) -> Option<Published> {
         let url = self.spec.weights.url.clone()?;
@@ -147,6 +156,7 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     for request in &mut resolution.requests {
         request.name = map.file_name(&request.name);
     }
+    let left_out = left_out(source, reading, &resolution);
     let counts = surround::counts(&resolution);
     let (labels, labels_file) = surround::labels(&spec, source, &resolution, &mut problems);
     if !problems.any() {
@@ -154,7 +164,8 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     }
     let files = source.path().into_iter().chain(library.files).chain(labels_file).collect();
     let weights_place = problems.place("weights.file");
-    let described = Described { spec, resolution, counts, preprocess, labels, files, checksums, weights_place };
+    let described =
+        Described { spec, resolution, counts, preprocess, labels, files, left_out, checksums, weights_place };
     problems.into_diagnostics().finish(described)
 }
 
@@ -173,6 +184,26 @@ fn utf8(bytes: &[u8], file: &Path) -> Result<String, Diagnostics> {
         Diagnostic::error("E-YAML", "not UTF-8 text").at(Place::at(file, line, 1))
     })?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
+}
+
+/// The tensors of the head, when it is left out of a network that has one.
+fn left_out(source: &Source<'_>, reading: Reading<'_>, kept: &Resolution) -> LeftOut {
+    if reading.overrides.include_top != Some(false) {
+        return LeftOut::default();
+    }
+    let overrides = Overrides { input_shape: reading.overrides.input_shape, ..Overrides::default() };
+    // A whole network that does not hold together has nothing that could be left over.
+    let Ok((whole, _)) = describe_as(source, Reading { overrides: &overrides, ..reading }) else {
+        return LeftOut::default();
+    };
+    let names = |resolution: &Resolution| -> BTreeSet<String> {
+        resolution.requests.iter().map(|request| request.name.clone()).collect()
+    };
+    let kept_names = names(kept);
+    LeftOut {
+        names: names(&whole.resolution).into_iter().filter(|name| !kept_names.contains(name)).collect(),
+        layers: whole.resolution.weighted.len().saturating_sub(kept.weighted.len()),
+    }
 }
 
 fn name_map(spec: &Spec, problems: &mut Problems<'_>) -> NameMap {
@@ -207,14 +238,14 @@ fn tensors(
         Some(WeightSource::File(path)) => {
             let file = weights::load(path)?;
             rename(source, &file, reading, described);
-            let bound = bind(&described.resolution.requests, &file)?;
+            let bound = weights::bind(&described.wanted(), &file)?;
             described.files.push(path.clone());
             Ok((bound, file_name(path)))
         }
         Some(WeightSource::Model) | None => {
             let (file, path) = own_weights::read(source, described)?;
             rename(source, &file, reading, described);
-            let bound = bind(&described.resolution.requests, &file)?;
+            let bound = weights::bind(&described.wanted(), &file)?;
             described.files.extend(path);
             Ok((bound, file_name(&file.path)))
         }
@@ -227,7 +258,8 @@ const ALIKE: [Scheme; 2] = [Scheme::Torchvision, Scheme::HuggingFace];
 /// Takes another scheme that names the tensors of `file`, when that of the spec does not.
 fn rename(source: &Source<'_>, file: &TensorFile, reading: Reading<'_>, described: &mut Described) {
     let missing = |described: &Described| {
-        described.resolution.requests.iter().filter(|request| !file.tensors.contains_key(&request.name)).count()
+        described.resolution.requests.len()
+            - weights::assign(&described.wanted(), file).matching(&described.resolution.requests)
     };
     let (mut least, own) = (missing(described), described.spec.weights.names.scheme());
     if least == 0 || !ALIKE.contains(&own) {
@@ -242,10 +274,6 @@ fn rename(source: &Source<'_>, file: &TensorFile, reading: Reading<'_>, describe
             *described = renamed;
         }
     }
-}
-
-fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diagnostics> {
-    weights::bind(requests, file)
 }
 
 fn file_name(path: &Path) -> String {
