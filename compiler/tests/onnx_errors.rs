@@ -97,14 +97,14 @@ fn cases() -> Vec<(&'static str, Builder)> {
         (
             "operators",
             Builder::new(&[1, 4, 8, 8])
-                .node("Sigmoid", &["x"], &["a"], vec![])
+                .node("Erf", &["x"], &["a"], vec![])
                 .named("gate")
                 .node("Mul", &["a", "x"], &["b"], vec![])
                 .node("Clip", &["x", "low", "high"], &["c"], vec![])
                 .floats("low", &[])
                 .with(|graph| {
                     graph.initializer.push(resnetc::frontend::onnx::proto::TensorProto {
-                        float_data: vec![6.0],
+                        float_data: vec![5.0],
                         ..tensor("high", &[], 1)
                     });
                 })
@@ -114,8 +114,8 @@ fn cases() -> Vec<(&'static str, Builder)> {
                 .node("Block", &["d"], &["e"], vec![])
                 .with(|graph| graph.node[4].domain = "local".to_owned())
                 .node("Add", &["c", "e"], &["f"], vec![])
-                .node("Mul", &["x", "x"], &["g"], vec![])
-                .named("square")
+                .node("Sub", &["x", "x"], &["g"], vec![])
+                .named("difference")
                 .node("Add", &["f", "g"], &["y"], vec![]),
         ),
         ("control_flow", one("If", vec![])),

@@ -3,7 +3,9 @@
 mod common;
 
 use resnet::error::{Place, Problem};
-use resnet::geometry::{Activation, DenseGeometry, ElementwiseGeometry, Frame, InputGeometry, Map, OutputGeometry};
+use resnet::geometry::{
+    Activation, DenseGeometry, ElementwiseGeometry, Frame, InputGeometry, Join, Map, OutputGeometry,
+};
 use resnet::isa::Portable;
 use resnet::{Aligned, Engine, Error, Isa, Kind, Layer, Network, Operands, Options, Program, Step, Weights};
 
@@ -25,6 +27,7 @@ impl Layer<ElementwiseGeometry> for Relu {
         batch: 1,
         input: MAP,
         other: None,
+        join: Join::Sum,
         output: MAP,
         affine: false,
         activation: Activation::Relu,

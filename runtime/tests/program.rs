@@ -53,7 +53,7 @@ layer!(Project: ConvGeometry = ConvGeometry {
 layer!(Expand: ConvGeometry = ConvGeometry {
     input: POOLED, output: WIDE, shortcut: Some(WIDE), panel: 32, order: Order::Panels, ..CONV
 });
-layer!(Mean: GlobalPoolGeometry = GlobalPoolGeometry { batch: BATCH, input: WIDE });
+layer!(Mean: GlobalPoolGeometry = GlobalPoolGeometry { batch: BATCH, input: WIDE, reduction: Reduction::Mean });
 layer!(Head: DenseGeometry = DenseGeometry { batch: BATCH, features: 32, units: CLASSES, panel: 16, activation: Activation::None });
 layer!(Soft: SoftmaxGeometry = SoftmaxGeometry { batch: BATCH, features: CLASSES });
 layer!(Out: OutputGeometry = OutputGeometry {

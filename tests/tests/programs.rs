@@ -13,7 +13,7 @@ use quote::{format_ident, quote};
 use resnetc::codegen::{Item, Weights};
 use resnetc::frontend::Network;
 use resnetc::ir::interpreter::{self, Values};
-use resnetc::ir::{Activation, Conv, Dense, Graph, Layout, NodeId, Op, Padding, Pool, Tensor};
+use resnetc::ir::{Activation, BatchNorm, Conv, Dense, Graph, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
 use resnetc::pipeline::Compiled;
 use resnetc::{passes, plan};
 
@@ -109,8 +109,37 @@ impl Chosen {
     }
 
     fn relu(&mut self, x: NodeId) -> NodeId {
-        let name = format!("relu{}", self.graph.len());
-        self.graph.add(name, Op::Activation(Activation::Relu), &[x]).unwrap()
+        self.then(Op::Activation(Activation::Relu), &[x])
+    }
+
+    fn then(&mut self, op: Op, operands: &[NodeId]) -> NodeId {
+        let name = format!("{}{}", op.name(), self.graph.len());
+        self.graph.add(name, op, operands).unwrap()
+    }
+
+    fn activation(&mut self, x: NodeId, activation: Activation) -> NodeId {
+        self.then(Op::Activation(activation), &[x])
+    }
+
+    /// A batch normalisation of its own.
+    fn norm(&mut self, x: NodeId) -> NodeId {
+        let channels = self.graph.node(x).shape().0[1];
+        let [mean, gamma] = [0; 2].map(|_| self.weight(&[channels]));
+        let variance = Tensor::new([channels], vec![0.7; channels]).unwrap();
+        let variance = self.graph.constant("variance", variance);
+        let norm = BatchNorm { epsilon: 1e-5, gamma: true, beta: false, activation: None };
+        self.then(Op::BatchNorm(norm), &[x, gamma, mean, variance])
+    }
+
+    /// Squeeze and excitation through so many channels.
+    fn excite(&mut self, x: NodeId, squeezed: usize, gate: Activation, pool: Op) -> NodeId {
+        let channels = self.graph.node(x).shape().0[1];
+        let mut y = self.then(pool, &[x]);
+        y = self.conv(y, squeezed, [1, 1], 1, 1);
+        y = self.relu(y);
+        y = self.conv(y, channels, [1, 1], 1, 1);
+        y = self.activation(y, gate);
+        self.then(Op::Multiply { activation: None }, &[x, y])
     }
 
     fn add(&mut self, a: NodeId, b: NodeId) -> NodeId {
@@ -173,6 +202,116 @@ fn backbone() -> Graph {
     net.graph.output("map", y);
     net.graph
 }
+
+/// Blocks with squeeze and excitation, of widths that do not fill blocks of 16, and every activation.
+fn excited(batch: usize) -> Graph {
+    let (mut net, x) = Chosen::new([batch, 3, 21, 19], Layout::Nchw);
+    let y = net.conv(x, 24, [3, 3], 2, 1);
+    let mut y = net.activation(y, Activation::HardSwish);
+    for (width, gate, last) in [
+        (24, Activation::Sigmoid, Activation::Relu),
+        (40, Activation::HardSigmoid, Activation::Silu),
+        (32, Activation::Sigmoid, Activation::Relu6),
+        (17, Activation::Tanh, Activation::Tanh),
+        (33, Activation::Sigmoid, Activation::Sigmoid),
+        (26, Activation::HardSigmoid, Activation::HardSigmoid),
+    ] {
+        let shortcut = net.conv(y, width, [1, 1], 1, 1);
+        let a = net.conv(y, width, [3, 3], 1, 1);
+        let a = net.activation(a, last);
+        let b = net.conv(a, width, [1, 1], 1, 1);
+        let pool = if width % 2 == 0 { Op::GlobalAveragePool } else { Op::GlobalMaxPool };
+        let b = net.excite(b, width / 4, gate, pool);
+        y = net.add(b, shortcut);
+    }
+    net.finish(y, 21)
+}
+
+/// Branches that are joined and added at a scale; channels in slices, each added to the next; all of odd widths.
+fn branches(batch: usize) -> Graph {
+    let (mut net, x) = Chosen::new([batch, 4, 15, 14], Layout::Nhwc);
+    let mut y = net.conv(x, 52, [3, 3], 1, 1);
+    y = net.relu(y);
+    for (parts, factor) in [([5, 17, 32], 0.17), ([16, 32, 16], 0.3), ([1, 2, 3], -1.0)] {
+        let convs = [(parts[0], [1, 1]), (parts[1], [3, 3]), (parts[2], [1, 5])];
+        let branches = convs.map(|(out, kernel)| net.conv(y, out, kernel, 1, 1));
+        let joined = net.then(Op::Concat { operands: 3 }, &branches);
+        let up = net.conv(joined, 52, [1, 1], 1, 1);
+        let up = net.then(Op::Scale { factor }, &[up]);
+        y = net.add(up, y);
+    }
+    let slices = [0, 13, 26, 39].map(|begin| net.then(Op::Slice { channels: [begin, begin + 13] }, &[y]));
+    let mut parts = vec![slices[0]];
+    let mut before = slices[1];
+    for slice in &slices[2..] {
+        let part = net.conv(before, 13, [3, 3], 1, 1);
+        parts.push(part);
+        before = net.then(Op::Add { activation: None }, &[part, *slice]);
+    }
+    parts.push(before);
+    parts.push(y);
+    let joined = net.then(Op::Concat { operands: parts.len() }, &parts);
+    let gate = net.activation(y, Activation::Sigmoid);
+    let squared = net.then(Op::Multiply { activation: Some(Activation::HardSwish) }, &[y, gate]);
+    let joined = net.then(Op::Concat { operands: 2 }, &[squared, joined]);
+    net.finish(joined, 33)
+}
+
+/// Normalisation and activation before the convolution, a padded map under a pool that must not see the padding as zeros.
+fn preactivated() -> Graph {
+    let (mut net, x) = Chosen::new([2, 3, 19, 17], Layout::Nhwc);
+    let pad = |by| Op::Pad(Pad { channels: [0, 0], spatial: Padding::same(by) });
+    let y = net.then(pad(3), &[x]);
+    let weights = net.weight(&[40, 3, 7, 7]);
+    let conv = Conv {
+        kernel: [7, 7],
+        stride: [2, 2],
+        padding: Padding::default(),
+        dilation: [1, 1],
+        groups: 1,
+        bias: false,
+        shortcut: false,
+        activation: None,
+    };
+    let y = net.then(Op::Conv(conv), &[y, weights]);
+    let y = net.then(pad(1), &[y]);
+    let pool = Pool { kernel: [3, 3], stride: [2, 2], padding: Padding::default(), ceil_mode: false };
+    let mut y = net.then(Op::MaxPool(pool.clone()), &[y]);
+    for last in [Activation::Relu, Activation::Silu, Activation::Relu6] {
+        let a = net.norm(y);
+        let a = net.activation(a, last);
+        let b = net.conv(a, 20, [3, 3], 1, 1);
+        let b = net.norm(b);
+        let b = net.relu(b);
+        let c = net.conv(b, 40, [1, 1], 1, 1);
+        y = net.then(Op::Add { activation: None }, &[c, y]);
+    }
+    let y = net.norm(y);
+    let y = net.relu(y);
+    let y = net.then(pad(1), &[y]);
+    let y = net.then(Op::MaxPool(pool), &[y]);
+    net.finish(y, 10)
+}
+
+/// Every operation that vectors have.
+fn vectors(batch: usize) -> Graph {
+    let (mut net, x) = Chosen::new([batch, 20, 3, 3], Layout::Nchw);
+    let most = net.then(Op::GlobalMaxPool, &[x]);
+    let mean = net.then(Op::GlobalAveragePool, &[x]);
+    let [most, mean] = [most, mean].map(|pooled| net.then(Op::Flatten, &[pooled]));
+    let both = net.then(Op::Concat { operands: 3 }, &[most, mean, most]);
+    let kernel = net.weight(&[37, 60]);
+    let dense = Op::Dense(Dense { bias: false, activation: Some(Activation::Sigmoid) });
+    let gate = net.then(dense, &[both, kernel]);
+    let part = net.then(Op::Slice { channels: [7, 44] }, &[both]);
+    let product = net.then(Op::Multiply { activation: None }, &[part, gate]);
+    let product = net.then(Op::Scale { factor: 2.5 }, &[product]);
+    let product = net.activation(product, Activation::Tanh);
+    let joined = net.then(Op::Concat { operands: 2 }, &[gate, product]);
+    net.graph.output("vector", joined);
+    net.graph
+}
+
 
 /// A backbone that gives out its input, maps of three sizes, one of them before and after its activation, the pooled vector before and
 /// after it is flattened, the logits under two names, and the probabilities: those of them that are wanted by name.
@@ -245,12 +384,18 @@ fn cases() -> Vec<Case> {
     chosen("bottlenecks, three images, channels last", bottlenecks(3, Layout::Nhwc));
     chosen("flattened map", flattened());
     chosen("backbone", backbone());
+    for (batch, images) in [(1, ""), (2, ", two images")] {
+        chosen(&format!("squeeze and excitation{images}"), excited(batch));
+        chosen(&format!("branches{images}"), branches(batch));
+        chosen(&format!("vectors{images}"), vectors(batch));
+    }
+    chosen("pre-activation", preactivated());
     chosen("pyramid", pyramid(1, Layout::Nchw, |_| true));
     chosen("pyramid, two images, channels last", pyramid(2, Layout::Nhwc, |_| true));
     let deep = random::chain(60);
     cases.push(case("chain of 60 blocks".to_owned(), deep, &none, &[0.1, -0.2, 0.3, 0.4]).unwrap());
     let (mut seed, mut refused) = (0, 0);
-    while cases.len() < 52 {
+    while cases.len() < 71 {
         seed += 1;
         let (graph, input) = random::random(seed, 4 + seed as usize % 8);
         let graph = if seed.is_multiple_of(3) { widen(graph, seed) } else { graph };

@@ -205,6 +205,7 @@ fn constructor(kernel: &Kernel) -> Ident {
             Kernel::Pool(_) => "pool",
             Kernel::Elementwise(_) => "elementwise",
             Kernel::Remap(_) => "remap",
+            Kernel::Channels(_) => "channels",
             Kernel::GlobalPool(_) => "global_pool",
             Kernel::Dense(_) => "dense",
             Kernel::Softmax(_) => "softmax",

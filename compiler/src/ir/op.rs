@@ -41,7 +41,8 @@ pub enum Op {
         /// What is applied to the sum.
         activation: Option<Activation>,
     },
-    /// Element-wise product. Operands: `a`, `b`; `b` has the shape of `a`, or is `[N, C, 1, 1]` beside a map: one factor per channel.
+    /// Element-wise product. Operands: `a`, `b`; `b` has the shape of `a`, or is `[N, C, 1, 1]` or `[N, C]` beside a map:
+    /// one factor per channel.
     Multiply {
         /// What is applied to the product.
         activation: Option<Activation>,
@@ -95,6 +96,30 @@ impl Op {
             Self::Softmax => "softmax",
             Self::Pad(_) => "pad",
             Self::Subsample { .. } => "subsample",
+        }
+    }
+
+    /// What the operation applies to its result last.
+    pub fn activation(&self) -> Option<Activation> {
+        match self {
+            Self::Activation(activation) => Some(*activation),
+            Self::Conv(conv) => conv.activation,
+            Self::BatchNorm(norm) => norm.activation,
+            Self::Dense(dense) => dense.activation,
+            Self::Add { activation } | Self::Multiply { activation } => *activation,
+            Self::Input(_)
+            | Self::Constant(_)
+            | Self::MaxPool(_)
+            | Self::AveragePool { .. }
+            | Self::GlobalAveragePool
+            | Self::GlobalMaxPool
+            | Self::Flatten
+            | Self::Scale { .. }
+            | Self::Concat { .. }
+            | Self::Slice { .. }
+            | Self::Softmax
+            | Self::Pad(_)
+            | Self::Subsample { .. } => None,
         }
     }
 

@@ -83,7 +83,7 @@ fn rule(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
         }
         (Op::Multiply { .. }, [a, b]) => match (a.0.as_slice(), b.0.as_slice()) {
             _ if a == b => Ok((*a).clone()),
-            ([n, c, _, _], [also_n, also_c, 1, 1]) if (n, c) == (also_n, also_c) => Ok((*a).clone()),
+            ([n, c, _, _], [also_n, also_c, 1, 1] | [also_n, also_c]) if (n, c) == (also_n, also_c) => Ok((*a).clone()),
             _ => Err(format!(
                 "multiply takes two tensors of one shape, or a map and a factor per channel; got {a} and {b}"
             )),
@@ -360,7 +360,8 @@ mod tests {
         assert_eq!(shape(&multiply, &[&[1, 2, 3, 4], &[1, 2, 3, 4]]), Ok(vec![1, 2, 3, 4]));
         assert_eq!(shape(&multiply, &[&[2, 2, 3, 4], &[2, 2, 1, 1]]), Ok(vec![2, 2, 3, 4]));
         assert_eq!(shape(&multiply, &[&[2, 5], &[2, 5]]), Ok(vec![2, 5]));
-        for other in [&[1, 2, 1, 1][..], &[2, 3, 1, 1], &[2, 2, 1, 4], &[2, 2]] {
+        assert_eq!(shape(&multiply, &[&[2, 5, 3, 4], &[2, 5]]), Ok(vec![2, 5, 3, 4]));
+        for other in [&[1, 2, 1, 1][..], &[2, 3, 1, 1], &[2, 2, 1, 4], &[2, 3], &[2]] {
             assert!(shape(&multiply, &[&[2, 2, 3, 4], other]).unwrap_err().contains("factor per channel"), "{other:?}");
         }
         assert!(shape(&multiply, &[&[2, 2, 1, 1], &[2, 2, 3, 4]]).is_err());

@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 
 use super::geometry::{
-    self, BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame, GlobalPoolGeometry,
-    InputGeometry, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry,
+    self, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
+    GlobalPoolGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry,
+    SoftmaxGeometry,
 };
 use super::layout::{Layouts, extents};
 use super::{Input, Kernel, Operands, Output, Step, pack, tile};
@@ -146,16 +147,8 @@ impl Lowering<'_> {
         let graph = self.graph;
         let operands = graph.operands(id);
         let (Some(&map), op) = (self.layouts.get(&id), graph.node(id).op()) else { return };
-        if let Some(last) = applied(op).filter(|last| *last != Activation::Relu) {
-            self.no_kernel(id, last.name());
-            return;
-        }
         let draft = match op {
             Op::Constant(_) => None,
-            Op::Multiply { .. } | Op::Scale { .. } | Op::Concat { .. } | Op::Slice { .. } | Op::GlobalMaxPool => {
-                self.no_kernel(id, op.name());
-                None
-            }
             Op::Input(layout) => {
                 let output = self.fresh(id, map);
                 let geometry = InputGeometry { batch: self.batch, output: map, channels_last: *layout == Layout::Nhwc };
@@ -164,8 +157,12 @@ impl Lowering<'_> {
             }
             Op::Conv(conv) => self.conv(id, map, conv, &operands),
             Op::BatchNorm(norm) => self.batch_norm(id, map, norm, &operands),
-            Op::Activation(kind) => self.elementwise(id, map, &operands, Some(*kind), "activation"),
-            Op::Add { activation } => self.elementwise(id, map, &operands, *activation, "add"),
+            Op::Activation(kind) => self.elementwise(id, map, &operands, Some(*kind), Join::Sum),
+            Op::Add { activation } => self.elementwise(id, map, &operands, *activation, Join::Sum),
+            Op::Multiply { activation } => self.elementwise(id, map, &operands, *activation, Join::Product),
+            Op::Scale { factor } => self.scale(id, map, *factor, &operands),
+            Op::Concat { .. } => self.concat(id, map, &operands),
+            Op::Slice { channels: [begin, _] } => self.slice(id, map, *begin, &operands),
             Op::MaxPool(pool) => self.pool(id, map, pool, Reduction::Max, &operands),
             Op::AveragePool { pool, count_include_padding: true } => {
                 self.pool(id, map, pool, Reduction::MeanWithPadding, &operands)
@@ -173,7 +170,8 @@ impl Lowering<'_> {
             Op::AveragePool { pool, count_include_padding: false } => {
                 self.pool(id, map, pool, Reduction::Mean, &operands)
             }
-            Op::GlobalAveragePool => self.global_pool(id, map, &operands),
+            Op::GlobalAveragePool => self.global_pool(id, map, Reduction::Mean, &operands),
+            Op::GlobalMaxPool => self.global_pool(id, map, Reduction::Max, &operands),
             Op::Flatten => self.flatten(id, map, &operands),
             Op::Dense(dense) => self.dense(id, map, dense, &operands),
             Op::Softmax => self.softmax(id, map, &operands),
@@ -186,11 +184,6 @@ impl Lowering<'_> {
         if let Some(draft) = draft {
             self.push(graph.node(id).name.clone(), graph.node(id).shape().0.clone(), draft);
         }
-    }
-
-    fn no_kernel(&mut self, id: NodeId, what: &str) {
-        let message = format!("there is no kernel for {what}");
-        self.problems.push(Diagnostic::error("E-PLAN", message).about(self.graph.node(id).name.clone()));
     }
 
     fn push(&mut self, name: String, shape: Vec<usize>, draft: Draft) {
@@ -348,6 +341,7 @@ impl Lowering<'_> {
             batch: self.batch,
             input,
             other: None,
+            join: Join::Sum,
             output: map,
             affine: true,
             activation: activation(norm.activation),
@@ -361,13 +355,62 @@ impl Lowering<'_> {
         })
     }
 
+    fn scale(&mut self, id: NodeId, map: Map, factor: f64, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let weights = self.lowered.weights.len();
+        pack::affine(&mut self.lowered.weights, &vec![factor; map.channels], &vec![0.0; map.channels]);
+        let output = self.in_place(id, map, Some((input, from)), None);
+        let geometry = ElementwiseGeometry {
+            batch: self.batch,
+            input,
+            other: None,
+            join: Join::Sum,
+            output: map,
+            affine: true,
+            activation: geometry::Activation::None,
+        };
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        let summary = format!("scale by {factor} {}", size(map));
+        Some(Draft { weights: Some(weights), ..draft(Kernel::Elementwise(geometry), used, summary) })
+    }
+
+    /// A step per operand, into one map; the last is returned.
+    fn concat(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
+        let parts = operands.iter().map(|operand| self.read(*operand)).collect::<Option<Vec<(Map, Buffer)>>>()?;
+        let output = self.fresh(id, map);
+        let (mut to, mut last): (usize, Option<(Vec<usize>, Draft)>) = (0, None);
+        for ((input, from), operand) in parts.into_iter().zip(operands) {
+            if let Some((shape, draft)) = last.take() {
+                self.push(self.graph.node(id).name.clone(), shape, draft);
+            }
+            let count = input.channels;
+            let geometry = ChannelsGeometry { batch: self.batch, input, output: map, from: 0, to, count };
+            let used = Used { input: Some(from), other: None, output: Some(output) };
+            let summary = format!("concat {} -> channels {to}..{} of {}", size(input), to + count, size(map));
+            last =
+                Some((self.graph.node(*operand).shape().0.clone(), draft(Kernel::Channels(geometry), used, summary)));
+            to += count;
+        }
+        last.map(|(_, draft)| draft)
+    }
+
+    fn slice(&mut self, id: NodeId, map: Map, begin: usize, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let output = self.fresh(id, map);
+        let count = map.channels;
+        let geometry = ChannelsGeometry { batch: self.batch, input, output: map, from: begin, to: 0, count };
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        let summary = format!("slice channels {begin}..{} of {} -> {}", begin + count, size(input), size(map));
+        Some(draft(Kernel::Channels(geometry), used, summary))
+    }
+
     fn elementwise(
         &mut self,
         id: NodeId,
         map: Map,
         operands: &[NodeId],
         kind: Option<Activation>,
-        name: &str,
+        join: Join,
     ) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
         let other = match operands.get(1) {
@@ -379,9 +422,14 @@ impl Lowering<'_> {
             batch: self.batch,
             input,
             other: other.map(|(map, _)| map),
+            join,
             output: map,
             affine: false,
             activation: activation(kind),
+        };
+        let name = match self.graph.node(id).op() {
+            Op::Activation(_) => "activation",
+            op => op.name(),
         };
         let summary = format!("{name} {}{}", size(map), epilogue(false, kind));
         let used = Used { input: Some(from), other: other.map(|(_, buffer)| buffer), output: Some(output) };
@@ -406,10 +454,10 @@ impl Lowering<'_> {
         Some(draft(Kernel::Pool(geometry), Used { input: Some(from), other: None, output: Some(output) }, summary))
     }
 
-    fn global_pool(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
+    fn global_pool(&mut self, id: NodeId, map: Map, reduction: Reduction, operands: &[NodeId]) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
-        let kernel = Kernel::GlobalPool(GlobalPoolGeometry { batch: self.batch, input });
-        let summary = format!("global_average_pool {}", size(input));
+        let kernel = Kernel::GlobalPool(GlobalPoolGeometry { batch: self.batch, input, reduction });
+        let summary = format!("{} {}", self.graph.node(id).op().name(), size(input));
         if map.frame.is_none() {
             let output = self.fresh(id, map);
             return Some(draft(kernel, Used { input: Some(from), other: None, output: Some(output) }, summary));
@@ -501,22 +549,16 @@ fn draft(kernel: Kernel, used: Used, summary: String) -> Draft {
     Draft { kernel, used, weights: None, network_output: None, parameters: 0, macs: 0, summary }
 }
 
-/// The activation that an operation applies.
-fn applied(op: &Op) -> Option<Activation> {
-    match op {
-        Op::Activation(kind) => Some(*kind),
-        Op::Conv(conv) => conv.activation,
-        Op::BatchNorm(norm) => norm.activation,
-        Op::Dense(dense) => dense.activation,
-        Op::Add { activation } => *activation,
-        _ => None,
-    }
-}
-
 fn activation(kind: Option<Activation>) -> geometry::Activation {
     match kind {
         None => geometry::Activation::None,
-        Some(_) => geometry::Activation::Relu,
+        Some(Activation::Relu) => geometry::Activation::Relu,
+        Some(Activation::Relu6) => geometry::Activation::Relu6,
+        Some(Activation::Sigmoid) => geometry::Activation::Sigmoid,
+        Some(Activation::HardSigmoid) => geometry::Activation::HardSigmoid,
+        Some(Activation::HardSwish) => geometry::Activation::HardSwish,
+        Some(Activation::Silu) => geometry::Activation::Silu,
+        Some(Activation::Tanh) => geometry::Activation::Tanh,
     }
 }
 

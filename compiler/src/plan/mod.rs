@@ -19,8 +19,8 @@ use crate::diagnostic::Diagnostics;
 use crate::frontend::Network;
 use crate::ir::Graph;
 use geometry::{
-    ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry, InputGeometry,
-    OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry,
+    InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
 };
 
 /// A network with every decision taken.
@@ -100,11 +100,13 @@ pub enum Kernel {
     },
     /// A pooling layer.
     Pool(PoolGeometry),
-    /// A sum, a scale and shift, an activation.
+    /// A sum or product, a scale and shift, an activation.
     Elementwise(ElementwiseGeometry),
     /// A strided, shifted copy.
     Remap(RemapGeometry),
-    /// Mean over a map.
+    /// A copy of channels: a part of a concatenation, a slice.
+    Channels(ChannelsGeometry),
+    /// Maximum or mean over a map.
     GlobalPool(GlobalPoolGeometry),
     /// A dense layer.
     Dense(DenseGeometry),
@@ -121,7 +123,7 @@ pub enum Kernel {
 pub struct Operands {
     /// What is read, in the arena.
     pub input: Option<usize>,
-    /// What else is read, in the arena: a shortcut, the second term of a sum.
+    /// What else is read, in the arena: a shortcut, the second term of a sum or factor of a product.
     pub other: Option<usize>,
     /// What is written, in the arena.
     pub output: Option<usize>,

@@ -2,14 +2,14 @@
 
 use crate::error::{Error, Place, Problem};
 use crate::geometry::{
-    BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame, GlobalPoolGeometry, InputGeometry,
-    Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
+    GlobalPoolGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
 };
 use crate::isa::{Isa, Kind};
 use crate::kernel::{
-    Arguments, Conv, Dense, Elementwise, Flatten, GlobalPool, Input, Output, Pool, Remap, Softmax, check_conv,
-    check_dense, check_elementwise, check_flatten, check_global_pool, check_input, check_output, check_pool,
-    check_remap, check_softmax, conv_weights, dense_weights, vector_length,
+    Arguments, Channels, Conv, Dense, Elementwise, Flatten, GlobalPool, Input, Output, Pool, Remap, Softmax,
+    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_input,
+    check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats, vector_length,
 };
 use crate::program::{Layer, Tiles};
 
@@ -19,7 +19,7 @@ use crate::program::{Layer, Tiles};
 pub struct Operands {
     /// What is read, in the arena.
     pub input: usize,
-    /// What else is read, in the arena: a shortcut, the second term of a sum.
+    /// What else is read, in the arena: a shortcut, the second term of a sum or factor of a product.
     pub other: usize,
     /// What is written, in the arena.
     pub output: usize,
@@ -145,7 +145,7 @@ impl Step {
         Self::new::<I>(name, I::enter::<Pool<L>>, input, output).with_result(geometry.batch, geometry.output)
     }
 
-    /// A sum, a scale and shift, an activation; `operands.other` is the sum's second term.
+    /// A sum or product, a scale and shift, an activation; `operands.other` is the sum's second term or the second factor.
     pub const fn elementwise<I: Isa, L: Layer<ElementwiseGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_elementwise(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
@@ -156,7 +156,7 @@ impl Step {
         step.over_input = same_layout(geometry.input, geometry.output);
         if let Some(other) = geometry.other {
             step.other = Some(Span::at(operands.other, geometry.batch * other.len()));
-            step.over_other = same_layout(other, geometry.output);
+            step.over_other = same_layout(other, geometry.output) && !repeats(other, geometry.output);
         }
         if geometry.affine {
             step.weights = Some(Span::at(operands.weights, 2 * vector_length(geometry.output.channels)));
@@ -173,7 +173,22 @@ impl Step {
         Self::new::<I>(name, I::enter::<Remap<L>>, input, output).with_result(geometry.batch, geometry.output)
     }
 
-    /// Mean over a map.
+    /// A copy of channels.
+    pub const fn channels<I: Isa, L: Layer<ChannelsGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_channels(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
+        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let step = Self::new::<I>(name, I::enter::<Channels<L>>, input, output);
+        // The parts of a concatenation before the last leave a map that is not whole.
+        if geometry.to + geometry.count == geometry.output.channels {
+            step.with_result(geometry.batch, geometry.output)
+        } else {
+            step
+        }
+    }
+
+    /// Maximum or mean over a map.
     pub const fn global_pool<I: Isa, L: Layer<GlobalPoolGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_global_pool(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };

@@ -61,7 +61,7 @@ fn unsupported(lines: &[String]) -> Diagnostic {
         message.push_str(&format!("\n    and {} more", lines.len() - LISTED));
     }
     Diagnostic::error("E-ONNX-OP", message)
-        .expected("the operators of a residual classifier in f32: convolution, normalisation, pooling, dense, sum, ReLU, softmax")
+        .expected("the operators of a residual classifier in f32: convolution, normalisation, pooling, dense, sum, product, concatenation, activations, softmax")
         .hint("export the model in evaluation mode, with its post-processing left out")
 }
 
