@@ -2,6 +2,8 @@
 //!
 //! A step writes in place over what it reads when nobody reads that later and the layouts agree: sums over their first term,
 //! convolutions over their shortcut. A flattened map of 1 x 1 pixels is the same bytes, so it is no step at all.
+//!
+//! An output is written directly after what it shows: its map need not be kept for it, and may be written over.
 
 use std::collections::BTreeMap;
 
@@ -43,17 +45,22 @@ pub(super) struct Lowered {
     /// Length of each buffer in f32 values.
     pub sizes: BTreeMap<Buffer, usize>,
     pub input: Input,
-    pub output: Output,
+    pub outputs: Vec<Output>,
     pub weights: Vec<f32>,
 }
 
 /// Lowers every node.
 pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnostics> {
-    let [input] = graph.inputs().try_into().map_err(|inputs: Vec<_>| count("inputs", inputs.len()))?;
-    let output = match graph.outputs() {
-        [output] => output.clone(),
-        others => return Err(count("outputs", others.len()).into()),
-    };
+    let [input] = graph.inputs().try_into().map_err(|inputs: Vec<_>| {
+        Diagnostic::error("E-PLAN", format!("the network has {} inputs", inputs.len())).expected("one input")
+    })?;
+    if graph.outputs().is_empty() {
+        return Err(Diagnostic::error("E-PLAN", "the network has no output").expected("one or more").into());
+    }
+    let mut outputs: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+    for (index, output) in graph.outputs().iter().enumerate() {
+        outputs.entry(output.node).or_default().push(index);
+    }
     let order = graph.topological();
     let mut last_read = BTreeMap::new();
     for (position, id) in order.iter().enumerate() {
@@ -61,7 +68,6 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
             last_read.insert(operand, position);
         }
     }
-    last_read.insert(output.node, usize::MAX);
 
     let Some([batch, channels, height, width]) = extents(graph.node(input).shape()) else {
         return Err(Diagnostic::error("E-PLAN", format!("its input has shape {}", graph.node(input).shape()))
@@ -69,7 +75,6 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
             .into());
     };
     let channels_last = matches!(graph.node(input).op(), Op::Input(Layout::Nhwc));
-    let softmax = matches!(graph.node(output.node).op(), Op::Softmax);
     let mut lowering = Lowering {
         graph,
         layouts,
@@ -87,7 +92,15 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
                 shape: if channels_last { [batch, height, width, channels] } else { [batch, channels, height, width] },
                 channels_last,
             },
-            output: Output { name: output.name.clone(), shape: graph.node(output.node).shape().0.clone(), softmax },
+            outputs: graph
+                .outputs()
+                .iter()
+                .map(|output| {
+                    let node = graph.node(output.node);
+                    let softmax = matches!(node.op(), Op::Softmax);
+                    Output { name: output.name.clone(), shape: node.shape().0.clone(), softmax }
+                })
+                .collect(),
             weights: Vec::new(),
         },
         problems: Diagnostics::new(),
@@ -95,18 +108,17 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
     for (position, id) in order.into_iter().enumerate() {
         lowering.position = position;
         lowering.node(id);
+        for index in outputs.get(&id).into_iter().flatten() {
+            lowering.output(id, *index);
+        }
     }
-    lowering.finish(output.node)
-}
-
-fn count(what: &str, found: usize) -> Diagnostic {
-    Diagnostic::error("E-PLAN", format!("the network has {found} {what}")).expected(format!("one of the {what}"))
+    lowering.problems.finish(lowering.lowered).map(|(lowered, _)| lowered)
 }
 
 struct Lowering<'a> {
     graph: &'a Graph,
     layouts: &'a Layouts,
-    /// Position of the last reader of each node; the end for the network's result.
+    /// Position of the last reader of each node.
     last_read: BTreeMap<NodeId, usize>,
     batch: usize,
     /// Position of the node at hand.
@@ -124,6 +136,7 @@ struct Draft {
     kernel: Kernel,
     used: Used,
     weights: Option<usize>,
+    network_output: Option<usize>,
     parameters: u64,
     macs: u64,
     summary: String,
@@ -181,20 +194,19 @@ impl Lowering<'_> {
             parameters: draft.parameters,
             macs: draft.macs,
             kernel: draft.kernel,
-            operands: Operands { weights: draft.weights, ..Operands::default() },
+            operands: Operands { weights: draft.weights, network_output: draft.network_output, ..Operands::default() },
         });
         self.lowered.buffers.push(draft.used);
     }
 
-    fn finish(mut self, output: NodeId) -> Result<Lowered, Diagnostics> {
-        if let Some((map, buffer)) = self.read(output) {
-            let geometry = OutputGeometry { batch: self.batch, input: map };
-            let used = Used { input: Some(buffer), ..Used::default() };
-            let (name, shape) = (self.lowered.output.name.clone(), self.lowered.output.shape.clone());
-            let summary = format!("output {}", size(map));
-            self.push(name, shape, draft(Kernel::Output(geometry), used, summary));
-        }
-        self.problems.finish(self.lowered).map(|(lowered, _)| lowered)
+    fn output(&mut self, id: NodeId, index: usize) {
+        let Some(Output { name, shape, .. }) = self.lowered.outputs.get(index).cloned() else { return };
+        let Some((map, buffer)) = self.read(id) else { return };
+        let geometry = OutputGeometry { batch: self.batch, input: map };
+        let used = Used { input: Some(buffer), ..Used::default() };
+        let summary = format!("output {}", size(map));
+        let draft = Draft { network_output: Some(index), ..draft(Kernel::Output(geometry), used, summary) };
+        self.push(name, shape, draft);
     }
 
     /// The layout and the buffer of a node that is read.
@@ -300,6 +312,7 @@ impl Lowering<'_> {
             summary: conv_summary(conv, &geometry),
             used: Used { input: Some(from), other: shortcut.map(|(_, buffer)| buffer), output: Some(output) },
             weights: Some(weights),
+            network_output: None,
             parameters,
             macs: (map.height * map.width * kernel.shape().len()) as u64,
             kernel: Kernel::Conv { geometry, first_block, tiles },
@@ -533,7 +546,7 @@ impl Lowering<'_> {
 }
 
 fn draft(kernel: Kernel, used: Used, summary: String) -> Draft {
-    Draft { kernel, used, weights: None, parameters: 0, macs: 0, summary }
+    Draft { kernel, used, weights: None, network_output: None, parameters: 0, macs: 0, summary }
 }
 
 fn activation(kind: Option<Activation>) -> geometry::Activation {

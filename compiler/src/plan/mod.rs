@@ -30,8 +30,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Name, shape in the caller's order of axes, and whether channels are last.
     pub input: Input,
-    /// Name and shape of the result.
-    pub output: Output,
+    /// Names and shapes of the outputs, in the network's order; at least one.
+    pub outputs: Vec<Output>,
     /// Length of the arena in f32 values.
     pub arena: usize,
     /// The most f32 values that are alive at once: no arena can be smaller.
@@ -53,7 +53,7 @@ pub struct Input {
     pub channels_last: bool,
 }
 
-/// The network's result.
+/// An output of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Its name.
@@ -114,7 +114,7 @@ pub enum Kernel {
     Softmax(SoftmaxGeometry),
     /// A map as a vector.
     Flatten(FlattenGeometry),
-    /// The last map into the caller's buffer.
+    /// A map into one of the network's outputs.
     Output(OutputGeometry),
 }
 
@@ -129,6 +129,8 @@ pub struct Operands {
     pub output: Option<usize>,
     /// Where its weights begin, in the packed weights.
     pub weights: Option<usize>,
+    /// The index of the network's output that is written, of a step that writes one.
+    pub network_output: Option<usize>,
 }
 
 impl Kernel {
@@ -151,11 +153,17 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "arena {}, at least {}; weights {}", self.arena, self.arena_lower_bound, self.weights.len())?;
         for step in &self.steps {
-            let Operands { input, other, output, weights } = step.operands;
-            let places: Vec<String> = [("reads", input), ("and", other), ("writes", output), ("weights at", weights)]
-                .into_iter()
-                .filter_map(|(word, place)| place.map(|place| format!("{word} {place}")))
-                .collect();
+            let Operands { input, other, output, weights, network_output } = step.operands;
+            let places: Vec<String> = [
+                ("reads", input),
+                ("and", other),
+                ("writes", output),
+                ("writes output", network_output),
+                ("weights at", weights),
+            ]
+            .into_iter()
+            .filter_map(|(word, place)| place.map(|place| format!("{word} {place}")))
+            .collect();
             writeln!(f, "{}: {}\n    {}", step.name, step.summary, places.join(", "))?;
             if let Some(algorithm) = step.kernel.algorithm() {
                 writeln!(f, "    {algorithm}")?;
@@ -190,7 +198,7 @@ impl Plan {
 /// Takes every decision.
 ///
 /// # Errors
-/// When the network has another number of inputs or results than one, or does not fit in memory.
+/// When the network has another number of inputs than one, or no output, or does not fit in memory.
 pub fn plan(network: &Network, graph: &Graph) -> Result<(Plan, Diagnostics), Diagnostics> {
     let _ = network;
     let layouts = layout::layouts(graph)?;
@@ -206,7 +214,7 @@ pub fn plan(network: &Network, graph: &Graph) -> Result<(Plan, Diagnostics), Dia
     let plan = Plan {
         steps,
         input: lowered.input,
-        output: lowered.output,
+        outputs: lowered.outputs,
         arena: arena.length,
         arena_lower_bound: arena.lower_bound,
         weights: lowered.weights,

@@ -76,7 +76,7 @@ impl<'m> Importer<'m> {
         batch: usize,
         diagnostics: Diagnostics,
     ) -> Self {
-        let declared = model.graph.value_info.iter().chain([schedule.output]);
+        let declared = model.graph.value_info.iter().chain(schedule.outputs.iter().copied());
         Self {
             path,
             model,

@@ -29,6 +29,9 @@ mod value;
 
 use std::path::Path;
 
+pub(super) use external::External;
+pub(super) use literal::type_name;
+
 use super::{Network, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 
