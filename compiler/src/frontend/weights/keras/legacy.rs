@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::FileLayer;
+use super::super::format::json;
 use super::super::hdf5::{Group, Hdf5};
 use super::{Layer, STATE, config};
 
 /// The layers that have weights, in the file's order.
 pub fn layers(file: &mut Hdf5<'_>, group: &Group, model: Option<&str>) -> Result<Vec<Layer>, String> {
     // What the classes are is a help, not a must: a model's description that is none changes nothing else.
-    let classes = model.and_then(|text| serde_json::from_str::<Value>(text).ok()).map(|model| config::classes(&model));
+    let classes = model.and_then(|text| json::<Value>("it", text.as_bytes()).ok()).map(|model| config::classes(&model));
     let names = file.texts(group, "layer_names")?.ok_or("the group of weights has no `layer_names`")?;
     let mut layers = Vec::new();
     for name in &names {

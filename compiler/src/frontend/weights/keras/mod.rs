@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use super::archive::Archive;
 use super::content::Content;
+use super::format::json;
 use super::hdf5::{self, Hdf5};
 use super::index::Index;
 use super::{FileLayer, FileTensor, Found};
@@ -75,8 +76,7 @@ pub fn is_archive(archive: &Archive) -> bool {
 pub fn parse_archive(archive: &Archive, content: &mut Content) -> Result<Found, String> {
     let entry = |name: &str| archive.entries.get(name);
     let config = entry("config.json").and_then(|range| content.get(range)).unwrap_or_default();
-    let config: Value =
-        serde_json::from_slice(config).map_err(|error| format!("`config.json` is not valid JSON: {error}"))?;
+    let config: Value = json("`config.json`", config)?;
     let index = match (entry("model.weights.h5"), entry("model.weights.json")) {
         (Some(_), _) => Index::of_one("model.weights.h5"),
         (None, Some(range)) => Index::read(content.get(range).unwrap_or_default())?,

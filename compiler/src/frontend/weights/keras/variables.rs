@@ -49,10 +49,16 @@ impl Variables {
                         any = true;
                         self.owner(file, &path, &child).map_err(|message| fail(&message))?;
                     }
-                    name if STATE.contains(&name) => {}
                     name => {
-                        let name = if name == TENSORFLOW_213 { "layers" } else { name }.to_owned();
-                        open.push((path.iter().cloned().chain([name]).collect(), child));
+                        // On Windows, older Keras wrote `layers\conv2d` for a name.
+                        let parts = name.split('\\').map(|part| if part == TENSORFLOW_213 { "layers" } else { part });
+                        let parts: Vec<_> = parts.collect();
+                        if !parts.iter().any(|part| STATE.contains(part)) {
+                            open.push((
+                                path.iter().map(String::as_str).chain(parts).map(str::to_owned).collect(),
+                                child,
+                            ));
+                        }
                     }
                 }
             }
