@@ -235,8 +235,25 @@ def hostile_files():
         layer(file).create_dataset("dense/kernel", (1 << 40,), "f4")
     with h5py.File(out / "bomb.h5", "w", libver="latest") as file:
         layer(file).create_dataset("dense/kernel", data=np.zeros(1 << 20, np.float32), chunks=(1 << 20,), compression=9)
+    shared_text()
     with h5py.File(out / "none.h5", "w", libver="latest") as file:
         file.create_dataset("table", data=values)
+
+
+def shared_text():
+    """A list of names that are one and the same long text of the file: its references are made equal afterwards."""
+    path = out / "shared_text.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["long"] = "x" * 8001
+        file.attrs["layer_names"] = np.array(["n"] * 600, h5py.string_dtype())
+    content = path.read_bytes()
+    at = content.index((8001).to_bytes(4, "little"))
+    long = content[at : at + 16]
+    # A reference is the length, the address of a heap and a number in it.
+    short = (1).to_bytes(4, "little")
+    many = lambda at: all(content[at + 16 * step : at + 16 * step + 4] == short for step in range(600))
+    at = next(at for at in range(len(content)) if many(at))
+    path.write_bytes(content[:at] + long * 600 + content[at + 600 * 16 :])
 
 
 def main():
