@@ -70,7 +70,12 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
     if !network.description.is_empty() {
         text.push_str(&format!(": {}", network.description.trim()));
     }
-    text.push_str(&format!("\nweights: {}\n\n", network.weights));
+    text.push_str(&format!("\nweights: {}\n", network.weights));
+    text.push_str(&format!("input: {} {:?}\n", plan.input.name, plan.input.shape));
+    for output in &plan.outputs {
+        text.push_str(&format!("output: {} {:?}\n", output.name, output.shape));
+    }
+    text.push('\n');
     let rows: Vec<Vec<String>> = plan
         .steps
         .iter()
@@ -152,12 +157,17 @@ fn as_json(compiled: &Compiled) -> Value {
             json!({ "pass": report.pass, "rewrites": changes, "refusals": refusals })
         })
         .collect();
+    let outputs: Vec<Value> = plan
+        .outputs
+        .iter()
+        .map(|output| json!({ "name": output.name, "shape": output.shape, "softmax": output.softmax }))
+        .collect();
     json!({
         "name": network.name,
         "description": network.description,
         "weights": network.weights,
         "input": { "name": plan.input.name, "shape": plan.input.shape, "channels_last": plan.input.channels_last },
-        "output": { "name": plan.output.name, "shape": plan.output.shape, "softmax": plan.output.softmax },
+        "outputs": outputs,
         "parameters": network.parameters,
         "macs": plan.macs(),
         "arena_bytes": plan.arena * 4,

@@ -15,6 +15,7 @@ pub mod yaml;
 use std::path::{Path, PathBuf};
 
 pub use preprocess::{Color, Interpolation, Preprocess, Resize};
+pub use yaml::overrides::Overrides;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::Graph;
@@ -68,15 +69,54 @@ impl WeightSource {
 /// # Errors
 /// All that is wrong with the model's files; `E-MODEL` when it is none.
 pub fn load(model: &str, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
+    load_as(model, weights, batch, &Overrides::default())
+}
+
+/// As [`load`], with what the user changes of a spec.
+///
+/// # Errors
+/// As [`load`]; `E-ARG` for changes that the model does not allow.
+pub fn load_as(
+    model: &str,
+    weights: Option<&WeightSource>,
+    batch: usize,
+    overrides: &Overrides,
+) -> Result<(Network, Diagnostics), Diagnostics> {
     let path = Path::new(model);
     match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch),
+        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch, overrides),
+        Some("onnx") if !overrides.is_empty() => Err(Diagnostic::error(
+            "E-ARG",
+            "an ONNX model is compiled as it is: its classes, its input and its head cannot be changed",
+        )
+        .hint("export another model, or compile a spec")
+        .into()),
         Some("onnx") => onnx::load(path, weights, batch),
         _ => match shipped::spec(model) {
-            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch),
+            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch, overrides),
             None => Err(unknown(model).into()),
         },
     }
+}
+
+/// Reads a spec without its weights: `model` is its path or the name of one that ships with the compiler.
+///
+/// # Errors
+/// All that is wrong with it; `E-MODEL` when it is none.
+pub fn describe(model: &str) -> Result<yaml::Described, Diagnostics> {
+    let path = Path::new(model);
+    let described = match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("yaml" | "yml") => yaml::describe(&Source::File(path), 1),
+        Some("onnx") => Err(Diagnostic::error("E-MODEL", format!("`{model}` is no spec"))
+            .expected("a path ending in `.yaml`, or the name of a spec that ships with the compiler")
+            .hint("an ONNX model holds its weights itself")
+            .into()),
+        _ => match shipped::spec(model) {
+            Some(shipped) => yaml::describe(&Source::Shipped(shipped), 1),
+            None => Err(unknown(model).into()),
+        },
+    };
+    described.map(|(described, _)| described)
 }
 
 fn unknown(model: &str) -> Diagnostic {

@@ -4,6 +4,7 @@
 //! operator. A value is a constant, whatever was computed to get it, or a view of a node of the graph: reshapes and transpositions
 //! change the view and add no node, and only an operator that needs a particular layout asks for it.
 
+mod activation;
 mod attributes;
 mod convolution;
 mod elementwise;

@@ -8,7 +8,6 @@ use crate::frontend::count;
 use crate::frontend::source::Source;
 use crate::frontend::weights::Role;
 use crate::frontend::{Color, Interpolation, Preprocess, Resize, shipped};
-use crate::ir::Shape;
 
 /// A file of labels may have this many bytes.
 const LARGEST_LABELS: u64 = 1 << 22;
@@ -70,7 +69,7 @@ pub fn preprocess(spec: &Spec, problems: &mut Problems<'_>) -> Option<Preprocess
             .expected("more than 0");
     }
     let color = given.color.unwrap_or(preset.color);
-    if matches!(spec.weights.names, Scheme::Keras | Scheme::Caffe) && color == spec::Color::Rgb {
+    if matches!(spec.weights.names.scheme(), Scheme::Keras | Scheme::Caffe) && color == spec::Color::Rgb {
         problems
             .warning("W-ACC", "preprocess", "weights with these names are usually trained on blue, green, red")
             .hint("`preset: keras_caffe` is what they expect");
@@ -144,7 +143,7 @@ fn three(given: Option<&[f64]>, preset: [f64; 3], path: &str, problems: &mut Pro
 pub fn labels(
     spec: &Spec,
     source: &Source<'_>,
-    output: Option<&Shape>,
+    resolution: &Resolution,
     problems: &mut Problems<'_>,
 ) -> (Vec<String>, Option<std::path::PathBuf>) {
     let mut file = None;
@@ -183,18 +182,19 @@ pub fn labels(
             },
         },
     };
-    match output.map(|shape| (shape.vector(), shape)) {
-        Some((Some([_, classes]), _)) if classes != labels.len() => {
+    let classes = resolution.outputs.iter().filter_map(|output| output.shape.vector()).map(|[_, classes]| classes);
+    match (classes.clone().next(), resolution.outputs.first()) {
+        (Some(first), _) if !classes.clone().any(|classes| classes == labels.len()) => {
             problems
                 .error("E-LABELS", "labels", format!("{} labels", labels.len()))
-                .expected(format!("{classes}, one per class"));
+                .expected(format!("{first}, one per class"));
         }
-        Some((None, shape)) => {
+        (None, Some(output)) => {
             problems
-                .error("E-LABELS", "labels", format!("the output {shape} has no classes"))
+                .error("E-LABELS", "labels", format!("the output {} has no classes", output.shape))
                 .hint("leave `labels` out, or end `head` with a `dense` layer");
         }
-        Some((Some(_), _)) | None => {}
+        (Some(_), _) | (None, None) => {}
     }
     (labels, file)
 }
