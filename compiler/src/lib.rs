@@ -10,6 +10,8 @@
 pub mod cli;
 pub mod codegen;
 pub mod diagnostic;
+#[cfg(feature = "cli")]
+pub mod fetch;
 pub mod frontend;
 pub mod ir;
 #[cfg(feature = "cli")]
@@ -17,6 +19,7 @@ pub mod package;
 pub mod passes;
 pub mod pipeline;
 pub mod plan;
+pub mod user_cache;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::codegen::{self, Item};
 use crate::diagnostic::Diagnostics;
 use crate::frontend::surroundings::Surroundings;
-use crate::frontend::{self, Network, WeightSource};
+use crate::frontend::{self, Network, Overrides, WeightSource};
 use crate::ir::Graph;
 use crate::passes::{self, PassReport};
 use crate::plan::{self, Plan};
@@ -79,8 +79,13 @@ impl Compiled {
 /// Compiles a model: every stage but the writing of code, which [`Compiled`] does.
 pub fn compile(options: &Options, progress: &mut dyn FnMut(Stage)) -> Result<Compiled, Diagnostics> {
     progress(Stage::Load);
-    let (network, mut warnings) =
-        frontend::load_with(&options.model, options.weights.as_ref(), options.batch, &options.surroundings)?;
+    let (network, mut warnings) = frontend::load_as(
+        &options.model,
+        options.weights.as_ref(),
+        options.batch,
+        &Overrides::default(),
+        &options.surroundings,
+    )?;
     progress(Stage::Optimise);
     let mut graph = network.graph.clone();
     let reports = passes::run(&mut graph, &options.disabled_passes)?;

@@ -318,7 +318,7 @@ fn verify_tells_equal_from_different() {
         tool(folder.path(), &["verify", "cifar-resnet20", "--input", "x.npy", "--expect", expect, "--json"])
     };
     let equal: serde_json::Value = serde_json::from_str(&done(&verify("y.npy"))).unwrap();
-    assert_eq!((&equal["equal"], &equal["difference"]), (&true.into(), &0.0.into()));
+    assert_eq!((&equal["equal"], &equal["outputs"][0]["difference"]), (&true.into(), &0.0.into()));
 
     let mut other = npy::read(&folder.path().join("y.npy"));
     other[3] += 1.0;
@@ -335,6 +335,58 @@ fn verify_tells_equal_from_different() {
     let output = verify("short.npy");
     assert_eq!(code(&output), 1);
     assert!(text(&output.stderr).contains("[1, 10]"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_network_with_several_outputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::copy(format!("{ROOT}/examples/embed/models/backbone.onnx"), at("backbone.onnx")).unwrap();
+    let table = done(&tool(folder.path(), &["inspect", "backbone.onnx", "--plan"]));
+    for word in ["output: c2 [1, 8, 16, 16]", "output: embedding [1, 16]", "writes output 3"] {
+        assert!(table.contains(word), "{word} is missing from:\n{table}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&done(&tool(folder.path(), &["inspect", "backbone.onnx", "--json"]))).unwrap();
+    assert_eq!(json["outputs"][1], serde_json::json!({ "name": "c3", "shape": [1, 16, 8, 8], "softmax": false }));
+
+    let input: Vec<f32> = (0..3 * 32 * 32).map(|index| ((index * 37 % 101) as f32 - 50.0) / 25.0).collect();
+    npy::write(&at("x.npy"), &[1, 3, 32, 32], &input);
+    done(&tool(folder.path(), &["run", "backbone.onnx", "--", "tensor", "x.npy", "y"]));
+    assert_eq!(names(&at("y")), ["c2.npy", "c3.npy", "embedding.npy", "logits.npy"]);
+    let (c3, embedding) = (npy::read(&at("y/c3.npy")), npy::read(&at("y/embedding.npy")));
+    for (map, mean) in c3.chunks(64).zip(&embedding) {
+        assert!((map.iter().sum::<f32>() / 64.0 - mean).abs() < 1e-5 * mean.abs().max(1.0));
+    }
+    done(&tool(folder.path(), &["run", "backbone.onnx", "--", "tensor", "x.npy", "c3.npy", "--output", "c3"]));
+    assert_eq!(npy::read(&at("c3.npy")), c3);
+
+    let verify = |expect: &[&str]| {
+        let mut arguments = vec!["verify", "backbone.onnx", "--input", "x.npy"];
+        arguments.extend(expect.iter().flat_map(|expect| ["--expect", *expect]));
+        tool(folder.path(), &arguments)
+    };
+    let shown = done(&verify(&["embedding=y/embedding.npy", "c2=y/c2.npy"]));
+    assert!(shown.starts_with("equal: embedding: ") && shown.contains("\nequal: c2: "), "{shown}");
+    let mut other = embedding;
+    other[3] += 1.0;
+    npy::write(&at("z.npy"), &[1, 16], &other);
+    let output = verify(&["c2=y/c2.npy", "embedding=z.npy"]);
+    let shown = text(&output.stdout);
+    assert_eq!(code(&output), 1, "{shown}");
+    assert!(shown.contains("equal: c2: ") && shown.contains("\ndifferent: embedding: "), "{shown}");
+    assert!(shown.contains("agree with the interpreter"), "{shown}");
+    for (expect, expected, word) in [
+        (&["y/c2.npy"][..], 2, "`c2`, `c3`, `embedding`, `logits`"),
+        (&["c4=y/c2.npy"], 2, "`c2`, `c3`, `embedding`, `logits`"),
+        (&["c2=y/c2.npy", "c2=y/c2.npy"], 2, "twice"),
+        (&["c2=y/c3.npy"], 1, "output `c2`"),
+        (&["c2=absent.npy"], 1, "absent.npy"),
+    ] {
+        let output = verify(expect);
+        let error = text(&output.stderr);
+        assert!(code(&output) == expected && error.contains(word), "{expect:?}: {error}");
+    }
 }
 
 #[test]

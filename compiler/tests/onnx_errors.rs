@@ -61,7 +61,17 @@ fn cases() -> Vec<(&'static str, Builder)> {
         ("name_undefined", good().with(|graph| graph.node[1].input[0] = "aa".to_owned())),
         ("two_inputs", good().with(|graph| graph.input.push(typed("mask", &[1, 1])))),
         ("no_input", good().with(|graph| graph.input.clear())),
-        ("two_outputs", good().with(|graph| graph.output.push(typed("b", &[1, 4, 8, 8])))),
+        ("no_output", good().with(|graph| graph.output.clear())),
+        (
+            "output_twice",
+            good().with(|graph| graph.output.extend(["b", "y", "y", "b"].map(|name| typed(name, &[1, 4, 8, 8])))),
+        ),
+        ("output_undefined", good().with(|graph| graph.output.push(typed("bb", &[1, 4, 8, 8])))),
+        ("output_shape", good().with(|graph| graph.output.push(typed("b", &[1, 4, 8, 7])))),
+        (
+            "too_many_outputs",
+            good().with(|graph| graph.output.extend((0..1000).map(|index| typed(&format!("y{index}"), &[1])))),
+        ),
         ("output_constant", Builder::new(&[1, 3, 8, 8]).floats("c", &[2]).node("Identity", &["c"], &["y"], vec![])),
         (
             "output_channels_last",
@@ -87,14 +97,14 @@ fn cases() -> Vec<(&'static str, Builder)> {
         (
             "operators",
             Builder::new(&[1, 4, 8, 8])
-                .node("Sigmoid", &["x"], &["a"], vec![])
+                .node("Erf", &["x"], &["a"], vec![])
                 .named("gate")
                 .node("Mul", &["a", "x"], &["b"], vec![])
                 .node("Clip", &["x", "low", "high"], &["c"], vec![])
                 .floats("low", &[])
                 .with(|graph| {
                     graph.initializer.push(resnetc::frontend::onnx::proto::TensorProto {
-                        float_data: vec![6.0],
+                        float_data: vec![5.0],
                         ..tensor("high", &[], 1)
                     });
                 })
@@ -104,8 +114,8 @@ fn cases() -> Vec<(&'static str, Builder)> {
                 .node("Block", &["d"], &["e"], vec![])
                 .with(|graph| graph.node[4].domain = "local".to_owned())
                 .node("Add", &["c", "e"], &["f"], vec![])
-                .node("Mul", &["x", "x"], &["g"], vec![])
-                .named("square")
+                .node("Sub", &["x", "x"], &["g"], vec![])
+                .named("difference")
                 .node("Add", &["f", "g"], &["y"], vec![]),
         ),
         ("control_flow", one("If", vec![])),
@@ -263,6 +273,58 @@ fn the_good_model_is_read() {
         "Gemm_4",
     ];
     assert_eq!(names, expected);
+}
+
+#[test]
+fn outputs_keep_their_order_and_names() {
+    let folder = tempfile::tempdir().unwrap();
+    // A map, the input, the vector behind a reshape, a second name for it, and what nothing else reads.
+    let model = good()
+        .node("Identity", &["d"], &["again"], vec![])
+        .node("MaxPool", &["b"], &["aside"], vec![ints("kernel_shape", &[2, 2])])
+        .with(|graph| {
+            let more = ["b", "x", "d", "again", "aside"]
+                .map(|name| resnetc::frontend::onnx::proto::ValueInfoProto { name: name.to_owned(), r#type: None });
+            graph.output.extend(more);
+        });
+    let (network, _) = onnx::load(&model.write(folder.path()), None, 2).unwrap();
+    let graph = &network.graph;
+    let outputs: Vec<_> = graph
+        .outputs()
+        .iter()
+        .map(|output| (output.name.as_str(), graph.node(output.node).shape().0.clone()))
+        .collect();
+    let expected: [(&str, &[usize]); 6] = [
+        ("y", &[2, 2]),
+        ("b", &[2, 4, 8, 8]),
+        ("x", &[2, 3, 8, 8]),
+        ("d", &[2, 4]),
+        ("again", &[2, 4]),
+        ("aside", &[2, 4, 7, 7]),
+    ];
+    assert_eq!(outputs, expected.map(|(name, shape)| (name, shape.to_vec())));
+    assert_eq!(graph.outputs()[3].node, graph.outputs()[4].node);
+}
+
+/// What makes a value of an addition its bias does not do so when the value is given out as well.
+#[test]
+fn a_value_that_is_given_out_is_not_folded_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = |given_out: bool| {
+        let model = Builder::new(&[1, 4, 8, 8])
+            .floats("kernel", &[4, 4, 1, 1])
+            .floats("shift", &[1, 4, 1, 1])
+            .node("Conv", &["x", "kernel"], &["a"], vec![])
+            .node("Add", &["a", "shift"], &["y"], vec![]);
+        if given_out { model.with(|graph| graph.output.push(typed("a", &[1, 4, 8, 8]))) } else { model }
+    };
+    let load = |given_out| onnx::load(&model(given_out).write(folder.path()), None, 1).unwrap().0.graph;
+    let (alone, both) = (load(false), load(true));
+    let biases = |graph: &resnetc::ir::Graph| {
+        graph.ids().filter(|id| matches!(graph.node(*id).op(), resnetc::ir::Op::Conv(conv) if conv.bias)).count()
+    };
+    assert_eq!((biases(&alone), biases(&both)), (1, 0));
+    assert_ne!(both.outputs()[0].node, both.outputs()[1].node);
 }
 
 #[test]

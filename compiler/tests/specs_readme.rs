@@ -14,7 +14,7 @@ fn the_example_is_a_spec() {
     std::fs::remove_file(&path).unwrap();
     let (described, warnings) = described.unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(warnings.0, []);
-    assert_eq!(described.resolution.output.unwrap().0, [1, 10]);
+    assert_eq!(described.resolution.outputs[0].shape.0, [1, 10]);
 }
 
 #[test]

@@ -11,8 +11,9 @@ use builder::{Builder, int, ints};
 use resnetc::diagnostic::{Diagnostics, Severity};
 use resnetc::frontend::source::Source;
 use resnetc::frontend::surroundings::{PreprocessKeys, Surroundings, preprocess};
+use resnetc::frontend::yaml::Reading;
 use resnetc::frontend::yaml::spec::{Labels, Preprocess, Preset, Scheme, Size};
-use resnetc::frontend::{self, Network, WeightSource, shipped, yaml};
+use resnetc::frontend::{self, Network, Overrides, WeightSource, shipped, yaml};
 
 /// What keys of `preprocess`, as a spec has them, make of pictures for an input of a height and width.
 fn rules(keys: &str, [height, width]: [usize; 2]) -> Result<String, String> {
@@ -95,7 +96,8 @@ fn values_that_fit_nothing_are_refused() {
 fn described(spec: &str, given: &str) -> Result<(String, Diagnostics), String> {
     let surroundings = Surroundings { preprocess: serde_yaml::from_str(given).unwrap(), labels: None };
     let source = Source::Shipped(shipped::spec(spec).unwrap());
-    yaml::describe_with(&source, 1, &surroundings)
+    let reading = Reading { batch: 1, overrides: &Overrides::default(), surroundings: &surroundings, scheme: None };
+    yaml::describe_as(&source, reading)
         .map(|(described, warnings)| (described.preprocess.unwrap().to_string(), warnings))
         .map_err(|problems| problems.to_string())
 }
@@ -145,6 +147,9 @@ fn recipes_that_contradict_the_names_are_doubted() {
         ("keras-resnet50", "{preset: torchvision}", true),
         ("keras-resnet50", "{preset: keras_tf}", true),
         ("keras-resnet50", "{preset: raw, color: bgr, mean: [103.939, 116.779, 123.68]}", false),
+        ("keras-resnet50v2", "{preset: keras_caffe}", true),
+        ("keras-inception-resnet-v2", "{preset: torchvision}", true),
+        ("timm-resnetv2_50", "{preset: keras_tf}", true),
         ("caffe-resnet50", "{preset: torchvision}", true),
         ("caffe-resnet50", "{interpolation: bicubic}", false),
         ("mlperf-tiny-resnet8", "{preset: keras_tf}", false),
@@ -172,7 +177,7 @@ fn model(folder: &Path, channels: i64) -> PathBuf {
 fn onnx(channels: i64, surroundings: &Surroundings) -> Result<Network, Diagnostics> {
     let folder = tempfile::tempdir().unwrap();
     let path = model(folder.path(), channels);
-    frontend::load_with(path.to_str().unwrap(), None, 1, surroundings).map(|(network, _)| network)
+    frontend::load_as(path.to_str().unwrap(), None, 1, &Overrides::default(), surroundings).map(|(network, _)| network)
 }
 
 fn labels(labels: Labels) -> Surroundings {
@@ -222,10 +227,11 @@ fn labels_are_read_from_anywhere() {
     assert!(onnx(3, &file).unwrap_err().to_string().contains("more than the 4194304"));
     assert!(onnx(3, &named("no/such.txt")).unwrap_err().to_string().contains("does not exist"));
     assert!(onnx(3, &named("cifra10")).unwrap_err().to_string().contains("did you mean `cifar10`?"));
-    let (network, _) = frontend::load_with(
+    let (network, _) = frontend::load_as(
         "cifar-resnet20",
         Some(&WeightSource::Seed(1)),
         1,
+        &Overrides::default(),
         &labels(Labels::List((0..10).map(|class| format!("class {class}")).collect())),
     )
     .unwrap();
@@ -240,7 +246,7 @@ fn an_unusual_epsilon_is_doubted() {
     assert!(text.contains("epsilon: 1.0e-5"), "the case is no longer one");
     fs::write(&path, text.replace("epsilon: 1.0e-5", "epsilon: 1.001e-5")).unwrap();
     let (described, warnings) = yaml::describe(&Source::File(&path), 1).unwrap();
-    assert_eq!(described.spec.weights.names, Scheme::Torchvision);
+    assert_eq!(described.spec.weights.names.scheme(), Scheme::Torchvision);
     assert!(warnings.0.iter().all(|warning| warning.severity == Severity::Warning && warning.place.is_some()));
     let warnings = warnings.to_string();
     assert!(

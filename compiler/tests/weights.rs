@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use resnetc::frontend::weights::{Axes, Request, Role, bind, load};
+use resnetc::frontend::weights::{Axes, LeftOut, Request, Role, Wanted, bind, load};
 use resnetc::frontend::{self, WeightSource, shipped};
 use resnetc::ir::{Op, Shape};
 
@@ -95,7 +95,10 @@ fn every_tensor_that_does_not_fit_is_listed() {
         request("whole", Role::Bias, &[1]),
         request("nowhere.to.be.found", Role::Bias, &[3]),
     ];
-    let text = bind(&requests, &load(&file.0).unwrap()).unwrap_err().to_string();
+    let text =
+        bind(&Wanted { requests: &requests, layers: &[], left_out: &LeftOut::default() }, &load(&file.0).unwrap())
+            .unwrap_err()
+            .to_string();
     let text = text.replace(&file.0.display().to_string(), "FILE");
     let expected = "\
 error[E-WNAME]: FILE: layer.weight: the tensor is missing
@@ -125,7 +128,9 @@ fn halves_are_read() {
     let data: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let file = File::new("halves", &safetensors(header, &data));
     let requests = [request("half", Role::Bias, &[2]), request("brain", Role::Bias, &[2])];
-    let tensors = bind(&requests, &load(&file.0).unwrap()).unwrap();
+    let tensors =
+        bind(&Wanted { requests: &requests, layers: &[], left_out: &LeftOut::default() }, &load(&file.0).unwrap())
+            .unwrap();
     assert_eq!(tensors[0].values(), [1.0, -2.5]);
     assert_eq!(tensors[1].values(), [1.0, -2.5]);
 }

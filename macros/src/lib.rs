@@ -48,7 +48,11 @@ use proc_macro::TokenStream;
 /// Paths are relative to the folder of the crate's `Cargo.toml`. A change of the model or its weights rebuilds the crate.
 ///
 /// The type has `new`, `with_options`, `infer` and `clone`, and says what it is in associated constants such as
-/// `INPUT_SHAPE` and `LABELS`. The weights lie in the program and are used in place; with `weights: runtime`, `new` takes them
+/// `INPUT_SHAPE` and `LABELS`. When the network has several outputs, a second type stands beside it, named as the first with
+/// `Outputs` behind: `infer` gives it, and it has a reference to an array for each output, under the output's name in snake case (with
+/// `_` for what no identifier has, behind keywords, and before a number that tells equal ones apart).
+///
+/// The weights lie in the program and are used in place; with `weights: runtime`, `new` takes them
 /// as a `resnet::Weights`, which opens what `resnetc compile MODEL --emit weights` wrote.
 #[proc_macro]
 pub fn resnet(input: TokenStream) -> TokenStream {

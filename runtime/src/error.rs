@@ -111,6 +111,13 @@ pub enum Problem {
         /// What would be overwritten.
         place: Place,
     },
+    /// It writes an output that the network does not have.
+    Output {
+        /// Its index.
+        found: usize,
+        /// The number of outputs.
+        available: usize,
+    },
     /// It reads or writes a caller's buffer of another length than the network's.
     Caller {
         /// Which.
@@ -201,6 +208,9 @@ impl fmt::Display for Problem {
             }
             Self::Alignment { place, start } => {
                 write!(f, "its {place} begins at value {start}, expected a multiple of 16")
+            }
+            Self::Output { found, available } => {
+                write!(f, "it writes the output of index {found}, but the network has {available}")
             }
             Self::Overlap { place } => write!(f, "its result overlaps its {place}"),
             Self::Caller { place, found, expected } => {

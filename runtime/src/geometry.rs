@@ -10,7 +10,7 @@
 //! **Panels.** The weights of a convolution or dense layer are panels of `panel` (16 or 32) output channels, one after
 //! the other. A panel is its bias, `[panel]`, then its weights, `[K][panel]`, where K walks the input in the order
 //! (block of the panel's window, kernel row, kernel column, lane). Channels that do not exist, and pairs of channels of different
-//! groups, have zero weights. The window of a panel is the run of input blocks that its output channels read: all blocks without groups.
+//! groups, have zero weights; the bias of output channels that do not exist is what the activation takes to zero ([`Activation::idle`]). The window of a panel is the run of input blocks that its output channels read: all blocks without groups.
 //! Each group of panels starts on a 64-byte line.
 //!
 //! All offsets and lengths count f32 values.
@@ -95,6 +95,28 @@ pub enum Activation {
     None,
     /// `max(x, 0)`
     Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `min(max(x + 3, 0), 6) / 6`
+    HardSigmoid,
+    /// `x * min(max(x + 3, 0), 6) / 6`
+    HardSwish,
+    /// `x / (1 + exp(-x))`
+    Silu,
+    /// `tanh(x)`
+    Tanh,
+}
+
+impl Activation {
+    /// A sum that the activation takes to zero: the bias of output channels that do not exist.
+    pub const fn idle(self) -> f32 {
+        match self {
+            Self::None | Self::Relu | Self::Relu6 | Self::HardSwish | Self::Silu | Self::Tanh => 0.0,
+            Self::Sigmoid | Self::HardSigmoid => -1e30,
+        }
+    }
 }
 
 /// The order in which a convolution's tiles are computed, and so the way they are split among threads.
@@ -167,6 +189,15 @@ pub struct PoolGeometry {
     pub reduction: Reduction,
 }
 
+/// How an element-wise step joins its two maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// Their sum.
+    Sum,
+    /// Their product.
+    Product,
+}
+
 /// An element-wise step over one or two maps of one size: `output = activation(...)`.
 #[derive(Debug, Clone, Copy)]
 pub struct ElementwiseGeometry {
@@ -174,8 +205,10 @@ pub struct ElementwiseGeometry {
     pub batch: usize,
     /// The map read.
     pub input: Map,
-    /// The second map read, for a sum.
+    /// The second map read, if any. Where it has one pixel and the output more, that pixel stands for all.
     pub other: Option<Map>,
+    /// How the two are joined.
+    pub join: Join,
     /// The map written. May be the buffer of one that is read, if their layouts agree.
     pub output: Map,
     /// Whether a scale and a shift per channel, `[channels rounded up to 16]` each, scale first, are applied before the activation.
@@ -204,13 +237,35 @@ pub struct RemapGeometry {
     pub left: usize,
 }
 
-/// Mean over the pixels of each channel; writes a vector.
+/// Channels copied as they are: `output[to + c] = input[from + c]` for each `c` below `count`.
+///
+/// A concatenation is a row of these into one map, each from the channel where the one before ended. The one that writes channel 0
+/// writes the frame; each writes zeros behind its last channel, up to the end of the block.
+#[derive(Debug, Clone, Copy)]
+pub struct ChannelsGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map read.
+    pub input: Map,
+    /// The map written, in part or whole.
+    pub output: Map,
+    /// The first channel read.
+    pub from: usize,
+    /// The first channel written.
+    pub to: usize,
+    /// Channels copied.
+    pub count: usize,
+}
+
+/// Maximum or mean over the pixels of each channel; writes a vector.
 #[derive(Debug, Clone, Copy)]
 pub struct GlobalPoolGeometry {
     /// Images.
     pub batch: usize,
     /// The map read.
     pub input: Map,
+    /// How the pixels are reduced. There is no padding.
+    pub reduction: Reduction,
 }
 
 /// A dense layer from vector to vector, with bias.

@@ -6,6 +6,7 @@
 //! - [`geometry`]: shapes and layouts, the contract of compiler and runtime
 //! - [`program`]: what generated code implements, and what a user of a compiled network sees of it
 //! - [`network`]: what a program tells about its network
+//! - [`outputs`]: what a call gives
 //! - [`engine`]: steps, memory, weights, threads
 //! - [`kernel`]: one generic body per kernel
 //! - [`isa`]: the instruction sets, and the choice at run time
@@ -27,6 +28,7 @@ pub mod geometry;
 pub mod isa;
 pub mod kernel;
 pub mod network;
+pub mod outputs;
 mod preprocess;
 pub mod program;
 pub mod tensor;
@@ -35,7 +37,8 @@ pub use engine::{Aligned, Engine, Operands, Step, Timing, Traced, Weights};
 pub use error::Error;
 pub use isa::{Isa, Kind};
 pub use kernel::Tile;
-pub use network::Network;
+pub use network::{Network, Output};
+pub use outputs::{Arrays, Outputs};
 pub use program::{Layer, Model, Options, Program, Tiles};
 pub use tensor::Tensor;
 

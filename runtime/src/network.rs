@@ -15,12 +15,8 @@ pub struct Network {
     pub input_shape: [usize; 4],
     /// Whether the caller's input buffer has its channels last.
     pub channels_last: bool,
-    /// The output's name.
-    pub output: &'static str,
-    /// The shape of the output: `[N, classes]` or `[N, C, H, W]`.
-    pub output_shape: &'static [usize],
-    /// Whether the output went through softmax already.
-    pub softmax: bool,
+    /// The outputs, in their order.
+    pub outputs: &'static [Output],
     /// Trainable parameters, before any pass.
     pub parameters: u64,
     /// Multiply-accumulates of convolutions and dense layers for one image.
@@ -43,4 +39,34 @@ pub struct Network {
     pub preprocess: Option<Preprocess>,
     /// A label per class, or empty.
     pub labels: &'static [&'static str],
+}
+
+/// The description of one output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// Its name; no other output of the network has it.
+    pub name: &'static str,
+    /// Its shape: `[N, features]` or `[N, C, H, W]`.
+    pub shape: &'static [usize],
+    /// Whether it went through softmax already.
+    pub softmax: bool,
+}
+
+impl Output {
+    /// Its number of values.
+    ///
+    /// # Panics
+    /// When there are more than memory can hold.
+    #[expect(clippy::len_without_is_empty, reason = "no network has an empty output")]
+    pub const fn len(&self) -> usize {
+        let (mut length, mut axis) = (1_usize, 0);
+        while axis < self.shape.len() {
+            length = match length.checked_mul(self.shape[axis]) {
+                Some(length) => length,
+                None => panic!("the output exceeds the address space"),
+            };
+            axis += 1;
+        }
+        length
+    }
 }

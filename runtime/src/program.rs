@@ -4,6 +4,7 @@ use crate::engine::{Step, Traced};
 use crate::error::Error;
 use crate::isa::Isa;
 use crate::network::Network;
+use crate::outputs::Outputs;
 
 /// A layer: a type whose only content is its geometry, so that code generic over it is compiled for just these numbers.
 pub trait Layer<Geometry>: 'static {
@@ -46,11 +47,11 @@ pub trait Model: Sized + Send + 'static {
     /// Makes it ready.
     fn open(options: Options) -> Result<Self, Error>;
 
-    /// Runs it over `input`, the caller's layout without gaps; the result is valid until the next call.
+    /// Runs it over `input`, the caller's layout without gaps; the outputs are valid until the next call.
     ///
     /// # Errors
     /// When the input is of another length than the network's.
-    fn run(&mut self, input: &[f32]) -> Result<&[f32], Error>;
+    fn run(&mut self, input: &[f32]) -> Result<Outputs<'_>, Error>;
 
     /// The instruction set in use: `avx512`, `avx2`, `neon` or `portable`.
     fn isa(&self) -> &'static str;

@@ -1,109 +1,16 @@
 //! The standalone program, around a network that says which colour a picture is.
 
+mod app_support;
+
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use resnet::Traced;
 use resnet::app::{self, Picture, decode, preprocess};
-use resnet::error::Error;
 use resnet::network::{Color, Interpolation, Network, Preprocess, Resize, Rounding};
-use resnet::program::{Model, Options};
 use serde_json::Value;
 
-const RULES: Preprocess = Preprocess {
-    resize: Resize::ShorterSide(4),
-    interpolation: Interpolation::Bilinear,
-    antialias: true,
-    crop: Some([4, 4]),
-    rounding: Rounding::HalfToEven,
-    color: Color::Rgb,
-    scale: 1.0 / 255.0,
-    mean: [0.0; 3],
-    std: [1.0; 3],
-};
-
-const COLORS: Network = Network {
-    name: "colors",
-    description: "Says which colour a picture is.",
-    input: "image",
-    input_shape: [2, 3, 4, 4],
-    channels_last: false,
-    output: "logits",
-    output_shape: &[2, 3],
-    softmax: false,
-    parameters: 1,
-    macs: 2,
-    passes: &["fold"],
-    steps: 3,
-    arena_bytes: 4,
-    weight_bytes: 5,
-    weights: "none",
-    checksums: &[("model", "abc")],
-    compiler: "0.1.0",
-    preprocess: Some(RULES),
-    labels: &["red", "green"],
-};
-
-/// Gives the mean of each channel, ten times.
-struct Colors<const PICTURES: bool>(Vec<f32>, usize);
-
-impl<const PICTURES: bool> Model for Colors<PICTURES> {
-    const NETWORK: &'static Network = if PICTURES { &COLORS } else { &Network { preprocess: None, ..COLORS } };
-
-    fn open(options: Options) -> Result<Self, Error> {
-        // Stands for every error that a real network has.
-        match options.threads {
-            Some(1001) => return Err(Error::WeightsChecksum { found: 1, expected: 2 }),
-            Some(1002) => return Err(Error::Threads { found: 1002 }),
-            Some(1003) => return Err(Error::UnsupportedIsa { found: resnet::Kind::Neon }),
-            Some(1004) => return Err(Error::WeightsUnreadable { path: "w.bin".into(), reason: "gone".into() }),
-            _ => {}
-        }
-        Ok(Self(vec![0.0; 6], options.threads.unwrap_or(7)))
-    }
-
-    fn run(&mut self, input: &[f32]) -> Result<&[f32], Error> {
-        assert_eq!(input.len(), 96);
-        for (mean, plane) in self.0.iter_mut().zip(input.chunks(16)) {
-            *mean = plane.iter().sum::<f32>() / 1.6;
-        }
-        Ok(&self.0)
-    }
-
-    fn isa(&self) -> &'static str {
-        "portable"
-    }
-
-    fn threads(&self) -> usize {
-        self.1
-    }
-
-    fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(Traced<'_>)) -> Result<(), Error> {
-        let values = self.run(input)?.to_vec();
-        visit(Traced { step: 0, name: "mean", shape: [2, 3, 1, 1], values: &values });
-        Ok(())
-    }
-}
-
-fn call<M: Model>(arguments: &[&str]) -> (u8, String, String) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let all = std::iter::once("colors").chain(arguments.iter().copied()).map(OsString::from);
-    let code = app::run::<M>(all, &mut out, &mut err, false);
-    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
-}
-
-fn colors(arguments: &[&str]) -> (u8, String, String) {
-    call::<Colors<true>>(arguments)
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/pictures").join(name)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
+use app_support::{COLORS, Colors, NoLabels, NoPictures, One, RULES, call, colors, fixture, npy, text};
 
 #[test]
 fn resizes_as_pillow() {
@@ -217,26 +124,20 @@ fn classifies_and_goes_on_after_a_bad_picture() {
         assert_eq!(predictions[0]["label"], "red");
         assert_eq!(predictions, results[0]["predictions"].as_array().unwrap());
     }
+    let (code, out, _) = call::<Colors<NoLabels>>(&[text(&fixture("alpha.png"))]);
+    assert!(code == 0 && out.contains("class 0") && out.contains("class 2"), "{out}");
     let (code, out, _) = colors(&[text(&fixture("alpha.png"))]);
     assert_eq!(code, 0);
-    assert!(out.contains("class 2") && out.contains("red"), "{out}");
+    assert!(out.contains("red") && out.contains("blue"), "{out}");
     let sum: f64 = out.lines().skip(1).map(|line| line.trim().split(' ').next().unwrap().parse::<f64>().unwrap()).sum();
     assert!((sum - 1.0).abs() < 1e-3);
 }
 
 #[test]
 fn refuses_pictures_without_preprocessing() {
-    let (code, out, err) = call::<Colors<false>>(&[text(&fixture("alpha.png"))]);
+    let (code, out, err) = call::<Colors<NoPictures>>(&[text(&fixture("alpha.png"))]);
     assert_eq!((code, out.as_str()), (2, ""));
-    assert!(err.contains("tensor IN.npy OUT.npy"), "{err}");
-}
-
-fn npy(header: &str, values: &[f32]) -> Vec<u8> {
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    bytes
+    assert!(err.contains("tensor IN.npy OUT"), "{err}");
 }
 
 #[test]
@@ -336,7 +237,7 @@ fn ends_in_silence_when_nobody_reads_on() {
     for arguments in [&["info"][..], &["--help"], &["--json", text(&picture), text(&picture)], &[text(&picture)]] {
         let mut err = Vec::new();
         let all = std::iter::once("colors").chain(arguments.iter().copied()).map(OsString::from);
-        let code = app::run::<Colors<true>>(all, &mut Leaver(10), &mut err, false);
+        let code = app::run::<Colors<One>>(all, &mut Leaver(10), &mut err, false);
         assert_eq!((code, err.as_slice()), (0, &b""[..]), "{arguments:?}");
     }
 }
@@ -382,7 +283,7 @@ fn shows_what_every_step_writes() {
     let (code, out, err) = colors(&["trace", text(&input), text(&steps)]);
     assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""));
     let list: Value = serde_json::from_str(&fs::read_to_string(steps.join("steps.json")).unwrap()).unwrap();
-    // The last step is the one that writes the output.
+    // The last step is one that writes an output.
     let expected = serde_json::json!([
         { "index": 0, "name": "mean", "shape": [2, 3, 1, 1] },
         { "index": 2, "name": "logits", "shape": [2, 3, 1, 1] },

@@ -3,13 +3,19 @@
 mod common;
 
 use resnet::error::{Place, Problem};
-use resnet::geometry::{Activation, DenseGeometry, ElementwiseGeometry, Frame, InputGeometry, Map, OutputGeometry};
+use resnet::geometry::{
+    Activation, DenseGeometry, ElementwiseGeometry, Frame, InputGeometry, Join, Map, OutputGeometry,
+};
 use resnet::isa::Portable;
 use resnet::{Aligned, Engine, Error, Isa, Kind, Layer, Network, Operands, Options, Program, Step, Weights};
 
 const MAP: Map = Map { channels: 16, height: 2, width: 3, block: 16, frame: Frame::NONE };
 const FRAMED: Map = Map { frame: Frame { top: 1, left: 0, bottom: 0, right: 0 }, ..MAP };
-const NETWORK: &Network = &common::network([1, 16, 2, 3], &[1, 16, 2, 3], 2);
+const NETWORK: &Network = &common::network(
+    [1, 16, 2, 3],
+    &[common::output("output", &[1, 16, 2, 3]), common::output("before", &[1, 16, 2, 3])],
+    5,
+);
 
 struct In;
 impl Layer<InputGeometry> for In {
@@ -21,6 +27,7 @@ impl Layer<ElementwiseGeometry> for Relu {
         batch: 1,
         input: MAP,
         other: None,
+        join: Join::Sum,
         output: MAP,
         affine: false,
         activation: Activation::Relu,
@@ -63,6 +70,7 @@ macro_rules! program {
 
 program!(Good<I> 192, 176, [
     Step::input::<I, In>("input", Operands::new(0, 0)),
+    Step::output::<I, Out>("before", Operands::new(0, 0).with_network_output(1)),
     Step::elementwise::<I, Relu>("relu", Operands::new(0, 0)),
     Step::dense::<I, Dense>("dense", Operands::new(0, 96)),
     Step::output::<I, Out>("output", Operands::new(0, 0))
@@ -75,6 +83,7 @@ program!(Grown<I> 192, 0, [Step::elementwise::<I, Framing>("relu", Operands::new
 program!(DenseInPlace<I> 192, 176, [Step::dense::<I, Dense>("dense", Operands::new(0, 0))]);
 program!(NoWeights<I> 192, 160, [Step::dense::<I, Dense>("dense", Operands::new(0, 96))]);
 program!(SmallResult<I> 192, 0, [Step::output::<I, SmallOut>("output", Operands::new(0, 0))]);
+program!(NoOutput<I> 192, 0, [Step::output::<I, Out>("output", Operands::new(0, 0).with_network_output(2))]);
 program!(Foreign<Unused> 192, 0, [Step::elementwise::<Portable, Relu>("relu", Operands::new(0, 0))]);
 
 const ONE: Options = Options { threads: Some(1) };
@@ -108,6 +117,7 @@ fn results_over_what_is_still_read() {
 fn steps_for_another_caller_or_machine() {
     let problem = Problem::Caller { place: Place::Output, found: 48, expected: 96 };
     assert_eq!(refused::<SmallResult>(Kind::Portable), ("output", problem));
+    assert_eq!(refused::<NoOutput>(Kind::Portable), ("output", Problem::Output { found: 2, available: 2 }));
     for expected in Kind::all_available().filter(|kind| *kind != Kind::Portable) {
         assert_eq!(refused::<Foreign>(expected), ("relu", Problem::Isa { found: Kind::Portable, expected }));
     }
@@ -151,7 +161,9 @@ fn weights_from_files() {
     let mut engine = open(Weights::open(&path).unwrap()).unwrap();
     let input = common::random(2, 96);
     let expected: Vec<f32> = input.iter().map(|value| value.max(0.0)).collect();
-    assert_eq!(engine.infer(&input).unwrap(), expected);
+    let outputs = engine.infer(&input).unwrap();
+    assert_eq!((outputs.named("output"), outputs.named("before")), (Some(&expected[..]), Some(&input[..])));
+    assert_eq!((outputs.get(0), outputs.get(1), outputs.get(2)), (Some(&expected[..]), Some(&input[..]), None));
 
     std::fs::write(&path, &good[..200]).unwrap();
     assert_eq!(Weights::open(&path).unwrap_err(), Error::WeightsLength { found: 200, expected: 768 });
@@ -182,6 +194,34 @@ fn inputs_of_another_length() {
     let mut engine = open(Weights::from_bytes(&common::blob(77, &values()))).unwrap();
     assert_eq!(engine.infer(&[0.0; 95]), Err(Error::InputLength { found: 95, expected: 96 }));
     assert!(engine.infer(&[0.0; 96]).is_ok());
+}
+
+#[test]
+fn outputs_as_arrays() {
+    let mut engine = open(Weights::from_bytes(&common::blob(77, &values()))).unwrap();
+    let mut input = [[[[-1.0; 3]; 2]; 16]; 1];
+    input[0][15][1][2] = 4.0;
+    let outputs = engine.infer_array(&input);
+    let (after, before): (&[[[[f32; 3]; 2]; 16]; 1], &[[f32; 96]; 1]) = (outputs.get::<0, _>(), outputs.get::<1, _>());
+    assert_eq!((after[0][0][0][0], after[0][15][1][2]), (0.0, 4.0));
+    assert_eq!((before[0][0], before[0][95]), (-1.0, 4.0));
+}
+
+#[test]
+fn traces_show_every_step_and_output() {
+    let mut engine = open(Weights::from_bytes(&common::blob(77, &values()))).unwrap();
+    let input = common::random(2, 96);
+    let relu: Vec<f32> = input.iter().map(|value| value.max(0.0)).collect();
+    let mut shown = Vec::new();
+    engine
+        .trace(&input, &mut |traced| shown.push((traced.step, traced.name, traced.shape, traced.values.to_vec())))
+        .unwrap();
+    let steps: Vec<_> = shown.iter().map(|(step, name, shape, _)| (*step, *name, *shape)).collect();
+    let map = [1, 16, 2, 3];
+    let expected =
+        [(0, "input", map), (1, "before", map), (2, "relu", map), (3, "dense", [1, 16, 1, 1]), (4, "output", map)];
+    assert_eq!(steps, expected);
+    assert_eq!((&shown[1].3, &shown[4].3), (&input, &relu));
 }
 
 #[test]

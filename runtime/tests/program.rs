@@ -53,7 +53,7 @@ layer!(Project: ConvGeometry = ConvGeometry {
 layer!(Expand: ConvGeometry = ConvGeometry {
     input: POOLED, output: WIDE, shortcut: Some(WIDE), panel: 32, order: Order::Panels, ..CONV
 });
-layer!(Mean: GlobalPoolGeometry = GlobalPoolGeometry { batch: BATCH, input: WIDE });
+layer!(Mean: GlobalPoolGeometry = GlobalPoolGeometry { batch: BATCH, input: WIDE, reduction: Reduction::Mean });
 layer!(Head: DenseGeometry = DenseGeometry { batch: BATCH, features: 32, units: CLASSES, panel: 16, activation: Activation::None });
 layer!(Soft: SoftmaxGeometry = SoftmaxGeometry { batch: BATCH, features: CLASSES });
 layer!(Out: OutputGeometry = OutputGeometry {
@@ -95,7 +95,8 @@ const AT_WIDE: usize = AT_POOLED + BATCH * POOLED.len();
 struct Net;
 
 impl Program for Net {
-    const NETWORK: &'static Network = &common::network([BATCH, 3, 12, 12], &[BATCH, CLASSES], 9);
+    const NETWORK: &'static Network =
+        &common::network([BATCH, 3, 12, 12], &[common::output("output", &[BATCH, CLASSES])], 9);
     const ARENA: usize = AT_WIDE + BATCH * WIDE.len();
     const WEIGHTS: usize = STEM_WEIGHTS + PROJECT_WEIGHTS + EXPAND_WEIGHTS + HEAD_WEIGHTS;
     const FINGERPRINT: u64 = 0x1234;
@@ -191,7 +192,7 @@ fn agrees_with_the_reference_on_every_instruction_set() {
     for isa in Kind::all_available() {
         let mut engine = engine(1, isa);
         assert_eq!((engine.isa(), engine.threads(), engine.steps().len()), (isa, 1, 9));
-        let found = engine.infer(&input).unwrap();
+        let found = engine.infer(&input).unwrap().values();
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(&expected) {
             assert!((f64::from(*found) - expected).abs() < 1e-5 * expected.max(0.1), "{isa}: {found} {expected}");
@@ -205,13 +206,13 @@ fn has_the_same_bits_for_every_number_of_threads_and_every_call() {
     for isa in Kind::all_available() {
         let inputs: Vec<Vec<f32>> = (0..3).map(|seed| common::random(seed, Engine::<Net>::input_length())).collect();
         let mut alone = engine(1, isa);
-        let expected: Vec<Vec<u32>> = inputs.iter().map(|input| bits(alone.infer(input).unwrap())).collect();
+        let expected: Vec<Vec<u32>> = inputs.iter().map(|input| bits(alone.infer(input).unwrap().values())).collect();
         assert_ne!(expected[0], expected[1]);
         for threads in 2..=4 {
             let mut engine = engine(threads, isa);
             for _ in 0..20 {
                 for (input, expected) in inputs.iter().zip(&expected) {
-                    assert_eq!(bits(engine.infer(input).unwrap()), *expected, "{isa}, {threads} threads");
+                    assert_eq!(bits(engine.infer(input).unwrap().values()), *expected, "{isa}, {threads} threads");
                 }
             }
         }
@@ -222,13 +223,13 @@ fn has_the_same_bits_for_every_number_of_threads_and_every_call() {
 fn clones_run_side_by_side() {
     let original = engine(2, Kind::Portable);
     let input = common::random(3, Engine::<Net>::input_length());
-    let expected = original.clone().infer(&input).unwrap().to_vec();
+    let expected = original.clone().infer(&input).unwrap().values().to_vec();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             let (mut engine, input, expected) = (original.clone(), &input, &expected);
             scope.spawn(move || {
                 for _ in 0..50 {
-                    assert_eq!(engine.infer(input).unwrap(), expected);
+                    assert_eq!(engine.infer(input).unwrap().values(), expected);
                 }
             });
         }

@@ -11,9 +11,7 @@ const NETWORK: Network = Network {
     input: "",
     input_shape: [0; 4],
     channels_last: false,
-    output: "",
-    output_shape: &[0],
-    softmax: false,
+    outputs: &[],
     parameters: 0,
     macs: 0,
     passes: &[],
@@ -165,7 +163,7 @@ fn measure<P: Program>(criterion: &mut Criterion, name: &str, geometry: &ConvGeo
     let mut group = criterion.benchmark_group(format!("conv/{}", engine.isa()));
     // Two per multiply-accumulate: what is shown as Gelem/s are GFLOP/s.
     group.throughput(Throughput::Elements(2 * macs(geometry) as u64));
-    group.bench_function(name, |bencher| bencher.iter(|| engine.infer(&[]).map(<[f32]>::len)));
+    group.bench_function(name, |bencher| bencher.iter(|| engine.infer(&[]).map(|outputs| outputs.len())));
     group.finish();
 }
 

@@ -46,6 +46,14 @@ class Case:
         self.nodes.append(helper.make_node(kind, inputs, [self.last], name=self.last, **attributes))
         return self.last
 
+    def split(self, x, lengths=None, outputs=None, axis=0):
+        """Splits a value; the results are not the last value."""
+        count = len(lengths) if outputs is None else outputs
+        names = [f"s{len(self.nodes)}_{index}" for index in range(count)]
+        inputs = [x] if lengths is None else [x, self.constant(lengths)]
+        self.nodes.append(helper.make_node("Split", inputs, names, name=names[0], axis=axis))
+        return names
+
     def __exit__(self, *failed):
         if failed[0]:
             return
@@ -210,3 +218,79 @@ with Case("double_weights", SMALL) as c:
     weights = c.op("Mul", weights, random(3, 1, 1, 1))
     weights = c.op("Expand", weights, ints(3, 4, 1, 1))
     c.op("Conv", "x", weights)
+with Case("activations", SMALL, opset=14) as c:
+    c.op("Sigmoid")
+    c.op("Mul", "x", c.last)
+    a = c.op("Tanh", c.last)
+    b = c.op("HardSwish", "x")
+    c.op("Add", a, b)
+    a = c.op("HardSigmoid", c.last, alpha=1 / 6, beta=0.5)
+    b = c.op("Clip", "x", np.float32(0), np.float32(6))
+    c.op("Add", a, b)
+with Case("swish_opset_24", SMALL, opset=24) as c:
+    c.op("Swish")
+with Case("squeeze_excite", [2, 4, 6, 5]) as c:
+    c.op("GlobalAveragePool")
+    c.op("Conv", c.last, random(2, 4, 1, 1), random(2))
+    c.op("Relu", c.last)
+    c.op("Conv", c.last, random(4, 2, 1, 1), random(4))
+    c.op("Sigmoid", c.last)
+    c.op("Mul", c.last, "x")
+with Case("squeeze_excite_dense", [2, 4, 6, 5]) as c:
+    c.op("ReduceMean", "x", axes=[2, 3], keepdims=0)
+    c.op("MatMul", c.last, random(4, 4))
+    c.op("HardSigmoid", c.last, alpha=1 / 6)
+    c.op("Reshape", c.last, ints(2, 4, 1, 1))
+    c.op("Mul", "x", c.last)
+with Case("squeeze_excite_channels_last", [2, 6, 5, 4]) as c:
+    c.op("Transpose", "x", perm=[0, 3, 1, 2])
+    conv = c.op("Conv", c.last, random(3, 4, 1, 1))
+    gate = c.op("GlobalMaxPool", conv)
+    gate = c.op("Transpose", gate, perm=[0, 2, 3, 1])
+    map = c.op("Transpose", conv, perm=[0, 2, 3, 1])
+    c.op("Mul", map, gate)
+    c.op("ReduceMax", c.last, axes=[1, 2], keepdims=0)
+with Case("reduce_max_opset_18", [2, 5, 3, 4], opset=18) as c:
+    c.op("ReduceMax", "x", ints(2, 3), keepdims=1)
+with Case("product_of_maps", SMALL) as c:
+    c.op("Sigmoid")
+    c.op("Mul", c.last, "x")
+    c.op("Mul", c.last, c.last)
+with Case("scale_of_branch", SMALL) as c:
+    c.op("Conv", "x", random(4, 4, 1, 1), random(4))
+    c.op("Mul", c.last, np.float32(0.17))
+    c.op("Add", c.last, "x")
+    c.op("Div", c.last, np.array([4], dtype=np.float32))
+with Case("concat_of_maps", [2, 4, 6, 5]) as c:
+    a = c.op("Conv", "x", random(3, 4, 1, 1))
+    b = c.op("MaxPool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    c.op("Concat", a, "x", b, axis=-3)
+with Case("concat_channels_last", [2, 4, 6, 5]) as c:
+    a = c.op("Conv", "x", random(3, 4, 1, 1))
+    a = c.op("Transpose", a, perm=[0, 2, 3, 1])
+    b = c.op("Transpose", "x", perm=[0, 2, 3, 1])
+    c.op("Concat", a, b, axis=3)
+    c.op("Transpose", c.last, perm=[0, 3, 1, 2])
+with Case("concat_of_vectors", [2, 4, 6, 5]) as c:
+    a = c.op("GlobalAveragePool", "x")
+    a = c.op("Flatten", a)
+    b = c.op("GlobalMaxPool", "x")
+    b = c.op("Flatten", b)
+    c.op("Concat", a, b, axis=1)
+    c.op("Slice", c.last, ints(1), ints(-2), ints(1))
+with Case("slice_of_channels", [2, 7, 6, 5]) as c:
+    a = c.op("Slice", "x", ints(1), ints(4), ints(1))
+    b = c.op("Slice", "x", ints(-3, 0), ints(2**31 - 1, 100), ints(1, 2), ints(1, 2))
+    b = c.op("MaxPool", b, kernel_shape=[1, 1])
+    a = c.op("Slice", a, ints(0), ints(100), ints(2), ints(2))
+    c.op("Add", a, b)
+with Case("split_of_channels", [2, 7, 6, 5]) as c:
+    a, b, d = c.split("x", ints(2, 3, 2), axis=1)
+    c.op("Add", a, d)
+    c.op("Concat", b, c.last, axis=1)
+with Case("split_in_equal_parts", [2, 6, 4, 5], opset=11) as c:
+    c.op("Transpose", "x", perm=[0, 2, 3, 1])
+    a, b, d = c.split(c.last, outputs=3, axis=-1)
+    c.op("Add", a, d)
+    c.op("Mul", b, c.last)
+    c.op("Transpose", c.last, perm=[0, 3, 1, 2])

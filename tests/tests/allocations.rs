@@ -3,11 +3,16 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use resnet::{Options, Tensor};
+use resnet::{Model, Options, Tensor};
 
 resnet::resnet! {
     /// The bundled network.
     pub struct ResNet20 { model: "cifar-resnet20" }
+}
+
+resnet::resnet! {
+    /// A network with several outputs.
+    pub struct Backbone { model: "../examples/embed/models/backbone.onnx" }
 }
 
 /// The system's allocator, counting.
@@ -37,13 +42,20 @@ static ALLOCATOR: Counting = Counting;
 fn inference_allocates_nothing() {
     fn goes_between_threads<T: Send + Sync + Clone>() {}
     goes_between_threads::<ResNet20>();
+    goes_between_threads::<Backbone>();
     let input = <[[[[f32; 32]; 32]; 3]; 1]>::boxed();
     for threads in [1, 2] {
         let mut network = ResNet20::with_options(Options { threads: Some(threads) }).unwrap();
-        let first = *network.infer(&input);
+        let mut backbone = Backbone::with_options(Options { threads: Some(threads) }).unwrap();
+        let (first, embedding) = (*network.infer(&input), *backbone.infer(&input).embedding);
         let before = CALLS.load(Ordering::SeqCst);
         for _ in 0..20 {
             assert_eq!(*network.infer(&input), first);
+            let outputs = backbone.infer(&input);
+            assert_eq!(*outputs.embedding, embedding);
+            let outputs = Model::run(&mut backbone, (*input).flat()).unwrap();
+            assert_eq!(outputs.named("embedding"), Some(embedding.flat()));
+            assert!(outputs.iter().all(|(output, values)| values.len() == output.len()));
         }
         let after = CALLS.load(Ordering::SeqCst);
         assert_eq!(after - before, 0, "allocations in 20 calls on {threads} threads");

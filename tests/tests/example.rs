@@ -42,7 +42,7 @@ fn the_example_runs_and_follows_its_files() {
     let first = run(&folder);
     let shown = String::from_utf8_lossy(&first.stdout).into_owned();
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
-    assert_eq!(shown, "cifar-resnet20: cat\nsmall: 42650 parameters, [2, 10]\n");
+    assert_eq!(shown, "cifar-resnet20: cat\nsmall: 42650 parameters, [2, 10]\nbackbone: c2, c3, embedding, logits\n");
 
     // A change of the weights rebuilds the crate: a bias of the first class that outweighs all else.
     let trained = folder.join("models/cifar.safetensors");
@@ -81,6 +81,9 @@ fn the_example_runs_and_follows_its_files() {
 fn the_readme_shows_code_of_the_example() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
     let example = fs::read_to_string(Path::new(ROOT).join("examples/embed/src/main.rs")).unwrap();
-    let code = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
-    assert!(example.contains(code), "{code}");
+    let blocks: Vec<_> = readme.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(blocks.len() >= 2, "{blocks:?}");
+    for code in blocks {
+        assert!(example.contains(code), "{code}");
+    }
 }

@@ -15,6 +15,7 @@ fn every_misuse_is_told_at_its_place() {
     let models = target.join("tests/trybuild/resnet-tests/models");
     fs::create_dir_all(&models).unwrap();
     fs::write(models.join("bad.yaml"), BAD_SPEC).unwrap();
+    fs::write(models.join("backbone.onnx"), include_bytes!("../../examples/embed/models/backbone.onnx")).unwrap();
     fs::write(models.join("empty.safetensors"), EMPTY_WEIGHTS).unwrap();
     trybuild::TestCases::new().compile_fail("ui/*.rs");
 }

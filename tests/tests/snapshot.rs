@@ -1,4 +1,4 @@
-//! The code generated for a small network, held against the file of it. `RESNET_BLESS=1` writes the file anew.
+//! The code generated for small networks, of one output and of several, held against files of it. `RESNET_BLESS=1` writes the file anew.
 
 use std::fs;
 use std::path::Path;
@@ -11,26 +11,32 @@ use similar::TextDiff;
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The specification that `examples/embed` has.
-fn source() -> String {
-    let model = Path::new(HERE).join("../examples/embed/models/small.yaml");
-    let options = Options { weights: Some(WeightSource::Seed(1)), ..Options::new(model.to_str().unwrap()) };
+/// The code of a model that `examples/embed` has.
+fn source(model: &str, name: &str, weights: Option<WeightSource>) -> String {
+    let model = Path::new(HERE).join("../examples/embed/models").join(model);
+    let options = Options { weights, ..Options::new(model.to_str().unwrap()) };
     let compiled = pipeline::compile(&options, &mut |_| ()).unwrap_or_else(|problems| panic!("{problems}"));
     compiled.source(&Item {
         attributes: quote!(#[doc = " A small network."]),
         visibility: quote!(pub),
-        name: format_ident!("Small"),
+        name: format_ident!("{name}"),
         runtime: quote!(::resnet),
-        weights: Weights::Embedded("small.weights".to_owned()),
+        weights: Weights::Embedded("the.weights".to_owned()),
     })
 }
 
 #[test]
-fn the_generated_code_is_that_of_the_snapshot() {
-    let source = source();
-    assert!(source == self::source(), "not the same code twice");
+fn the_generated_code_is_that_of_the_snapshots() {
+    check("small", || source("small.yaml", "Small", Some(WeightSource::Seed(1))));
+    check("backbone", || source("backbone.onnx", "Backbone", None));
+}
+
+fn check(name: &str, make: impl Fn() -> String) {
+    let source = make();
+    assert!(source == make(), "not the same code twice");
     assert!(!source.contains(HERE), "the code names this checkout");
-    let path = Path::new(HERE).join("snapshots/small.rs.txt");
+    let file = format!("snapshots/{name}.rs.txt");
+    let path = Path::new(HERE).join(&file);
     if std::env::var_os("RESNET_BLESS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &source).unwrap();
@@ -38,6 +44,6 @@ fn the_generated_code_is_that_of_the_snapshot() {
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
     let diff = TextDiff::from_lines(&expected, &source);
-    let diff = diff.unified_diff().header("snapshots/small.rs.txt", "now").to_string();
+    let diff = diff.unified_diff().header(&file, "now").to_string();
     assert!(source == expected, "if this is meant, run the test with RESNET_BLESS=1\n{diff}");
 }

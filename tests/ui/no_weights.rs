@@ -1,6 +1,6 @@
 resnet::resnet! {
     pub struct Network {
-        model: "resnet50",
+        model: "caffe-resnet50",
     }
 }
 

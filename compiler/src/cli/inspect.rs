@@ -72,7 +72,12 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
     }
     text.push_str(&format!("\nweights: {}\n", network.weights));
     let pictures = network.preprocess.map_or_else(|| "none, raw tensors only".to_owned(), |rules| rules.to_string());
-    text.push_str(&format!("pictures: {pictures}\nlabels: {}\n\n", network.labels.len()));
+    text.push_str(&format!("pictures: {pictures}\nlabels: {}\n", network.labels.len()));
+    text.push_str(&format!("input: {} {:?}\n", plan.input.name, plan.input.shape));
+    for output in &plan.outputs {
+        text.push_str(&format!("output: {} {:?}\n", output.name, output.shape));
+    }
+    text.push('\n');
     let rows: Vec<Vec<String>> = plan
         .steps
         .iter()
@@ -154,12 +159,17 @@ fn as_json(compiled: &Compiled) -> Value {
             json!({ "pass": report.pass, "rewrites": changes, "refusals": refusals })
         })
         .collect();
+    let outputs: Vec<Value> = plan
+        .outputs
+        .iter()
+        .map(|output| json!({ "name": output.name, "shape": output.shape, "softmax": output.softmax }))
+        .collect();
     json!({
         "name": network.name,
         "description": network.description,
         "weights": network.weights,
         "input": { "name": plan.input.name, "shape": plan.input.shape, "channels_last": plan.input.channels_last },
-        "output": { "name": plan.output.name, "shape": plan.output.shape, "softmax": plan.output.softmax },
+        "outputs": outputs,
         "pictures": network.preprocess.map(|rules| rules.to_string()),
         "labels": network.labels,
         "parameters": network.parameters,

@@ -6,6 +6,7 @@ mod model;
 mod npy;
 mod output;
 mod progress;
+mod pull;
 mod run;
 mod specs;
 mod surroundings;
@@ -26,8 +27,10 @@ Examples:
   resnetc compile model.onnx --emit rust -o model-rust  a Rust package instead, complete in itself
   resnetc inspect resnet50 --weights seed:0             layers, shapes, parameters, what each pass did
   resnetc verify model.onnx --input x.npy --expect y.npy
+  resnetc verify backbone.onnx --input x.npy --expect c2=c2.npy --expect logits=y.npy
   resnetc compile model.onnx --preprocess timm --crop-fraction 0.95 --labels imagenet1k
   resnetc specs                                         the networks that ship inside
+  resnetc pull resnet50                                 fetch its published weights: from then on they are found
 
 A model is the name of a network that ships inside (`resnetc specs`), or a file: a spec (.yaml, .yml) or
 an ONNX model (.onnx). Weights are a file, or `seed:N` for reproducible random ones, which test speed and
@@ -39,8 +42,10 @@ Exit status:
   2  the arguments are wrong
 
 Environment:
-  RESNETC_CACHE  folder for built programs and what they are built from (else the user's cache folder)
-  RESNET_ISA     instruction set of a program at run time: portable, avx2, avx512 or neon";
+  RESNETC_CACHE    folder for pulled weights, built programs and what they are built from (else the user's cache folder)
+  RESNETC_TIMEOUT  seconds that `pull` waits for a server (else 30)
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE  how `pull` reaches servers
+  RESNET_ISA       instruction set of a program at run time: portable, avx2, avx512 or neon";
 
 /// Compiles residual networks into standalone programs.
 ///
@@ -60,6 +65,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Specs(specs::Arguments),
+    Pull(pull::Arguments),
 }
 
 /// Why a command ended early.
@@ -103,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Specs(arguments) => specs::run(&arguments),
+        Command::Pull(arguments) => pull::run(&arguments),
     };
     match done {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,

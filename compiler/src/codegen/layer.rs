@@ -5,8 +5,9 @@ use quote::{format_ident, quote};
 
 use super::number;
 use crate::plan::geometry::{
-    Activation, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame, GlobalPoolGeometry,
-    InputGeometry, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry,
+    Activation, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
+    GlobalPoolGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry,
+    SoftmaxGeometry,
 };
 use crate::plan::{Kernel, Tile, Tiles};
 
@@ -18,6 +19,7 @@ pub(super) fn stem(kernel: &Kernel) -> &'static str {
         Kernel::Pool(_) => "Pool",
         Kernel::Elementwise(_) => "Elementwise",
         Kernel::Remap(_) => "Remap",
+        Kernel::Channels(_) => "Channels",
         Kernel::GlobalPool(_) => "GlobalPool",
         Kernel::Dense(_) => "Dense",
         Kernel::Softmax(_) => "Softmax",
@@ -36,11 +38,23 @@ pub(super) fn geometry(kernel: &Kernel) -> (TokenStream, Ident) {
         }
         Kernel::Conv { geometry, first_block, .. } => conv(geometry, first_block),
         Kernel::Pool(geometry) => pool(geometry),
-        Kernel::Elementwise(ElementwiseGeometry { batch, input, other, output, affine, activation }) => {
+        Kernel::Elementwise(ElementwiseGeometry { batch, input, other, join, output, affine, activation }) => {
             let (batch, input, output) = (number(*batch), map(input), map(output));
             let (other, activation) = (optional(other), self::activation(*activation));
+            let join = match join {
+                Join::Sum => quote!(Join::Sum),
+                Join::Product => quote!(Join::Product),
+            };
             quote!(ElementwiseGeometry {
-                batch: #batch, input: #input, other: #other, output: #output, affine: #affine, activation: #activation,
+                batch: #batch, input: #input, other: #other, join: #join, output: #output, affine: #affine,
+                activation: #activation,
+            })
+        }
+        Kernel::Channels(ChannelsGeometry { batch, input, output, from, to, count }) => {
+            let (batch, input, output) = (number(*batch), map(input), map(output));
+            let (from, to, count) = (number(*from), number(*to), number(*count));
+            quote!(ChannelsGeometry {
+                batch: #batch, input: #input, output: #output, from: #from, to: #to, count: #count,
             })
         }
         Kernel::Remap(RemapGeometry { batch, input, output, stride, channels_before, top, left }) => {
@@ -51,9 +65,9 @@ pub(super) fn geometry(kernel: &Kernel) -> (TokenStream, Ident) {
                 left: #left,
             })
         }
-        Kernel::GlobalPool(GlobalPoolGeometry { batch, input }) => {
-            let (batch, input) = (number(*batch), map(input));
-            quote!(GlobalPoolGeometry { batch: #batch, input: #input })
+        Kernel::GlobalPool(GlobalPoolGeometry { batch, input, reduction }) => {
+            let (batch, input, reduction) = (number(*batch), map(input), self::reduction(*reduction));
+            quote!(GlobalPoolGeometry { batch: #batch, input: #input, reduction: #reduction })
         }
         Kernel::Dense(DenseGeometry { batch, features, units, panel, activation }) => {
             let (batch, features, units) = (number(*batch), number(*features), number(*units));
@@ -118,15 +132,19 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
 fn pool(geometry: &PoolGeometry) -> TokenStream {
     let (batch, input, output) = (number(geometry.batch), map(&geometry.input), map(&geometry.output));
     let (kernel, stride, padding) = (list(&geometry.kernel), list(&geometry.stride), list(&geometry.padding));
-    let reduction = match geometry.reduction {
-        Reduction::Max => quote!(Reduction::Max),
-        Reduction::Mean => quote!(Reduction::Mean),
-        Reduction::MeanWithPadding => quote!(Reduction::MeanWithPadding),
-    };
+    let reduction = reduction(geometry.reduction);
     quote!(PoolGeometry {
         batch: #batch, input: #input, output: #output, kernel: #kernel, stride: #stride, padding: #padding,
         reduction: #reduction,
     })
+}
+
+fn reduction(reduction: Reduction) -> TokenStream {
+    match reduction {
+        Reduction::Max => quote!(Reduction::Max),
+        Reduction::Mean => quote!(Reduction::Mean),
+        Reduction::MeanWithPadding => quote!(Reduction::MeanWithPadding),
+    }
 }
 
 fn map(map: &Map) -> TokenStream {
@@ -156,6 +174,12 @@ fn activation(activation: Activation) -> TokenStream {
     match activation {
         Activation::None => quote!(Activation::None),
         Activation::Relu => quote!(Activation::Relu),
+        Activation::Relu6 => quote!(Activation::Relu6),
+        Activation::Sigmoid => quote!(Activation::Sigmoid),
+        Activation::HardSigmoid => quote!(Activation::HardSigmoid),
+        Activation::HardSwish => quote!(Activation::HardSwish),
+        Activation::Silu => quote!(Activation::Silu),
+        Activation::Tanh => quote!(Activation::Tanh),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod layer;
 mod network;
+mod outputs;
 
 use std::collections::BTreeMap;
 
@@ -38,7 +39,7 @@ pub enum Weights {
     Runtime,
 }
 
-/// The tokens of the network: the type `item` describes, and everything it needs, hidden.
+/// The tokens of the network: the type `item` describes, one for its outputs when there are several, and everything they need, hidden.
 pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
     let Item { attributes, visibility, name, runtime, .. } = item;
     let plan = &compiled.plan;
@@ -46,7 +47,7 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
     let definitions = layers.definitions.iter().map(Definition::tokens);
     let steps = plan.steps.iter().zip(&layers.of_step).enumerate().map(|(index, (step, layer))| {
         let constant = format_ident!("STEP_{index}");
-        let doc = format!(" `{}`: {}", step.name, step.summary);
+        let doc = format!(" {}: {}", quoted(&step.name), step.summary);
         let constructor = constructor(&step.kernel);
         let (label, operands) = (&step.name, operands(&step.operands));
         quote! {
@@ -58,12 +59,15 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
     let (arena, length) = (number(plan.arena), number(plan.weights.len()));
     let fingerprint = Literal::u64_unsuffixed(plan.fingerprint);
     let description = network::constant(compiled);
+    let outputs = outputs::item(compiled, item);
     let api = network::api(compiled, item);
     quote! {
         #attributes
         #visibility struct #name {
             engine: #runtime::Engine<Self>,
         }
+
+        #outputs
 
         const _: () = {
             /// Names in here cannot clash with the user's.
@@ -73,7 +77,7 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
                 #[allow(unused_imports)]
                 use #runtime::kernel::Tile;
                 #[allow(unused_imports)]
-                use #runtime::network::{Color, Interpolation, Network, Preprocess, Resize, Rounding};
+                use #runtime::network::{Color, Interpolation, Network, Output, Preprocess, Resize, Rounding};
                 #[allow(unused_imports)]
                 use #runtime::{Isa, Layer, Operands, Step, Tiles};
 
@@ -185,7 +189,7 @@ impl Definition {
 /// The first few names, and how many more there are.
 fn users(names: &[String]) -> String {
     const SHOWN: usize = 8;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| quoted(name)).collect();
     match names.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
@@ -201,6 +205,7 @@ fn constructor(kernel: &Kernel) -> Ident {
             Kernel::Pool(_) => "pool",
             Kernel::Elementwise(_) => "elementwise",
             Kernel::Remap(_) => "remap",
+            Kernel::Channels(_) => "channels",
             Kernel::GlobalPool(_) => "global_pool",
             Kernel::Dense(_) => "dense",
             Kernel::Softmax(_) => "softmax",
@@ -214,7 +219,14 @@ fn operands(operands: &Operands) -> TokenStream {
     let (input, output) = (number(operands.input.unwrap_or(0)), number(operands.output.unwrap_or(0)));
     let other = operands.other.map(number).map(|other| quote!(.with_other(#other)));
     let weights = operands.weights.map(number).map(|weights| quote!(.with_weights(#weights)));
-    quote!(Operands::new(#input, #output) #other #weights)
+    let network_output = operands.network_output.map(number).map(|index| quote!(.with_network_output(#index)));
+    quote!(Operands::new(#input, #output) #other #weights #network_output)
+}
+
+/// A name from a user's file as documentation shows it: what would end the line or the quotation is a space.
+fn quoted(name: &str) -> String {
+    let plain: String = name.chars().map(|c| if c.is_control() || c == '`' { ' ' } else { c }).collect();
+    format!("`{plain}`")
 }
 
 fn number(value: usize) -> Literal {

@@ -6,9 +6,11 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use sha2::{Digest, Sha256};
 
-use super::{Item, Weights, number};
+use super::outputs::{self, array};
+use super::{Item, Weights, number, quoted};
 use crate::frontend::{Color, Interpolation, Preprocess, Resize, Rounding};
 use crate::pipeline::Compiled;
+use crate::plan::Output;
 
 /// Comment lines above generated code: what it was made from, and how.
 pub(super) fn header(compiled: &Compiled) -> String {
@@ -23,7 +25,9 @@ pub(super) fn header(compiled: &Compiled) -> String {
     line("network", network.name.clone());
     line("weights", network.weights.clone());
     line("input", format!("{} {:?}", plan.input.name, plan.input.shape));
-    line("output", format!("{} {:?}", plan.output.name, plan.output.shape));
+    for output in &plan.outputs {
+        line("output", format!("{} {:?}", output.name, output.shape));
+    }
     line("passes", passes(compiled).join(" "));
     line("counts", format!("{} parameters, {} multiply-accumulates", network.parameters, plan.macs()));
     line("memory", format!("{} bytes of activations, {} of weights", plan.arena * 4, plan.weights.len() * 4));
@@ -38,11 +42,13 @@ pub(super) fn header(compiled: &Compiled) -> String {
 pub(super) fn constant(compiled: &Compiled) -> TokenStream {
     let (network, plan) = (&compiled.network, &compiled.plan);
     let (name, description, weights) = (&network.name, &network.description, &network.weights);
-    let (input, output) = (&plan.input.name, &plan.output.name);
+    let input = &plan.input.name;
     let input_shape = plan.input.shape.map(number);
     let channels_last = plan.input.channels_last;
-    let output_shape = plan.output.shape.iter().map(|extent| number(*extent));
-    let softmax = plan.output.softmax;
+    let outputs = plan.outputs.iter().map(|Output { name, shape, softmax }| {
+        let shape = shape.iter().map(|extent| number(*extent));
+        quote!(Output { name: #name, shape: &[#(#shape),*], softmax: #softmax })
+    });
     let (parameters, macs) = (Literal::u64_unsuffixed(network.parameters), Literal::u64_unsuffixed(plan.macs()));
     let passes = passes(compiled);
     let steps = number(plan.steps.len());
@@ -66,9 +72,7 @@ pub(super) fn constant(compiled: &Compiled) -> TokenStream {
             input: #input,
             input_shape: [#(#input_shape),*],
             channels_last: #channels_last,
-            output: #output,
-            output_shape: &[#(#output_shape),*],
-            softmax: #softmax,
+            outputs: &[#(#outputs),*],
             parameters: #parameters,
             macs: #macs,
             passes: &[#(#passes),*],
@@ -88,12 +92,10 @@ pub(super) fn constant(compiled: &Compiled) -> TokenStream {
 pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
     let (plan, name, runtime) = (&compiled.plan, &item.name, &item.runtime);
     let input_shape = plan.input.shape.map(number);
-    let rank = number(plan.output.shape.len());
-    let output_shape: Vec<Literal> = plan.output.shape.iter().map(|extent| number(*extent)).collect();
     let input = array(&plan.input.shape);
-    let output = array(&plan.output.shape);
-    let input_doc = format!(" Shape of the input `{}`: {}.", plan.input.name, axes(plan.input.channels_last));
-    let output_doc = format!(" Shape of the output `{}`.", plan.output.name);
+    let (constant, result, value) =
+        (outputs::constant(compiled, item), outputs::result(compiled, item), outputs::value(compiled, item));
+    let input_doc = format!(" Shape of the input {}: {}.", quoted(&plan.input.name), axes(plan.input.channels_last));
     let make = match &item.weights {
         Weights::Embedded(path) => quote! {
             #[allow(dead_code)]
@@ -123,7 +125,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
                     Self::with_options(options)
                 }
 
-                fn run(&mut self, input: &[f32]) -> ::core::result::Result<&[f32], #runtime::Error> {
+                fn run(&mut self, input: &[f32]) -> ::core::result::Result<#runtime::Outputs<'_>, #runtime::Error> {
                     self.engine.infer(input)
                 }
 
@@ -169,8 +171,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
             pub const NAME: &'static str = program::NETWORK.name;
             #[doc = #input_doc]
             pub const INPUT_SHAPE: [usize; 4] = [#(#input_shape),*];
-            #[doc = #output_doc]
-            pub const OUTPUT_SHAPE: [usize; #rank] = [#(#output_shape),*];
+            #constant
             /// Trainable parameters.
             pub const PARAMETERS: u64 = program::NETWORK.parameters;
             /// Multiply-accumulates for one image.
@@ -185,8 +186,9 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
             pub const NETWORK: &'static #runtime::Network = &program::NETWORK;
 
             /// Runs the network. Allocates nothing; the result is valid until the next call.
-            pub fn infer(&mut self, input: &#input) -> &#output {
-                self.engine.infer_array(input)
+            pub fn infer(&mut self, input: &#input) -> #result {
+                let outputs = self.engine.infer_array(input);
+                #value
             }
 
             /// The instruction set in use: `avx512`, `avx2`, `neon` or `portable`.
@@ -213,14 +215,6 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
 
 fn axes(channels_last: bool) -> &'static str {
     if channels_last { "`[N, H, W, C]`" } else { "`[N, C, H, W]`" }
-}
-
-/// `[[f32; 1000]; 1]`
-fn array(shape: &[usize]) -> TokenStream {
-    shape.iter().rev().fold(quote!(f32), |inner, extent| {
-        let extent = number(*extent);
-        quote!([#inner; #extent])
-    })
 }
 
 fn passes(compiled: &Compiled) -> Vec<&'static str> {

@@ -34,8 +34,13 @@ pub fn node_parameters(graph: &Graph, id: NodeId) -> u64 {
         | Op::MaxPool(_)
         | Op::AveragePool { .. }
         | Op::GlobalAveragePool
+        | Op::GlobalMaxPool
         | Op::Flatten
         | Op::Add { .. }
+        | Op::Multiply { .. }
+        | Op::Scale { .. }
+        | Op::Concat { .. }
+        | Op::Slice { .. }
         | Op::Softmax
         | Op::Pad(_)
         | Op::Subsample { .. } => 0,

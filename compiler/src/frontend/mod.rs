@@ -16,6 +16,7 @@ pub mod yaml;
 use std::path::{Path, PathBuf};
 
 pub use preprocess::{Color, Interpolation, Preprocess, Resize, Rounding};
+pub use yaml::overrides::Overrides;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::Graph;
@@ -64,39 +65,66 @@ impl WeightSource {
     }
 }
 
-/// [`load_with`] nothing given in place of what the model says of preprocessing and labels.
-///
-/// # Errors
-/// As [`load_with`].
-pub fn load(model: &str, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
-    load_with(model, weights, batch, &Surroundings::default())
-}
-
 /// Reads a model with its weights: `model` is the path of a spec (`.yaml`, `.yml`) or an ONNX model (`.onnx`), or the name of a spec
-/// that ships with the compiler. Without `weights`, the model's own are taken, or those that its spec names. What is given in
-/// `surroundings` takes the place of the model's own preprocessing and labels.
+/// that ships with the compiler. Without `weights`, the model's own are taken, or those that its spec names.
 ///
 /// # Errors
 /// All that is wrong with the model's files; `E-MODEL` when it is none.
-pub fn load_with(
+pub fn load(model: &str, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
+    load_as(model, weights, batch, &Overrides::default(), &Surroundings::default())
+}
+
+/// As [`load`], with what the user changes of a spec, and the preprocessing and labels that take the place of the model's own.
+///
+/// # Errors
+/// As [`load`]; `E-ARG` for changes that the model does not allow.
+pub fn load_as(
     model: &str,
     weights: Option<&WeightSource>,
     batch: usize,
+    overrides: &Overrides,
     surroundings: &Surroundings,
 ) -> Result<(Network, Diagnostics), Diagnostics> {
     let path = Path::new(model);
+    let reading = yaml::Reading { batch, overrides, surroundings, scheme: None };
     match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch, surroundings),
+        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, reading),
+        Some("onnx") if !overrides.is_empty() => Err(Diagnostic::error(
+            "E-ARG",
+            "an ONNX model is compiled as it is: its classes, its input and its head cannot be changed",
+        )
+        .hint("export another model, or compile a spec")
+        .into()),
         Some("onnx") => {
             let (mut network, warnings) = onnx::load(path, weights, batch)?;
             surroundings.surround(&mut network)?;
             Ok((network, warnings))
         }
         _ => match shipped::spec(model) {
-            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch, surroundings),
+            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, reading),
             None => Err(unknown(model).into()),
         },
     }
+}
+
+/// Reads a spec without its weights: `model` is its path or the name of one that ships with the compiler.
+///
+/// # Errors
+/// All that is wrong with it; `E-MODEL` when it is none.
+pub fn describe(model: &str) -> Result<yaml::Described, Diagnostics> {
+    let path = Path::new(model);
+    let described = match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("yaml" | "yml") => yaml::describe(&Source::File(path), 1),
+        Some("onnx") => Err(Diagnostic::error("E-MODEL", format!("`{model}` is no spec"))
+            .expected("a path ending in `.yaml`, or the name of a spec that ships with the compiler")
+            .hint("an ONNX model holds its weights itself")
+            .into()),
+        _ => match shipped::spec(model) {
+            Some(shipped) => yaml::describe(&Source::Shipped(shipped), 1),
+            None => Err(unknown(model).into()),
+        },
+    };
+    described.map(|(described, _)| described)
 }
 
 fn unknown(model: &str) -> Diagnostic {

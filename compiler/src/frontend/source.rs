@@ -44,6 +44,22 @@ impl Source<'_> {
         }
     }
 
+    /// How a user names the spec on the command line.
+    pub fn argument(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Shipped(shipped) => shipped.name.to_owned(),
+        }
+    }
+
+    /// Whether nothing stands where the spec names a file.
+    pub fn lacks(&self, relative: &str) -> bool {
+        match self {
+            Self::Shipped(_) => shipped::file(relative.trim_start_matches("./")).is_none(),
+            Self::File(spec) => spec.parent().is_some_and(|folder| folder.join(relative).symlink_metadata().is_err()),
+        }
+    }
+
     /// A file that the spec names: beside it or below, never outside its folder, not through a link either.
     ///
     /// # Errors

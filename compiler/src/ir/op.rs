@@ -30,6 +30,8 @@ pub enum Op {
     },
     /// Mean over height and width: `[N, C, H, W]` to `[N, C, 1, 1]`. Operand: `x`.
     GlobalAveragePool,
+    /// Maximum over height and width: `[N, C, H, W]` to `[N, C, 1, 1]`. Operand: `x`.
+    GlobalMaxPool,
     /// `[N, C, H, W]` to `[N, C * H * W]`. Operand: `x`.
     Flatten,
     /// `x * kernel^T + bias`. Operands: `x` `[N, features]`, `kernel` `[units, features]`, `bias` `[units]` if any.
@@ -38,6 +40,27 @@ pub enum Op {
     Add {
         /// What is applied to the sum.
         activation: Option<Activation>,
+    },
+    /// Element-wise product. Operands: `a`, `b`; `b` has the shape of `a`, or is `[N, C, 1, 1]` or `[N, C]` beside a map:
+    /// one factor per channel.
+    Multiply {
+        /// What is applied to the product.
+        activation: Option<Activation>,
+    },
+    /// `x * factor`. Operand: `x`.
+    Scale {
+        /// The factor, finite.
+        factor: f64,
+    },
+    /// Maps `[N, C_i, H, W]`, or vectors `[N, C_i]`, one behind the other along the channels. Operands: all of them, at least one.
+    Concat {
+        /// How many there are.
+        operands: usize,
+    },
+    /// The channels `begin..end` of a map or a vector. Operand: `x`.
+    Slice {
+        /// The first channel, and the one behind the last.
+        channels: [usize; 2],
     },
     /// Softmax over the classes of `[N, C]`. Operand: `x`.
     Softmax,
@@ -58,16 +81,45 @@ impl Op {
             Self::Constant(_) => "constant",
             Self::Conv(_) => "conv",
             Self::BatchNorm(_) => "batch_norm",
-            Self::Activation(Activation::Relu) => "relu",
+            Self::Activation(activation) => activation.name(),
             Self::MaxPool(_) => "max_pool",
             Self::AveragePool { .. } => "average_pool",
             Self::GlobalAveragePool => "global_average_pool",
+            Self::GlobalMaxPool => "global_max_pool",
             Self::Flatten => "flatten",
             Self::Dense(_) => "dense",
             Self::Add { .. } => "add",
+            Self::Multiply { .. } => "multiply",
+            Self::Scale { .. } => "scale",
+            Self::Concat { .. } => "concat",
+            Self::Slice { .. } => "slice",
             Self::Softmax => "softmax",
             Self::Pad(_) => "pad",
             Self::Subsample { .. } => "subsample",
+        }
+    }
+
+    /// What the operation applies to its result last.
+    pub fn activation(&self) -> Option<Activation> {
+        match self {
+            Self::Activation(activation) => Some(*activation),
+            Self::Conv(conv) => conv.activation,
+            Self::BatchNorm(norm) => norm.activation,
+            Self::Dense(dense) => dense.activation,
+            Self::Add { activation } | Self::Multiply { activation } => *activation,
+            Self::Input(_)
+            | Self::Constant(_)
+            | Self::MaxPool(_)
+            | Self::AveragePool { .. }
+            | Self::GlobalAveragePool
+            | Self::GlobalMaxPool
+            | Self::Flatten
+            | Self::Scale { .. }
+            | Self::Concat { .. }
+            | Self::Slice { .. }
+            | Self::Softmax
+            | Self::Pad(_)
+            | Self::Subsample { .. } => None,
         }
     }
 
@@ -78,12 +130,16 @@ impl Op {
             Self::Conv(conv) => 2 + usize::from(conv.bias) + usize::from(conv.shortcut),
             Self::BatchNorm(norm) => 3 + usize::from(norm.gamma) + usize::from(norm.beta),
             Self::Dense(dense) => 2 + usize::from(dense.bias),
-            Self::Add { .. } => 2,
+            Self::Add { .. } | Self::Multiply { .. } => 2,
+            Self::Concat { operands } => *operands,
             Self::Activation(_)
             | Self::MaxPool(_)
             | Self::AveragePool { .. }
             | Self::GlobalAveragePool
+            | Self::GlobalMaxPool
             | Self::Flatten
+            | Self::Scale { .. }
+            | Self::Slice { .. }
             | Self::Softmax
             | Self::Pad(_)
             | Self::Subsample { .. } => 1,
@@ -106,6 +162,42 @@ pub enum Layout {
 pub enum Activation {
     /// `max(x, 0)`
     Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `min(max(x + 3, 0), 6) / 6`
+    HardSigmoid,
+    /// `x * min(max(x + 3, 0), 6) / 6`
+    HardSwish,
+    /// `x / (1 + exp(-x))`, also called swish.
+    Silu,
+    /// `tanh(x)`
+    Tanh,
+}
+
+impl Activation {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Relu, Self::Relu6, Self::Sigmoid, Self::HardSigmoid, Self::HardSwish, Self::Silu, Self::Tanh];
+
+    /// Its name, as in text form, tables and generated comments.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Relu6 => "relu6",
+            Self::Sigmoid => "sigmoid",
+            Self::HardSigmoid => "hard_sigmoid",
+            Self::HardSwish => "hard_swish",
+            Self::Silu => "silu",
+            Self::Tanh => "tanh",
+        }
+    }
+
+    /// The activation of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|activation| activation.name() == name)
+    }
 }
 
 /// Rows and columns added on each side of a map.

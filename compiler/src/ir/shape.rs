@@ -55,8 +55,8 @@ fn rule(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
         (Op::Activation(_), [x]) => Ok((*x).clone()),
         (Op::MaxPool(pool), [x]) => pool_shape(pool, x, "max_pool"),
         (Op::AveragePool { pool, .. }, [x]) => pool_shape(pool, x, "average_pool"),
-        (Op::GlobalAveragePool, [x]) => {
-            let [n, c, _, _] = map(x, "global_average_pool")?;
+        (Op::GlobalAveragePool | Op::GlobalMaxPool, [x]) => {
+            let [n, c, _, _] = map(x, op.name())?;
             Ok([n, c, 1, 1].into())
         }
         (Op::Flatten, [x]) => match x.0.split_first() {
@@ -81,6 +81,34 @@ fn rule(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
                 Err(format!("add of different shapes, {a} and {b}"))
             }
         }
+        (Op::Multiply { .. }, [a, b]) => match (a.0.as_slice(), b.0.as_slice()) {
+            _ if a == b => Ok((*a).clone()),
+            ([n, c, _, _], [also_n, also_c, 1, 1] | [also_n, also_c]) if (n, c) == (also_n, also_c) => Ok((*a).clone()),
+            _ => Err(format!(
+                "multiply takes two tensors of one shape, or a map and a factor per channel; got {a} and {b}"
+            )),
+        },
+        (Op::Scale { factor }, [x]) => {
+            if factor.is_finite() {
+                Ok((*x).clone())
+            } else {
+                Err(format!("scale by {factor}, must be finite"))
+            }
+        }
+        (Op::Concat { .. }, [first, rest @ ..]) => concat_shape(first, rest),
+        (Op::Slice { channels: [begin, end] }, [x]) => {
+            let (Some(channels), 2 | 4) = (x.0.get(1), x.rank()) else {
+                return Err(format!("slice takes [N, C] or [N, C, H, W], got {x}"));
+            };
+            if begin >= end || end > channels {
+                return Err(format!("slice takes the channels {begin}..{end} of {channels}"));
+            }
+            let mut shape = (*x).clone();
+            if let Some(extent) = shape.0.get_mut(1) {
+                *extent = end - begin;
+            }
+            Ok(shape)
+        }
         (Op::Softmax, [x]) => vector(x, "softmax").map(Shape::from),
         (Op::Pad(pad), [x]) => {
             let [n, c, h, w] = map(x, "pad")?;
@@ -95,6 +123,24 @@ fn rule(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
         }
         _ => Err(format!("{} got {} operands", op.name(), operands.len())),
     }
+}
+
+fn concat_shape(first: &Shape, rest: &[&Shape]) -> Result<Shape, String> {
+    if !matches!(first.rank(), 2 | 4) {
+        return Err(format!("concat takes [N, C] or [N, C, H, W], got {first}"));
+    }
+    let mut shape = first.clone();
+    for other in rest {
+        let (Some(channels), Some(more)) = (shape.0.get_mut(1), other.0.get(1)) else { continue };
+        let apart =
+            |shape: &Shape| shape.0.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, e)| *e).collect();
+        let [a, b]: [Vec<usize>; 2] = [apart(first), apart(other)];
+        if a != b {
+            return Err(format!("concat takes shapes that differ in their channels alone, got {first} and {other}"));
+        }
+        *channels = sum(&[*channels, *more])?;
+    }
+    Ok(shape)
 }
 
 fn conv_shape(conv: &Conv, x: &Shape, kernel: &Shape, rest: &[&Shape]) -> Result<Shape, String> {
@@ -310,6 +356,35 @@ mod tests {
         assert!(shape(&Op::Flatten, &[&[2]]).is_err());
         assert!(shape(&Op::Flatten, &[&[1, usize::MAX, usize::MAX]]).unwrap_err().contains("does not fit in memory"));
         assert!(shape(&Op::Add { activation: None }, &[&[1, 2], &[1, 1]]).unwrap_err().contains("[1, 2] and [1, 1]"));
+        let multiply = Op::Multiply { activation: None };
+        assert_eq!(shape(&multiply, &[&[1, 2, 3, 4], &[1, 2, 3, 4]]), Ok(vec![1, 2, 3, 4]));
+        assert_eq!(shape(&multiply, &[&[2, 2, 3, 4], &[2, 2, 1, 1]]), Ok(vec![2, 2, 3, 4]));
+        assert_eq!(shape(&multiply, &[&[2, 5], &[2, 5]]), Ok(vec![2, 5]));
+        assert_eq!(shape(&multiply, &[&[2, 5, 3, 4], &[2, 5]]), Ok(vec![2, 5, 3, 4]));
+        for other in [&[1, 2, 1, 1][..], &[2, 3, 1, 1], &[2, 2, 1, 4], &[2, 3], &[2]] {
+            assert!(shape(&multiply, &[&[2, 2, 3, 4], other]).unwrap_err().contains("factor per channel"), "{other:?}");
+        }
+        assert!(shape(&multiply, &[&[2, 2, 1, 1], &[2, 2, 3, 4]]).is_err());
+        assert_eq!(shape(&Op::Scale { factor: -0.5 }, &[&[3]]), Ok(vec![3]));
+        assert!(shape(&Op::Scale { factor: f64::NAN }, &[&[3]]).unwrap_err().contains("must be finite"));
+        let concat = |operands| Op::Concat { operands };
+        assert_eq!(shape(&concat(3), &[&[2, 5, 3, 4], &[2, 17, 3, 4], &[2, 32, 3, 4]]), Ok(vec![2, 54, 3, 4]));
+        assert_eq!(shape(&concat(2), &[&[2, 5], &[2, 6]]), Ok(vec![2, 11]));
+        assert_eq!(shape(&concat(1), &[&[2, 5]]), Ok(vec![2, 5]));
+        for other in [&[1, 5, 3, 4][..], &[2, 5, 3, 5], &[2, 5]] {
+            let error = shape(&concat(2), &[&[2, 5, 3, 4], other]).unwrap_err();
+            assert!(error.contains("differ in their channels alone"), "{error}");
+        }
+        assert!(shape(&concat(2), &[&[5], &[5]]).unwrap_err().contains("[N, C]"));
+        assert!(shape(&concat(2), &[&[1, usize::MAX], &[1, 1]]).unwrap_err().contains("does not fit in memory"));
+        assert!(shape(&concat(0), &[]).is_err());
+        let slice = |channels| Op::Slice { channels };
+        assert_eq!(shape(&slice([3, 16]), &[&[2, 16, 3, 4]]), Ok(vec![2, 13, 3, 4]));
+        assert_eq!(shape(&slice([0, 1]), &[&[2, 16]]), Ok(vec![2, 1]));
+        assert!(shape(&slice([3, 17]), &[&[2, 16]]).unwrap_err().contains("channels 3..17 of 16"));
+        assert!(shape(&slice([3, 3]), &[&[2, 16]]).is_err());
+        assert!(shape(&slice([0, 1]), &[&[2, 16, 3]]).is_err());
+        assert_eq!(shape(&Op::GlobalMaxPool, &[&[2, 16, 5, 7]]), Ok(vec![2, 16, 1, 1]));
         let pad = Op::Pad(Pad { channels: [8, 8], spatial: Padding { top: 1, ..Padding::default() } });
         assert_eq!(shape(&pad, &[&[1, 16, 4, 4]]), Ok(vec![1, 32, 5, 4]));
         assert_eq!(shape(&Op::Subsample { stride: [2, 3] }, &[&[1, 16, 5, 7]]), Ok(vec![1, 16, 3, 3]));

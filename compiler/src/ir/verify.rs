@@ -186,8 +186,13 @@ fn is_parameter(op: &Op, position: usize) -> bool {
         | Op::MaxPool(_)
         | Op::AveragePool { .. }
         | Op::GlobalAveragePool
+        | Op::GlobalMaxPool
         | Op::Flatten
         | Op::Add { .. }
+        | Op::Multiply { .. }
+        | Op::Scale { .. }
+        | Op::Concat { .. }
+        | Op::Slice { .. }
         | Op::Softmax
         | Op::Pad(_)
         | Op::Subsample { .. } => false,

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::output::write_files;
 use super::{Package, sources, trouble, write_file};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::user_cache;
 
 /// How many finished programs are kept.
 const PROGRAMS: usize = 32;
@@ -25,7 +26,7 @@ impl Cache {
     /// # Errors
     /// When there is no such folder, or it cannot be made.
     pub fn open() -> Result<Self, Diagnostic> {
-        let base = base().ok_or_else(|| {
+        let base = user_cache::folder().ok_or_else(|| {
             Diagnostic::error("E-CACHE", "no folder for the cache: neither RESNETC_CACHE nor HOME is set")
                 .hint("set RESNETC_CACHE to a folder that can be written")
         })?;
@@ -150,23 +151,6 @@ impl Cache {
     fn program_path(&self, hash: &str) -> PathBuf {
         self.root.join("programs").join(format!("{hash}{}", std::env::consts::EXE_SUFFIX))
     }
-}
-
-fn base() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(chosen) = folder("RESNETC_CACHE") {
-        return Some(chosen);
-    }
-    let caches = if cfg!(windows) {
-        folder("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        folder("HOME").map(|home| home.join("Library").join("Caches"))
-    } else {
-        folder("XDG_CACHE_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| folder("HOME").map(|home| home.join(".cache")))
-    };
-    caches.map(|caches| caches.join("resnetc"))
 }
 
 fn remove(path: &Path) -> Result<(), Diagnostic> {

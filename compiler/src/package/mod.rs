@@ -5,6 +5,8 @@ mod cache;
 mod output;
 mod sources;
 
+pub use crate::frontend::weights::hexadecimal;
+pub use crate::user_cache::file_name;
 pub use build::{Program, build};
 pub use cache::Cache;
 pub use output::{same_file, write_file, write_folder};
@@ -53,47 +55,7 @@ impl Package {
     }
 }
 
-/// A network's name as the name of a file: letters, digits, `-`, `_` and `.`, and not hidden.
-pub fn file_name(name: &str) -> String {
-    let mut text: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).collect();
-    text.truncate(100);
-    if text.chars().all(|c| matches!(c, '.' | '_')) {
-        return "network".to_owned();
-    }
-    if text.starts_with(['.', '-']) { format!("network{text}") } else { text }
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
-}
-
 /// An error of the file system, with the file it is about.
 fn trouble(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::error("E-FILE", format!("cannot {doing}: {error}")).at(crate::diagnostic::Place::file(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_become_safe_file_names() {
-        assert_eq!(file_name("cifar-resnet20"), "cifar-resnet20");
-        assert_eq!(file_name("../../etc/passwd"), "network.._.._etc_passwd");
-        assert_eq!(file_name(""), "network");
-        assert_eq!(file_name("..."), "network");
-        assert_eq!(file_name("--help"), "network--help");
-        assert_eq!(file_name("größe"), "gr__e");
-    }
-
-    #[test]
-    fn hexadecimal_has_two_digits_per_byte() {
-        assert_eq!(hexadecimal(&[0, 10, 255]), "000aff");
-    }
 }

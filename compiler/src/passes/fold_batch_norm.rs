@@ -3,10 +3,10 @@
 //! With `scale = gamma / sqrt(variance + epsilon)` per output channel, `batch_norm(kernel x + bias)` is
 //! `(scale kernel) x + scale (bias - mean) + beta`. That is right when the layer's result goes to the normalisation alone,
 //! and straight: no shortcut and no activation in between. The activation of the normalisation becomes the layer's.
-//! Normalisations in a row are folded together: the products are taken in f64 and rounded to f32 once. Weights that f32
+//! Normalisations and scales in a row are folded together: the products are taken in f64 and rounded to f32 once. Weights that f32
 //! cannot hold are left as they were.
 
-use super::{PassReport, activation_name, seen_by_others};
+use super::{PassReport, seen_by_others};
 use crate::ir::{BatchNorm, Edit, Graph, NodeId, Op, Tensor};
 
 pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
@@ -25,11 +25,11 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
                 let kernel = graph.constant(format!("{layer}.weight * {name}"), folded.kernel);
                 let bias = graph.constant(format!("{layer}.bias * {name}"), folded.bias);
                 graph.replace(folded.layer, folded.op, &[folded.x, kernel, bias])?;
-                for (norm, _) in &row {
-                    report.changed(graph.node(*norm).name.clone(), what.clone());
+                for folded in &row {
+                    report.changed(graph.node(*folded).name.clone(), what.clone());
                 }
-                for (norm, _) in row.iter().rev() {
-                    graph.supersede(*norm, folded.layer)?;
+                for last in row.iter().rev() {
+                    graph.supersede(*last, folded.layer)?;
                 }
             }
             Err(reason) => report.refused(name, reason),
@@ -38,14 +38,13 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
     Ok(report)
 }
 
-/// The normalisation and those that follow it straight, each the only one to see the one before.
-fn row(graph: &Graph, first: NodeId) -> Vec<(NodeId, BatchNorm)> {
+/// The normalisation, and normalisations and scales that follow it straight, each the only one to see the one before.
+fn row(graph: &Graph, first: NodeId) -> Vec<NodeId> {
     let mut row = Vec::new();
     let mut next = Some(first);
-    while let Some(id) = next {
-        let Op::BatchNorm(norm) = graph.node(id).op() else { break };
-        row.push((id, norm.clone()));
-        next = graph.only_reader(id).filter(|_| norm.activation.is_none());
+    while let Some(id) = next.filter(|id| matches!(graph.node(*id).op(), Op::BatchNorm(_) | Op::Scale { .. })) {
+        row.push(id);
+        next = graph.only_reader(id).filter(|_| graph.node(id).op().activation().is_none());
     }
     row
 }
@@ -59,11 +58,11 @@ struct Folded {
     bias: Tensor,
 }
 
-fn fold(graph: &Graph, id: NodeId, row: &[(NodeId, BatchNorm)]) -> Result<Folded, String> {
+fn fold(graph: &Graph, id: NodeId, row: &[NodeId]) -> Result<Folded, String> {
     let operands = graph.operands(id);
     let layer = operands.first().ok_or("it reads nothing")?;
     let node = graph.node(*layer);
-    let last = row.last().and_then(|(_, norm)| norm.activation);
+    let last = row.last().and_then(|last| graph.node(*last).op().activation());
     let (has_bias, shortcut, activation) = match node.op() {
         Op::Conv(conv) => (conv.bias, conv.shortcut, conv.activation),
         Op::Dense(dense) => (dense.bias, false, dense.activation),
@@ -76,7 +75,7 @@ fn fold(graph: &Graph, id: NodeId, row: &[(NodeId, BatchNorm)]) -> Result<Folded
         return Err(format!("`{}` adds a shortcut before it", node.name));
     }
     if let Some(activation) = activation {
-        return Err(format!("`{}` applies {} before it", node.name, activation_name(activation)));
+        return Err(format!("`{}` applies {} before it", node.name, activation.name()));
     }
     let op = match node.op().clone() {
         Op::Conv(conv) => Op::Conv(crate::ir::Conv { bias: true, activation: last, ..conv }),
@@ -92,10 +91,14 @@ fn fold(graph: &Graph, id: NodeId, row: &[(NodeId, BatchNorm)]) -> Result<Folded
         _ => None,
     };
     let mut channels = Vec::new();
-    for (id, norm) in row {
+    for id in row {
         let vectors = graph.operands(*id);
         let vectors = vectors.iter().skip(1).map(constant).collect::<Result<Vec<_>, _>>()?;
-        channels = then(channels, &lines(norm, &vectors)?);
+        channels = match graph.node(*id).op() {
+            Op::BatchNorm(norm) => then(channels, &lines(norm, &vectors)?),
+            Op::Scale { factor } => then(channels.clone(), &vec![Line { scale: *factor, shift: 0.0 }; channels.len()]),
+            other => return Err(format!("{} `{}` is no normalisation", other.name(), graph.node(*id).name)),
+        };
     }
 
     let outputs = channels.len();

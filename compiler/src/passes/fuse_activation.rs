@@ -1,9 +1,9 @@
 //! Lets the operation before an activation apply it.
 //!
-//! Right when that operation has room for it (conv, batch_norm, dense, add), has none yet, and its result goes to the
+//! Right when that operation has room for it (conv, batch_norm, dense, add, multiply), has none yet, and its result goes to the
 //! activation alone: the sum, shortcut included, is finished before the activation is applied in either form.
 
-use super::{PassReport, activation_name, seen_by_others};
+use super::{PassReport, seen_by_others};
 use crate::ir::{Activation, Edit, Graph, NodeId, Op};
 
 pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
@@ -34,14 +34,18 @@ fn fuse(graph: &Graph, id: NodeId, activation: Activation) -> Result<(NodeId, Op
         Op::Conv(conv) => &mut conv.activation,
         Op::BatchNorm(norm) => &mut norm.activation,
         Op::Dense(dense) => &mut dense.activation,
-        Op::Add { activation } => activation,
+        Op::Add { activation } | Op::Multiply { activation } => activation,
         Op::Input(_)
         | Op::Constant(_)
         | Op::Activation(_)
         | Op::MaxPool(_)
         | Op::AveragePool { .. }
         | Op::GlobalAveragePool
+        | Op::GlobalMaxPool
         | Op::Flatten
+        | Op::Scale { .. }
+        | Op::Concat { .. }
+        | Op::Slice { .. }
         | Op::Softmax
         | Op::Pad(_)
         | Op::Subsample { .. } => {
@@ -49,7 +53,7 @@ fn fuse(graph: &Graph, id: NodeId, activation: Activation) -> Result<(NodeId, Op
         }
     };
     if let Some(before) = slot {
-        return Err(format!("`{}` applies {} already", node.name, activation_name(*before)));
+        return Err(format!("`{}` applies {} already", node.name, before.name()));
     }
     if let Some(reason) = seen_by_others(graph, producer, id) {
         return Err(reason);

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{PassReport, activation_name, seen_by_others};
+use super::{PassReport, seen_by_others};
 use crate::ir::{Activation, Conv, Edit, Graph, NodeId, Op};
 
 pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
@@ -56,7 +56,7 @@ fn fuse(
     let name = &node.name;
     let Op::Conv(conv) = node.op() else { return Err(format!("`{name}` is {}, no conv", node.op().name())) };
     if let Some(activation) = conv.activation {
-        return Err(format!("conv `{name}` applies {} before the add", activation_name(activation)));
+        return Err(format!("conv `{name}` applies {} before the add", activation.name()));
     }
     if conv.shortcut {
         return Err(format!("conv `{name}` has a shortcut already"));

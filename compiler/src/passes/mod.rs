@@ -5,6 +5,8 @@
 
 mod fold_batch_norm;
 mod fold_constants;
+mod fold_pad;
+mod fold_scale;
 mod fuse_activation;
 mod fuse_shortcut_add;
 mod remove_dead;
@@ -13,7 +15,7 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::verify::{Verifier, Violation};
-use crate::ir::{Activation, Edit, Graph, NodeId, Op};
+use crate::ir::{Edit, Graph, NodeId};
 
 /// A rewrite of the graph.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +40,7 @@ impl Pass {
 }
 
 /// The passes in the order they run. One stands in it twice, and is switched off in both places.
-pub const PASSES: [Pass; 6] = [
+pub const PASSES: [Pass; 8] = [
     Pass {
         position: "First: what nobody needs must not stand in the way of a rewrite as a second reader.",
         ..REMOVE_DEAD
@@ -48,6 +50,19 @@ pub const PASSES: [Pass; 6] = [
         summary: "Computes what depends on constants alone; always right but for one rounding to f32.",
         position: "Before the rewrites of layers: what it computes is a constant to every later pass.",
         run: fold_constants::run,
+    },
+    Pass {
+        name: "fold_pad",
+        summary: "Makes zeros around a map the padding of the conv or pool that reads it, if the pool takes them for what they are.",
+        position: "Before the rewrites of layers: a pad that is gone is no reader of the layer before it.",
+        run: fold_pad::run,
+    },
+    Pass {
+        name: "fold_scale",
+        summary: "Multiplies a constant factor into the conv or dense layer before it, or into those behind it, if nothing else sees what it scales.",
+        position: "Before fold_batch_norm: a scale that is gone does not stand between a layer and its normalisation. Those \
+                   behind a normalisation go with it.",
+        run: fold_scale::run,
     },
     Pass {
         name: "fold_batch_norm",
@@ -191,11 +206,6 @@ fn seen_by_others(graph: &Graph, producer: NodeId, reader: NodeId) -> Option<Str
     })
 }
 
-/// The activation's name, as in the text form.
-fn activation_name(activation: Activation) -> &'static str {
-    Op::Activation(activation).name()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,7 +241,15 @@ mod tests {
     fn every_pass_has_its_reason_and_a_name_that_is_listed_once() {
         assert_eq!(
             names(),
-            ["remove_dead", "fold_constants", "fold_batch_norm", "fuse_activation", "fuse_shortcut_add"]
+            [
+                "remove_dead",
+                "fold_constants",
+                "fold_pad",
+                "fold_scale",
+                "fold_batch_norm",
+                "fuse_activation",
+                "fuse_shortcut_add"
+            ]
         );
         assert!(PASSES.iter().all(|pass| !pass.position.is_empty() && !pass.summary.is_empty()));
     }

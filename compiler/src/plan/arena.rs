@@ -25,7 +25,7 @@ struct Life {
     last: usize,
 }
 
-/// Arenas past this many f32 values (16 GiB) are refused.
+/// Arenas past this many f32 values (16 GiB) are refused, and so are outputs that together have more.
 const LIMIT: usize = 1 << 32;
 
 /// Buffers start on 64-byte lines.
@@ -73,6 +73,16 @@ pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
             .into());
     }
 
+    let outputs = lowered.outputs.iter().fold(0_usize, |sum, output| {
+        sum.saturating_add(output.shape.iter().fold(1, |product: usize, extent| product.saturating_mul(*extent)))
+    });
+    if outputs > LIMIT {
+        return Err(Diagnostic::error("E-PLAN", format!("its outputs take {} GiB", outputs >> 28))
+            .expected("at most 16 GiB")
+            .hint("fewer outputs, a smaller input or a smaller batch")
+            .into());
+    }
+
     let mut change: BTreeMap<usize, isize> = BTreeMap::new();
     for (buffer, life) in &lives {
         let size = size(*buffer) as isize;
@@ -93,7 +103,7 @@ pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
             input: offset(used.input),
             other: offset(used.other),
             output: offset(used.output),
-            weights: None,
+            ..Operands::default()
         })
         .collect();
     Ok(Arena { operands, length, lower_bound: lower_bound.unsigned_abs() })
@@ -101,8 +111,8 @@ pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Input;
     use super::super::lower::Used;
-    use super::super::{Input, Output};
     use super::*;
 
     /// Random lives: no two buffers that are alive at once overlap, and the arena is never below its bound.
@@ -128,7 +138,7 @@ mod tests {
                 buffers: buffers.clone(),
                 sizes: sizes.clone(),
                 input: Input { name: String::new(), shape: [0; 4], channels_last: false },
-                output: Output { name: String::new(), shape: Vec::new(), softmax: false },
+                outputs: Vec::new(),
                 weights: Vec::new(),
             };
             let arena = assign(&lowered).unwrap();

@@ -2,12 +2,15 @@
 //!
 //! A step writes in place over what it reads when nobody reads that later and the layouts agree: sums over their first term,
 //! convolutions over their shortcut. A flattened map of 1 x 1 pixels is the same bytes, so it is no step at all.
+//!
+//! An output is written directly after what it shows: its map need not be kept for it, and may be written over.
 
 use std::collections::BTreeMap;
 
 use super::geometry::{
-    self, BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame, GlobalPoolGeometry,
-    InputGeometry, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry,
+    self, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
+    GlobalPoolGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry,
+    SoftmaxGeometry,
 };
 use super::layout::{Layouts, extents};
 use super::{Input, Kernel, Operands, Output, Step, pack, tile};
@@ -42,17 +45,22 @@ pub(super) struct Lowered {
     /// Length of each buffer in f32 values.
     pub sizes: BTreeMap<Buffer, usize>,
     pub input: Input,
-    pub output: Output,
+    pub outputs: Vec<Output>,
     pub weights: Vec<f32>,
 }
 
 /// Lowers every node.
 pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnostics> {
-    let [input] = graph.inputs().try_into().map_err(|inputs: Vec<_>| count("inputs", inputs.len()))?;
-    let output = match graph.outputs() {
-        [output] => output.clone(),
-        others => return Err(count("outputs", others.len()).into()),
-    };
+    let [input] = graph.inputs().try_into().map_err(|inputs: Vec<_>| {
+        Diagnostic::error("E-PLAN", format!("the network has {} inputs", inputs.len())).expected("one input")
+    })?;
+    if graph.outputs().is_empty() {
+        return Err(Diagnostic::error("E-PLAN", "the network has no output").expected("one or more").into());
+    }
+    let mut outputs: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+    for (index, output) in graph.outputs().iter().enumerate() {
+        outputs.entry(output.node).or_default().push(index);
+    }
     let order = graph.topological();
     let mut last_read = BTreeMap::new();
     for (position, id) in order.iter().enumerate() {
@@ -60,7 +68,6 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
             last_read.insert(operand, position);
         }
     }
-    last_read.insert(output.node, usize::MAX);
 
     let Some([batch, channels, height, width]) = extents(graph.node(input).shape()) else {
         return Err(Diagnostic::error("E-PLAN", format!("its input has shape {}", graph.node(input).shape()))
@@ -68,7 +75,6 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
             .into());
     };
     let channels_last = matches!(graph.node(input).op(), Op::Input(Layout::Nhwc));
-    let softmax = matches!(graph.node(output.node).op(), Op::Softmax);
     let mut lowering = Lowering {
         graph,
         layouts,
@@ -86,7 +92,15 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
                 shape: if channels_last { [batch, height, width, channels] } else { [batch, channels, height, width] },
                 channels_last,
             },
-            output: Output { name: output.name.clone(), shape: graph.node(output.node).shape().0.clone(), softmax },
+            outputs: graph
+                .outputs()
+                .iter()
+                .map(|output| {
+                    let node = graph.node(output.node);
+                    let softmax = matches!(node.op(), Op::Softmax);
+                    Output { name: output.name.clone(), shape: node.shape().0.clone(), softmax }
+                })
+                .collect(),
             weights: Vec::new(),
         },
         problems: Diagnostics::new(),
@@ -94,18 +108,17 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
     for (position, id) in order.into_iter().enumerate() {
         lowering.position = position;
         lowering.node(id);
+        for index in outputs.get(&id).into_iter().flatten() {
+            lowering.output(id, *index);
+        }
     }
-    lowering.finish(output.node)
-}
-
-fn count(what: &str, found: usize) -> Diagnostic {
-    Diagnostic::error("E-PLAN", format!("the network has {found} {what}")).expected(format!("one of the {what}"))
+    lowering.problems.finish(lowering.lowered).map(|(lowered, _)| lowered)
 }
 
 struct Lowering<'a> {
     graph: &'a Graph,
     layouts: &'a Layouts,
-    /// Position of the last reader of each node; the end for the network's result.
+    /// Position of the last reader of each node.
     last_read: BTreeMap<NodeId, usize>,
     batch: usize,
     /// Position of the node at hand.
@@ -123,6 +136,7 @@ struct Draft {
     kernel: Kernel,
     used: Used,
     weights: Option<usize>,
+    network_output: Option<usize>,
     parameters: u64,
     macs: u64,
     summary: String,
@@ -143,8 +157,12 @@ impl Lowering<'_> {
             }
             Op::Conv(conv) => self.conv(id, map, conv, &operands),
             Op::BatchNorm(norm) => self.batch_norm(id, map, norm, &operands),
-            Op::Activation(kind) => self.elementwise(id, map, &operands, Some(*kind), "activation"),
-            Op::Add { activation } => self.elementwise(id, map, &operands, *activation, "add"),
+            Op::Activation(kind) => self.elementwise(id, map, &operands, Some(*kind), Join::Sum),
+            Op::Add { activation } => self.elementwise(id, map, &operands, *activation, Join::Sum),
+            Op::Multiply { activation } => self.elementwise(id, map, &operands, *activation, Join::Product),
+            Op::Scale { factor } => self.scale(id, map, *factor, &operands),
+            Op::Concat { .. } => self.concat(id, map, &operands),
+            Op::Slice { channels: [begin, _] } => self.slice(id, map, *begin, &operands),
             Op::MaxPool(pool) => self.pool(id, map, pool, Reduction::Max, &operands),
             Op::AveragePool { pool, count_include_padding: true } => {
                 self.pool(id, map, pool, Reduction::MeanWithPadding, &operands)
@@ -152,7 +170,8 @@ impl Lowering<'_> {
             Op::AveragePool { pool, count_include_padding: false } => {
                 self.pool(id, map, pool, Reduction::Mean, &operands)
             }
-            Op::GlobalAveragePool => self.global_pool(id, map, &operands),
+            Op::GlobalAveragePool => self.global_pool(id, map, Reduction::Mean, &operands),
+            Op::GlobalMaxPool => self.global_pool(id, map, Reduction::Max, &operands),
             Op::Flatten => self.flatten(id, map, &operands),
             Op::Dense(dense) => self.dense(id, map, dense, &operands),
             Op::Softmax => self.softmax(id, map, &operands),
@@ -175,20 +194,19 @@ impl Lowering<'_> {
             parameters: draft.parameters,
             macs: draft.macs,
             kernel: draft.kernel,
-            operands: Operands { weights: draft.weights, ..Operands::default() },
+            operands: Operands { weights: draft.weights, network_output: draft.network_output, ..Operands::default() },
         });
         self.lowered.buffers.push(draft.used);
     }
 
-    fn finish(mut self, output: NodeId) -> Result<Lowered, Diagnostics> {
-        if let Some((map, buffer)) = self.read(output) {
-            let geometry = OutputGeometry { batch: self.batch, input: map };
-            let used = Used { input: Some(buffer), ..Used::default() };
-            let (name, shape) = (self.lowered.output.name.clone(), self.lowered.output.shape.clone());
-            let summary = format!("output {}", size(map));
-            self.push(name, shape, draft(Kernel::Output(geometry), used, summary));
-        }
-        self.problems.finish(self.lowered).map(|(lowered, _)| lowered)
+    fn output(&mut self, id: NodeId, index: usize) {
+        let Some(Output { name, shape, .. }) = self.lowered.outputs.get(index).cloned() else { return };
+        let Some((map, buffer)) = self.read(id) else { return };
+        let geometry = OutputGeometry { batch: self.batch, input: map };
+        let used = Used { input: Some(buffer), ..Used::default() };
+        let summary = format!("output {}", size(map));
+        let draft = Draft { network_output: Some(index), ..draft(Kernel::Output(geometry), used, summary) };
+        self.push(name, shape, draft);
     }
 
     /// The layout and the buffer of a node that is read.
@@ -294,6 +312,7 @@ impl Lowering<'_> {
             summary: conv_summary(conv, &geometry),
             used: Used { input: Some(from), other: shortcut.map(|(_, buffer)| buffer), output: Some(output) },
             weights: Some(weights),
+            network_output: None,
             parameters,
             macs: (map.height * map.width * kernel.shape().len()) as u64,
             kernel: Kernel::Conv { geometry, first_block, tiles },
@@ -322,6 +341,7 @@ impl Lowering<'_> {
             batch: self.batch,
             input,
             other: None,
+            join: Join::Sum,
             output: map,
             affine: true,
             activation: activation(norm.activation),
@@ -335,13 +355,62 @@ impl Lowering<'_> {
         })
     }
 
+    fn scale(&mut self, id: NodeId, map: Map, factor: f64, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let weights = self.lowered.weights.len();
+        pack::affine(&mut self.lowered.weights, &vec![factor; map.channels], &vec![0.0; map.channels]);
+        let output = self.in_place(id, map, Some((input, from)), None);
+        let geometry = ElementwiseGeometry {
+            batch: self.batch,
+            input,
+            other: None,
+            join: Join::Sum,
+            output: map,
+            affine: true,
+            activation: geometry::Activation::None,
+        };
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        let summary = format!("scale by {factor} {}", size(map));
+        Some(Draft { weights: Some(weights), ..draft(Kernel::Elementwise(geometry), used, summary) })
+    }
+
+    /// A step per operand, into one map; the last is returned.
+    fn concat(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
+        let parts = operands.iter().map(|operand| self.read(*operand)).collect::<Option<Vec<(Map, Buffer)>>>()?;
+        let output = self.fresh(id, map);
+        let (mut to, mut last): (usize, Option<(Vec<usize>, Draft)>) = (0, None);
+        for ((input, from), operand) in parts.into_iter().zip(operands) {
+            if let Some((shape, draft)) = last.take() {
+                self.push(self.graph.node(id).name.clone(), shape, draft);
+            }
+            let count = input.channels;
+            let geometry = ChannelsGeometry { batch: self.batch, input, output: map, from: 0, to, count };
+            let used = Used { input: Some(from), other: None, output: Some(output) };
+            let summary = format!("concat {} -> channels {to}..{} of {}", size(input), to + count, size(map));
+            last =
+                Some((self.graph.node(*operand).shape().0.clone(), draft(Kernel::Channels(geometry), used, summary)));
+            to += count;
+        }
+        last.map(|(_, draft)| draft)
+    }
+
+    fn slice(&mut self, id: NodeId, map: Map, begin: usize, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let output = self.fresh(id, map);
+        let count = map.channels;
+        let geometry = ChannelsGeometry { batch: self.batch, input, output: map, from: begin, to: 0, count };
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        let summary = format!("slice channels {begin}..{} of {} -> {}", begin + count, size(input), size(map));
+        Some(draft(Kernel::Channels(geometry), used, summary))
+    }
+
     fn elementwise(
         &mut self,
         id: NodeId,
         map: Map,
         operands: &[NodeId],
         kind: Option<Activation>,
-        name: &str,
+        join: Join,
     ) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
         let other = match operands.get(1) {
@@ -353,9 +422,14 @@ impl Lowering<'_> {
             batch: self.batch,
             input,
             other: other.map(|(map, _)| map),
+            join,
             output: map,
             affine: false,
             activation: activation(kind),
+        };
+        let name = match self.graph.node(id).op() {
+            Op::Activation(_) => "activation",
+            op => op.name(),
         };
         let summary = format!("{name} {}{}", size(map), epilogue(false, kind));
         let used = Used { input: Some(from), other: other.map(|(_, buffer)| buffer), output: Some(output) };
@@ -380,10 +454,10 @@ impl Lowering<'_> {
         Some(draft(Kernel::Pool(geometry), Used { input: Some(from), other: None, output: Some(output) }, summary))
     }
 
-    fn global_pool(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
+    fn global_pool(&mut self, id: NodeId, map: Map, reduction: Reduction, operands: &[NodeId]) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
-        let kernel = Kernel::GlobalPool(GlobalPoolGeometry { batch: self.batch, input });
-        let summary = format!("global_average_pool {}", size(input));
+        let kernel = Kernel::GlobalPool(GlobalPoolGeometry { batch: self.batch, input, reduction });
+        let summary = format!("{} {}", self.graph.node(id).op().name(), size(input));
         if map.frame.is_none() {
             let output = self.fresh(id, map);
             return Some(draft(kernel, Used { input: Some(from), other: None, output: Some(output) }, summary));
@@ -472,13 +546,19 @@ impl Lowering<'_> {
 }
 
 fn draft(kernel: Kernel, used: Used, summary: String) -> Draft {
-    Draft { kernel, used, weights: None, parameters: 0, macs: 0, summary }
+    Draft { kernel, used, weights: None, network_output: None, parameters: 0, macs: 0, summary }
 }
 
 fn activation(kind: Option<Activation>) -> geometry::Activation {
     match kind {
         None => geometry::Activation::None,
         Some(Activation::Relu) => geometry::Activation::Relu,
+        Some(Activation::Relu6) => geometry::Activation::Relu6,
+        Some(Activation::Sigmoid) => geometry::Activation::Sigmoid,
+        Some(Activation::HardSigmoid) => geometry::Activation::HardSigmoid,
+        Some(Activation::HardSwish) => geometry::Activation::HardSwish,
+        Some(Activation::Silu) => geometry::Activation::Silu,
+        Some(Activation::Tanh) => geometry::Activation::Tanh,
     }
 }
 
@@ -511,7 +591,7 @@ fn epilogue(shortcut: bool, kind: Option<Activation>) -> String {
     let shortcut = if shortcut { ", shortcut" } else { "" };
     let kind = match kind {
         None => "",
-        Some(Activation::Relu) => ", relu",
+        Some(kind) => &format!(", {}", kind.name()),
     };
     format!("{shortcut}{kind}")
 }

@@ -19,8 +19,8 @@ use crate::diagnostic::Diagnostics;
 use crate::frontend::Network;
 use crate::ir::Graph;
 use geometry::{
-    ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry, InputGeometry,
-    OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry,
+    InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
 };
 
 /// A network with every decision taken.
@@ -30,8 +30,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Name, shape in the caller's order of axes, and whether channels are last.
     pub input: Input,
-    /// Name and shape of the result.
-    pub output: Output,
+    /// Names and shapes of the outputs, in the network's order; at least one.
+    pub outputs: Vec<Output>,
     /// Length of the arena in f32 values.
     pub arena: usize,
     /// The most f32 values that are alive at once: no arena can be smaller.
@@ -53,7 +53,7 @@ pub struct Input {
     pub channels_last: bool,
 }
 
-/// The network's result.
+/// An output of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Its name.
@@ -100,11 +100,13 @@ pub enum Kernel {
     },
     /// A pooling layer.
     Pool(PoolGeometry),
-    /// A sum, a scale and shift, an activation.
+    /// A sum or product, a scale and shift, an activation.
     Elementwise(ElementwiseGeometry),
     /// A strided, shifted copy.
     Remap(RemapGeometry),
-    /// Mean over a map.
+    /// A copy of channels: a part of a concatenation, a slice.
+    Channels(ChannelsGeometry),
+    /// Maximum or mean over a map.
     GlobalPool(GlobalPoolGeometry),
     /// A dense layer.
     Dense(DenseGeometry),
@@ -112,7 +114,7 @@ pub enum Kernel {
     Softmax(SoftmaxGeometry),
     /// A map as a vector.
     Flatten(FlattenGeometry),
-    /// The last map into the caller's buffer.
+    /// A map into one of the network's outputs.
     Output(OutputGeometry),
 }
 
@@ -121,12 +123,14 @@ pub enum Kernel {
 pub struct Operands {
     /// What is read, in the arena.
     pub input: Option<usize>,
-    /// What else is read, in the arena: a shortcut, the second term of a sum.
+    /// What else is read, in the arena: a shortcut, the second term of a sum or factor of a product.
     pub other: Option<usize>,
     /// What is written, in the arena.
     pub output: Option<usize>,
     /// Where its weights begin, in the packed weights.
     pub weights: Option<usize>,
+    /// The index of the network's output that is written, of a step that writes one.
+    pub network_output: Option<usize>,
 }
 
 impl Kernel {
@@ -149,11 +153,17 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "arena {}, at least {}; weights {}", self.arena, self.arena_lower_bound, self.weights.len())?;
         for step in &self.steps {
-            let Operands { input, other, output, weights } = step.operands;
-            let places: Vec<String> = [("reads", input), ("and", other), ("writes", output), ("weights at", weights)]
-                .into_iter()
-                .filter_map(|(word, place)| place.map(|place| format!("{word} {place}")))
-                .collect();
+            let Operands { input, other, output, weights, network_output } = step.operands;
+            let places: Vec<String> = [
+                ("reads", input),
+                ("and", other),
+                ("writes", output),
+                ("writes output", network_output),
+                ("weights at", weights),
+            ]
+            .into_iter()
+            .filter_map(|(word, place)| place.map(|place| format!("{word} {place}")))
+            .collect();
             writeln!(f, "{}: {}\n    {}", step.name, step.summary, places.join(", "))?;
             if let Some(algorithm) = step.kernel.algorithm() {
                 writeln!(f, "    {algorithm}")?;
@@ -188,7 +198,7 @@ impl Plan {
 /// Takes every decision.
 ///
 /// # Errors
-/// When the network has another number of inputs or results than one, or does not fit in memory.
+/// When the network has another number of inputs than one, or no output, or does not fit in memory.
 pub fn plan(network: &Network, graph: &Graph) -> Result<(Plan, Diagnostics), Diagnostics> {
     let _ = network;
     let layouts = layout::layouts(graph)?;
@@ -204,7 +214,7 @@ pub fn plan(network: &Network, graph: &Graph) -> Result<(Plan, Diagnostics), Dia
     let plan = Plan {
         steps,
         input: lowered.input,
-        output: lowered.output,
+        outputs: lowered.outputs,
         arena: arena.length,
         arena_lower_bound: arena.lower_bound,
         weights: lowered.weights,

@@ -70,7 +70,8 @@ pub(super) fn conv(
         for (lane, slot) in head.iter_mut().enumerate() {
             let output = panel * conv.panel + lane;
             if output >= outputs {
-                break;
+                *slot = conv.activation.idle();
+                continue;
             }
             *slot = bias.and_then(|bias| bias.values().get(output).copied()).unwrap_or(0.0);
             let group_start = output / outputs_per_group * inputs_per_group;
@@ -95,6 +96,7 @@ pub(super) fn dense(into: &mut Vec<f32>, dense: &DenseGeometry, kernel: &Tensor,
         let start = into.len();
         into.resize(start + (dense.features + 1) * dense.panel, 0.0);
         let Some((head, body)) = into.get_mut(start..).map(|all| all.split_at_mut(dense.panel)) else { continue };
+        head.fill(dense.activation.idle());
         let first = panel * dense.panel;
         for (lane, (slot, row)) in
             head.iter_mut().zip(kernel.values().chunks_exact(dense.features).skip(first)).enumerate()

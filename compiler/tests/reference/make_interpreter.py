@@ -92,6 +92,20 @@ def main():
     case("softmax", x, {}, 'softmax({x}) "y"', F.softmax(x, 1))
     c = make(2, 7)
     case("add", x, {"c": c}, 'add({x}, {c}) "y" activation=relu', F.relu(x + c))
+    x = make(2, 3, 4, 5, low=-48, high=49)
+    for name, function in {
+        "relu6": F.relu6, "sigmoid": torch.sigmoid, "hard_sigmoid": F.hardsigmoid, "hard_swish": F.hardswish, "silu": F.silu,
+        "tanh": torch.tanh,
+    }.items():
+        case(name, x, {}, f'{name}({{x}}) "y"', function(x))
+    c, d = make(2, 3, 4, 5), make(2, 3, 1, 1)
+    case("multiply", x, {"c": c}, 'multiply({x}, {c}) "y" activation=hard_swish', F.hardswish(x * c))
+    case("multiply: a factor per channel", x, {"d": d}, 'multiply({x}, {d}) "y" activation=silu', F.silu(x * d))
+    case("scale", x, {}, 'scale({x}) "y" factor=-0.17', x * -0.17)
+    c = make(2, 1, 4, 5)
+    case("concat", x, {"c": c}, 'concat({x}, {c}, {x}) "y"', torch.cat([x, c, x], 1))
+    case("slice", x, {}, 'slice({x}) "y" channels=[1, 3]', x[:, 1:3])
+    case("global_max_pool", x, {}, 'global_max_pool({x}) "y"', F.adaptive_max_pool2d(x, 1))
 
 
 main()

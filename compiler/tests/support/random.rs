@@ -60,7 +60,12 @@ impl Builder {
     }
 
     fn activation(&mut self, percent: usize) -> Option<Activation> {
-        self.dice.chance(percent).then_some(Activation::Relu)
+        self.dice.chance(percent).then(|| self.any_activation())
+    }
+
+    /// Half of them relu.
+    fn any_activation(&mut self) -> Activation {
+        if self.dice.chance(50) { Activation::Relu } else { self.dice.pick(&Activation::ALL) }
     }
 
     fn extents(&self, id: NodeId) -> Vec<usize> {
@@ -132,7 +137,7 @@ impl Builder {
         let maps: Vec<_> = self.pool.iter().copied().filter(|id| self.extents(*id).len() == 4).collect();
         let x = if self.dice.chance(75) { *maps.last().unwrap() } else { self.dice.pick(&maps) };
         let shape = self.extents(x);
-        match self.dice.below(20) {
+        match self.dice.below(27) {
             0..=3 => {
                 let conv = self.conv(x, None);
                 self.norm(conv);
@@ -144,13 +149,17 @@ impl Builder {
                 self.norm(x);
             }
             7 | 8 => {
-                self.push(Op::Activation(Activation::Relu), &[x]);
+                let activation = self.any_activation();
+                self.push(Op::Activation(activation), &[x]);
             }
             9..=12 => {
                 // A residual block, with a conv on one side or on both.
                 let mut main = self.conv(x, Some(&shape));
                 if self.dice.chance(60) {
                     main = self.norm(main);
+                }
+                if self.dice.chance(20) {
+                    main = self.scale(main);
                 }
                 let mut side = x;
                 if self.dice.chance(40) {
@@ -160,7 +169,8 @@ impl Builder {
                 let activation = self.activation(20);
                 let sum = self.push(Op::Add { activation }, &sides);
                 if self.dice.chance(60) {
-                    self.push(Op::Activation(Activation::Relu), &[sum]);
+                    let activation = self.any_activation();
+                    self.push(Op::Activation(activation), &[sum]);
                 }
             }
             13 => {
@@ -203,11 +213,95 @@ impl Builder {
             18 => {
                 self.push(Op::Add { activation: None }, &[x, x]);
             }
+            19 => {
+                let mut parts = vec![x];
+                let like: Vec<_> = maps
+                    .iter()
+                    .copied()
+                    .filter(|id| self.extents(*id)[2..] == shape[2..] && self.extents(*id)[1] <= 12)
+                    .collect();
+                for _ in 0..self.dice.below(4) {
+                    let part = if like.is_empty() || self.dice.chance(30) {
+                        self.conv(x, Some(&shape))
+                    } else {
+                        self.dice.pick(&like)
+                    };
+                    parts.insert(self.dice.below(parts.len() + 1), part);
+                }
+                self.push(Op::Concat { operands: parts.len() }, &parts);
+            }
+            20 => self.excite(x),
+            21 => {
+                let mut gate = self.conv(x, Some(&shape));
+                let activation = self.dice.pick(&[Activation::Sigmoid, Activation::Tanh, Activation::Relu6]);
+                gate = self.push(Op::Activation(activation), &[gate]);
+                let sides = if self.dice.chance(50) { [gate, x] } else { [x, gate] };
+                let activation = self.activation(20);
+                self.push(Op::Multiply { activation }, &sides);
+            }
+            22 => {
+                let mut y = x;
+                if self.dice.chance(70) {
+                    y = self.conv(x, None);
+                }
+                self.scale(y);
+            }
+            23 => {
+                let begin = self.dice.below(shape[1]);
+                let end = begin + 1 + self.dice.below(shape[1] - begin);
+                self.push(Op::Slice { channels: [begin, end] }, &[x]);
+            }
+            24 | 25 => {
+                let mut y = x;
+                if self.dice.chance(50) {
+                    let activation = self.any_activation();
+                    y = self.push(Op::Activation(activation), &[x]);
+                }
+                let pad = Pad { channels: [0, 0], spatial: self.dice.padding(3) };
+                y = self.push(Op::Pad(pad), &[y]);
+                if self.dice.chance(50) {
+                    self.conv(y, None);
+                } else {
+                    let pool = self.window(y);
+                    self.push(Op::MaxPool(pool), &[y]);
+                }
+            }
             _ => {
                 let (spatial, channels) = (self.dice.padding(2), self.dice.below(2));
                 self.push(Op::Pad(Pad { channels: [0, channels], spatial }), &[x]);
             }
         }
+    }
+
+    fn scale(&mut self, x: NodeId) -> NodeId {
+        let factor = self.dice.pick(&[0.17, -1.0, 1.0, 0.0, 1.5]);
+        self.push(Op::Scale { factor }, &[x])
+    }
+
+    /// Squeeze and excitation.
+    fn excite(&mut self, x: NodeId) {
+        let channels = self.extents(x)[1];
+        let pool = self.dice.pick(&[Op::GlobalAveragePool, Op::GlobalMaxPool]);
+        let mut gate = self.push(pool, &[x]);
+        for (out, activation) in [(1 + channels / 2, Activation::Relu), (channels, Activation::Sigmoid)] {
+            let inputs = self.extents(gate)[1];
+            let weights = self.tensor(&[out, inputs, 1, 1], -0.7, 0.7);
+            let bias = self.tensor(&[out], -1.0, 1.0);
+            let conv = Conv {
+                kernel: [1, 1],
+                stride: [1, 1],
+                padding: Padding::default(),
+                dilation: [1, 1],
+                groups: 1,
+                bias: true,
+                shortcut: false,
+                activation: None,
+            };
+            gate = self.push(Op::Conv(conv), &[gate, weights, bias]);
+            let activation = if self.dice.chance(80) { activation } else { Activation::HardSigmoid };
+            gate = self.push(Op::Activation(activation), &[gate]);
+        }
+        self.push(Op::Multiply { activation: None }, &[x, gate]);
     }
 
     fn head(&mut self) {
@@ -226,7 +320,15 @@ impl Builder {
             y = self.norm(y);
         }
         if self.dice.chance(30) {
-            y = self.push(Op::Activation(Activation::Relu), &[y]);
+            let activation = self.any_activation();
+            y = self.push(Op::Activation(activation), &[y]);
+        }
+        if self.dice.chance(20) {
+            let begin = self.dice.below(3);
+            let part = self.push(Op::Slice { channels: [begin, 3] }, &[y]);
+            let product = self.push(Op::Multiply { activation: None }, &[y, y]);
+            y = self.push(Op::Concat { operands: 3 }, &[part, product, y]);
+            y = self.scale(y);
         }
         if self.dice.chance(50) {
             y = self.push(Op::Softmax, &[y]);

@@ -1,4 +1,4 @@
-//! Two networks inside a program: one that ships with the compiler, trained, and one of our own, with made-up weights.
+//! Three networks inside a program: one that ships with the compiler, trained, and two of our own, with made-up weights.
 
 use std::error::Error;
 
@@ -18,6 +18,23 @@ resnet::resnet! {
     }
 }
 
+resnet::resnet! {
+    /// Maps of two sizes, what they come down to, and the logits.
+    pub struct Backbone {
+        model: "models/backbone.onnx",
+    }
+}
+
+/// How strong each channel of the smaller maps is, relative to all.
+fn profile(network: &mut Backbone, picture: &[[[[f32; 32]; 32]; 3]; 1]) -> [f32; 16] {
+    let outputs = network.infer(picture);
+    let maps: &[[[[f32; 8]; 8]; 16]; 1] = outputs.c3;
+    let [means]: &[[f32; 16]; 1] = outputs.embedding;
+    assert_eq!(maps[0].len(), means.len());
+    let all: f32 = means.iter().sum();
+    means.map(|mean| mean / all)
+}
+
 /// 32 rows of 32 pixels, red, green and blue.
 static PICTURE: &[u8; 32 * 32 * 3] = include_bytes!("cat.rgb");
 
@@ -32,6 +49,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let logits = small.infer(&[picture, picture]);
     assert_eq!(logits[0], logits[1]);
     println!("{}: {} parameters, {:?}", Small::NAME, Small::PARAMETERS, Small::OUTPUT_SHAPE);
+
+    let profile = profile(&mut Backbone::new()?, &normalised(PICTURE));
+    assert!((profile.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    let names: Vec<&str> = Backbone::OUTPUTS.iter().map(|output| output.name).collect();
+    println!("{}: {}", Backbone::NAME, names.join(", "));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::list;
 use crate::network::Network;
 
 /// What the user asked for.
@@ -28,7 +29,7 @@ pub(super) struct Message {
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     arg_required_else_help = true,
-    override_usage = "PROGRAM [OPTIONS] IMAGE...\n       PROGRAM tensor IN.npy OUT.npy\n       PROGRAM bench\n       PROGRAM info"
+    override_usage = "PROGRAM [OPTIONS] IMAGE...\n       PROGRAM tensor IN.npy OUT\n       PROGRAM bench\n       PROGRAM info"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -39,7 +40,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a raw tensor through the network: .npy in, .npy out
+    /// Run a raw tensor through the network: .npy in, .npy out, or a folder of them for several outputs
     Tensor(Tensor),
     /// Write what every step writes for the first batch: .npy in, a folder of .npy out
     #[command(hide = true)]
@@ -73,9 +74,12 @@ pub(super) struct Tensor {
     /// The input: float32, in C order, of the network's input shape with any number of images
     #[arg(value_name = "IN.npy")]
     pub(super) input: PathBuf,
-    /// The output; appears whole or not at all
-    #[arg(value_name = "OUT.npy")]
-    pub(super) output: PathBuf,
+    /// The output, a .npy file; of several outputs, a folder with a .npy file for each. A file appears whole or not at all
+    #[arg(value_name = "OUT")]
+    pub(super) out: PathBuf,
+    /// Write only the output of this name, to a file
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(super) output: Option<String>,
     /// Threads to use [default: all that the process may use]
     #[arg(long, value_name = "N", value_parser = parse_positive)]
     pub(super) threads: Option<usize>,
@@ -125,8 +129,9 @@ pub(super) fn parse(network: &Network, arguments: impl IntoIterator<Item = OsStr
         "" => format!("{}, compiled into a program.", network.name),
         text => format!("{}: {text}", network.name),
     };
+    let out = if network.outputs.len() == 1 { "OUT.npy" } else { "FOLDER" };
     let usage = format!(
-        "{name} [OPTIONS] IMAGE...\n       {name} tensor IN.npy OUT.npy\n       {name} bench [OPTIONS]\n       {name} info [OPTIONS]"
+        "{name} [OPTIONS] IMAGE...\n       {name} tensor [OPTIONS] IN.npy {out}\n       {name} bench [OPTIONS]\n       {name} info [OPTIONS]"
     );
     let command = Arguments::command()
         .name(network.name)
@@ -134,7 +139,7 @@ pub(super) fn parse(network: &Network, arguments: impl IntoIterator<Item = OsStr
         .version(format!("(compiled by resnetc {})", network.compiler.trim_start_matches("resnetc ")))
         .about(about)
         .override_usage(usage)
-        .after_help(examples(&name));
+        .after_help(examples(network, &name));
     let matches = command.try_get_matches_from(std::iter::once(program).chain(arguments));
     let parsed = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
@@ -151,13 +156,23 @@ pub(super) fn parse(network: &Network, arguments: impl IntoIterator<Item = OsStr
     }
 }
 
-fn examples(name: &str) -> String {
+fn examples(network: &Network, name: &str) -> String {
+    let tensor = match network.outputs {
+        [first, _, ..] => format!(
+            "  {name} tensor in.npy out           raw numbers through the network, each output to out/NAME.npy
+  {name} tensor --output {first} in.npy out.npy
+                                     one output, to a file; the outputs are {all}",
+            first = first.name,
+            all = list(network.outputs),
+        ),
+        _ => format!("  {name} tensor in.npy out.npy       raw numbers through the network"),
+    };
     format!(
         "Examples:
   {name} cat.jpg                     the five most probable classes of a picture
   {name} --top 1 --json photos/      the best class of every picture in a folder, as JSON
   {name} ./bench                     a picture whose file is named like a command
-  {name} tensor in.npy out.npy       raw numbers through the network
+{tensor}
   {name} bench --threads 1 --json    the latency of one thread
   RESNET_ISA=portable {name} info    force an instruction set (avx512, avx2, neon, portable)
 

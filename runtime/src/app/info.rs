@@ -22,6 +22,11 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
     let checksums: Map<String, Value> =
         network.checksums.iter().map(|(name, sum)| ((*name).to_string(), json!(sum))).collect();
     if task.json {
+        let outputs: Vec<Value> = network
+            .outputs
+            .iter()
+            .map(|output| json!({ "name": output.name, "shape": output.shape, "softmax": output.softmax }))
+            .collect();
         let object = json!({
             "name": network.name,
             "description": network.description,
@@ -30,7 +35,7 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
                 "shape": network.input_shape,
                 "layout": if network.channels_last { "NHWC" } else { "NCHW" },
             },
-            "output": { "name": network.output, "shape": network.output_shape, "softmax": network.softmax },
+            "outputs": outputs,
             "parameters": network.parameters,
             "macs": network.macs,
             "passes": network.passes,
@@ -57,7 +62,9 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
     }
     let mut line = |name: &str, value: String| writeln!(out, "  {name:<18}{value}");
     line("input", format!("{} {:?} {layout}", network.input, network.input_shape))?;
-    line("output", format!("{} {:?}", network.output, network.output_shape))?;
+    for output in network.outputs {
+        line("output", format!("{} {:?}", output.name, output.shape))?;
+    }
     line("parameters", network.parameters.to_string())?;
     line("MACs per image", network.macs.to_string())?;
     line("passes", network.passes.join(", "))?;

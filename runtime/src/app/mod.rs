@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! PROGRAM IMAGE...            the most probable classes of each picture (or of all pictures in a folder)
-//! PROGRAM tensor IN OUT       a raw tensor (.npy) through the network
+//! PROGRAM tensor IN OUT       a raw tensor (.npy) through the network; several outputs become files of a folder
 //! PROGRAM bench               latency on this machine
 //! PROGRAM info                what is inside
 //! ```
@@ -24,6 +24,7 @@ mod decode;
 mod draft;
 mod files;
 mod info;
+mod names;
 mod npy;
 mod predict;
 pub mod preprocess;
@@ -37,6 +38,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::error::Error;
+use crate::network::Output;
 use crate::program::{Model, Options};
 use cli::Task;
 
@@ -188,6 +190,11 @@ fn failed<M: Model>(error: Error) -> Failure {
         | Error::WeightsMisaligned
         | Error::Step { .. } => Failure::Run(problem),
     }
+}
+
+/// Names and shapes of outputs, as messages show them.
+fn list(outputs: &[Output]) -> String {
+    outputs.iter().map(|output| format!("\"{}\" {:?}", output.name, output.shape)).collect::<Vec<_>>().join(", ")
 }
 
 fn product(shape: &[usize]) -> usize {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Failure, Problem, cli, decode, failed, files, open, preprocess, product};
-use crate::network::{Network, Preprocess};
+use super::{Failure, Problem, cli, decode, failed, files, list, open, preprocess, product};
+use crate::network::{Network, Output, Preprocess};
 use crate::program::Model;
 
 /// A picture whose turn has come: ready in the input, or bad.
@@ -24,15 +24,16 @@ pub(super) fn run<M: Model>(
     terminal: bool,
 ) -> Result<u8, Failure> {
     let network = M::NETWORK;
-    let rules = classifier(network)?;
+    let (rules, chosen) = classifier(network)?;
+    let Output { shape, softmax, .. } = network.outputs[chosen];
     let mut model = open::<M>(task.threads)?;
     let pictures = files::find(&task.images);
     let batch = network.input_shape[0];
     let image = product(&network.input_shape[1..]);
-    let classes = product(&network.output_shape[1..]);
+    let classes = product(&shape[1..]);
 
     let mut printer =
-        Printer { network, top: task.top, json: task.json, written: 0, bad: 0, out, err, progress: terminal };
+        Printer { network, softmax, top: task.top, json: task.json, written: 0, bad: 0, out, err, progress: terminal };
     printer.start()?;
     let total = pictures.len();
     let mut input = vec![0.0; batch * image];
@@ -55,9 +56,9 @@ pub(super) fn run<M: Model>(
         // The last group may be short: what is left of the input is zeros, and what comes of it is dropped.
         input[ready * image..].fill(0.0);
         let begin = Instant::now();
-        let output = if ready == 0 { &[] } else { model.run(&input).map_err(failed::<M>)? };
+        let output = if ready == 0 { None } else { model.run(&input).map_err(failed::<M>)?.get(chosen) };
         let time = begin.elapsed().div_f64(ready.max(1) as f64);
-        let mut results = output.chunks_exact(classes);
+        let mut results = output.unwrap_or_default().chunks_exact(classes);
         for entry in group.drain(..) {
             match entry.prepared {
                 Err(problem) => printer.bad(&entry.path, &problem)?,
@@ -78,16 +79,12 @@ fn prepare(network: &Network, rules: &Preprocess, path: &Path, input: &mut [f32]
     preprocess::fill(network, rules, &picture, input).map_err(|found| Problem::new(path.display(), found))
 }
 
-/// The rules of preprocessing, when the network is one that classifies pictures.
-fn classifier(network: &'static Network) -> Result<&'static Preprocess, Failure> {
-    let hint = "run raw numbers through the network: tensor IN.npy OUT.npy";
+/// The rules of preprocessing and the index of the output with the classes, when the network is one that classifies pictures.
+fn classifier(network: &'static Network) -> Result<(&'static Preprocess, usize), Failure> {
+    let hint = "run raw numbers through the network: tensor IN.npy OUT";
     let refuse =
         |found: String, expected: &str| Failure::Usage(Problem::new(network.name, found).expected(expected).hint(hint));
-    let maps = product(network.output_shape.get(2..).unwrap_or_default());
-    if maps != 1 {
-        let found = format!("the network's output is maps, of shape {:?}", network.output_shape);
-        return Err(refuse(found, "one value per class, to classify pictures"));
-    }
+    let chosen = classes(network).map_err(|(found, expected)| refuse(found, expected))?;
     let channels = preprocess::input_channels(network);
     match &network.preprocess {
         None => Err(refuse(
@@ -97,15 +94,45 @@ fn classifier(network: &'static Network) -> Result<&'static Preprocess, Failure>
         Some(_) if channels != 3 => {
             Err(refuse(format!("the network's input has {channels} channels"), "three, to classify pictures"))
         }
-        Some(rules) => Ok(rules),
+        Some(rules) => Ok((rules, chosen)),
     }
 }
 
-/// Probabilities of an image's classes, and the order of the classes from the most probable; equals in the order of
+/// The index of the output with a value per class: the first vector with as many values as there are labels, or, without labels, the
+/// only vector. Else what was found and what was expected.
+fn classes(network: &Network) -> Result<usize, (String, &'static str)> {
+    let vectors: Vec<(usize, usize)> = network
+        .outputs
+        .iter()
+        .enumerate()
+        .filter(|(_, output)| product(output.shape.get(2..).unwrap_or_default()) == 1)
+        .filter_map(|(index, output)| Some((index, *output.shape.get(1)?)))
+        .collect();
+    let labels = network.labels.len();
+    match (vectors.as_slice(), labels) {
+        ([], _) => Err((
+            format!("the network's outputs are maps: {}", list(network.outputs)),
+            "an output with one value per class, to classify pictures",
+        )),
+        ([(index, _)], 0) => Ok(*index),
+        (several, 0) => Err((
+            format!("{} of the network's outputs could be classes: {}", several.len(), list(network.outputs)),
+            "one such output, or labels, which tell which one it is",
+        )),
+        (vectors, labels) => {
+            vectors.iter().find(|(_, length)| *length == labels).map(|(index, _)| *index).ok_or_else(|| {
+                let found = format!("the network has {labels} labels, but its outputs are {}", list(network.outputs));
+                (found, "an output with one value per label, to classify pictures")
+            })
+        }
+    }
+}
+
+/// Probabilities of an image's classes, after softmax unless it was taken, and the order of the classes from the most probable; equals in the order of
 /// their index.
-fn rank(network: &Network, output: &[f32]) -> Vec<(usize, f64)> {
+fn rank(softmax: bool, output: &[f32]) -> Vec<(usize, f64)> {
     let mut ranked: Vec<(usize, f64)> = output.iter().map(|&value| f64::from(value)).enumerate().collect();
-    if !network.softmax {
+    if !softmax {
         let largest = ranked.iter().fold(f64::NEG_INFINITY, |largest, &(_, value)| largest.max(value));
         for (_, value) in &mut ranked {
             *value = (*value - largest).exp();
@@ -130,6 +157,8 @@ fn milliseconds(time: Duration) -> f64 {
 /// Writes results as text or as a JSON array with an object per line.
 struct Printer<'a> {
     network: &'static Network,
+    /// Whether the values are probabilities already.
+    softmax: bool,
     top: usize,
     json: bool,
     written: usize,
@@ -186,7 +215,7 @@ impl Printer<'_> {
             return self.bad(path, &problem);
         }
         self.clear();
-        let mut ranked = rank(self.network, output);
+        let mut ranked = rank(self.softmax, output);
         ranked.truncate(self.top);
         if self.json {
             let predictions: Vec<Value> = ranked

@@ -1,28 +1,113 @@
-//! `PROGRAM tensor IN.npy OUT.npy`: raw numbers through the network.
+//! `PROGRAM tensor IN.npy OUT`: raw numbers through the network.
 
+use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use super::batches::Batches;
 use super::draft::Draft;
-use super::{Failure, Problem, cli, failed, npy, open, product};
+use super::{Failure, Problem, cli, failed, list, names, npy, open};
+use crate::network::Network;
 use crate::program::Model;
+
+/// An output and its file in the making.
+struct File {
+    index: usize,
+    path: PathBuf,
+    draft: Draft,
+    /// Values per image.
+    length: usize,
+}
 
 pub(super) fn run<M: Model>(task: &cli::Tensor) -> Result<(), Failure> {
     let network = M::NETWORK;
+    let targets = targets(network, task)?;
     let mut batches = Batches::open(network, &task.input).map_err(Failure::Run)?;
     let mut model = open::<M>(task.threads)?;
-    let unwritable =
-        |error: io::Error| Failure::Run(Problem::new(task.output.display(), format!("cannot be written: {error}")));
-    let mut output = Draft::create(&task.output).map_err(unwritable)?;
-    let mut shape = network.output_shape.to_vec();
-    if let Some(first) = shape.first_mut() {
-        *first = batches.images;
+    // Files go before the folder that was made for them.
+    let _folder = if is_folder(network, task) { Folder::create(&task.out)? } else { Folder(None) };
+    let mut files = Vec::new();
+    for (index, path) in targets {
+        files.push(begin(network, index, path, batches.images)?);
     }
-    output.write(&npy::header(&shape)).map_err(unwritable)?;
-    let result = product(network.output_shape.get(1..).unwrap_or_default());
     while let Some((images, input)) = batches.next().map_err(Failure::Run)? {
-        let values = model.run(input).map_err(failed::<M>)?;
-        output.write(&npy::bytes(&values[..images * result])).map_err(unwritable)?;
+        let outputs = model.run(input).map_err(failed::<M>)?;
+        for file in &mut files {
+            let values = outputs.get(file.index).unwrap_or_default();
+            let written = file.draft.write(&npy::bytes(&values[..images * file.length]));
+            written.map_err(|error| unwritable(&file.path, &error))?;
+        }
     }
-    output.finish().map_err(unwritable)
+    for File { path, draft, .. } in files {
+        draft.finish().map_err(|error| unwritable(&path, &error))?;
+    }
+    Ok(())
+}
+
+/// Whether a folder is written: of several outputs, when none was chosen.
+fn is_folder(network: &Network, task: &cli::Tensor) -> bool {
+    task.output.is_none() && network.outputs.len() != 1
+}
+
+/// The outputs to write, by index, and their files.
+fn targets(network: &Network, task: &cli::Tensor) -> Result<Vec<(usize, PathBuf)>, Failure> {
+    if is_folder(network, task) {
+        let files = names::files(network.outputs);
+        return Ok(files.iter().map(|name| task.out.join(name)).enumerate().collect());
+    }
+    let Some(name) = &task.output else { return Ok(vec![(0, task.out.clone())]) };
+    match network.outputs.iter().position(|output| output.name == name) {
+        Some(index) => Ok(vec![(index, task.out.clone())]),
+        None => Err(Failure::Usage(
+            Problem::new("--output", format!("the network has no output \"{name}\""))
+                .expected(format!("one of {}", list(network.outputs))),
+        )),
+    }
+}
+
+fn begin(network: &Network, index: usize, path: PathBuf, images: usize) -> Result<File, Failure> {
+    let mut shape = network.outputs[index].shape.to_vec();
+    let length = shape.iter().skip(1).product();
+    if let Some(first) = shape.first_mut() {
+        *first = images;
+    }
+    let begun = Draft::create(&path).and_then(|mut draft| draft.write(&npy::header(&shape)).map(|()| draft));
+    match begun {
+        Ok(draft) => Ok(File { index, path, draft, length }),
+        Err(error) => Err(unwritable(&path, &error)),
+    }
+}
+
+/// A folder that this run made, which goes when nothing came into it.
+struct Folder(Option<PathBuf>);
+
+impl Folder {
+    /// Makes the folder, unless it is there.
+    fn create(path: &Path) -> Result<Self, Failure> {
+        match fs::create_dir(path) {
+            Ok(()) => Ok(Self(Some(path.to_path_buf()))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(Self(None)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Failure::Run(
+                Problem::new(path.display(), "there is something that is no folder")
+                    .expected(
+                        "a folder, or nothing: the network has several outputs, each of which becomes a file in it",
+                    )
+                    .hint("write one output to a file: --output NAME"),
+            )),
+            Err(error) => Err(unwritable(path, &error)),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // Only an empty folder can be removed.
+            let _ = fs::remove_dir(path);
+        }
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::Run(Problem::new(path.display(), format!("cannot be written: {error}")))
 }

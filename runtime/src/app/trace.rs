@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::batches::Batches;
 use super::draft::Draft;
-use super::{Failure, Problem, cli, failed, npy, open, product};
+use super::{Failure, Problem, cli, failed, npy, open};
 use crate::program::Model;
 
 /// Runs the file's first batch and writes each step's result to `DIR/<step>.npy`, `[N, C, H, W]`, and last of all
@@ -24,7 +24,6 @@ pub(super) fn run<M: Model>(task: &cli::Trace) -> Result<(), Failure> {
     let Some((_, input)) = batches.next().map_err(Failure::Run)? else { return Ok(()) };
 
     let mut steps: Vec<Value> = Vec::new();
-    let mut last = None;
     let mut result: Result<(), Failure> = Ok(());
     let mut save = |index: usize, name: &str, shape: &[usize], values: &[f32]| {
         let path = task.folder.join(format!("{index}.npy"));
@@ -39,22 +38,12 @@ pub(super) fn run<M: Model>(task: &cli::Trace) -> Result<(), Failure> {
     };
     model
         .trace(input, &mut |traced| {
-            last = Some(traced.step);
             if result.is_ok() {
                 result = save(traced.step, traced.name, &traced.shape, traced.values);
             }
         })
         .map_err(failed::<M>)?;
     result?;
-    // The step that writes the network's output writes it to the caller, where no trace sees it.
-    if let Some(index) = network.steps.checked_sub(1).filter(|&index| last.is_none_or(|last| last < index)) {
-        let mut shape = [1; 4];
-        let output = network.output_shape;
-        let sides = output.len().min(4);
-        shape[..sides].copy_from_slice(&output[..sides]);
-        let values = model.run(input).map_err(failed::<M>)?;
-        save(index, network.output, &shape, &values[..product(output)])?;
-    }
     let path = task.folder.join("steps.json");
     let mut draft = Draft::create(&path).map_err(|error| unwritable(&path, error))?;
     draft

@@ -20,11 +20,13 @@ pub use weights::Weights;
 use crate::error::Error;
 use crate::isa::{Kind, Portable};
 use crate::kernel::{Arguments, Share};
+use crate::network::Output;
+use crate::outputs::{self, Arrays, Outputs};
 use crate::program::{Options, Program};
 use crate::tensor::Tensor;
 use memory::Buffer;
 use pool::{Barrier, Pool};
-use step::Memory;
+use step::{Memory, Span, Start};
 
 /// A compiled network with its memory, ready to run.
 ///
@@ -37,7 +39,8 @@ pub struct Engine<P> {
     weights: Weights,
     values: Values,
     arena: Buffer,
-    output: Vec<f32>,
+    /// All outputs, one after another.
+    outputs: Vec<f32>,
     pool: Arc<Pool>,
     program: PhantomData<fn() -> P>,
 }
@@ -83,7 +86,7 @@ impl<P: Program> Engine<P> {
             Kind::Portable => P::steps::<Portable>(),
         };
         let memory =
-            Memory { arena: P::ARENA, weights: P::WEIGHTS, input: Self::input_length(), output: Self::output_length() };
+            Memory { arena: P::ARENA, weights: P::WEIGHTS, input: Self::input_length(), outputs: P::NETWORK.outputs };
         for step in steps {
             step.check(isa, &memory)?;
         }
@@ -99,7 +102,7 @@ impl<P: Program> Engine<P> {
             weights,
             values,
             arena: Buffer::zeroed(P::ARENA),
-            output: vec![0.0; Self::output_length()],
+            outputs: vec![0.0; Self::output_length()],
             pool: Arc::new(Pool::new(threads)?),
             program: PhantomData,
         })
@@ -109,9 +112,20 @@ impl<P: Program> Engine<P> {
     ///
     /// # Errors
     /// When the input has another length than the network's.
-    pub fn infer(&mut self, input: &[f32]) -> Result<&[f32], Error> {
+    pub fn infer(&mut self, input: &[f32]) -> Result<Outputs<'_>, Error> {
         self.call(input, None)?;
-        Ok(&self.output)
+        Ok(self.outputs())
+    }
+
+    /// Runs the network over a typed input, for typed outputs. Allocates nothing.
+    pub fn infer_array<Input: Tensor>(&mut self, input: &Input) -> Arrays<'_, P> {
+        const {
+            assert!(Input::LENGTH == input_length::<P>(), "the input's type is not of the network's input shape");
+        }
+        match self.call(input.flat(), None) {
+            Ok(()) => Arrays::new(self.outputs()),
+            Err(_) => unreachable!("the length is that of the type"),
+        }
     }
 
     /// Runs the network once and tells how long each step took, its barrier included.
@@ -124,20 +138,8 @@ impl<P: Program> Engine<P> {
         Ok(self.steps.iter().zip(times).map(|(step, time)| Timing { step: step.name(), time }).collect())
     }
 
-    /// Runs the network over a typed input.
-    pub fn infer_array<Input: Tensor, Output: Tensor>(&mut self, input: &Input) -> &Output {
-        const {
-            assert!(Input::LENGTH == input_length::<P>(), "the input's type is not of the network's input shape");
-            assert!(Output::LENGTH == output_length::<P>(), "the output's type is not of the network's output shape");
-        }
-        match self.infer(input.flat()).ok().and_then(Output::from_flat) {
-            Some(output) => output,
-            None => unreachable!("the lengths are those of the types"),
-        }
-    }
-
-    /// Runs the network on the calling thread alone and shows what each step wrote, as `[N, C, H, W]` without gaps; a vector
-    /// has a height and a width of 1.
+    /// Runs the network on the calling thread alone and shows what each step wrote, into the arena or as an output, as `[N, C, H, W]`
+    /// without gaps; a vector has a height and a width of 1.
     ///
     /// # Errors
     /// As [`Engine::infer`].
@@ -153,11 +155,22 @@ impl<P: Program> Engine<P> {
                 arena: self.arena.as_mut_ptr(),
                 weights: self.values.0,
                 input: input.as_ptr(),
-                output: self.output.as_mut_ptr(),
+                outputs: self.outputs.as_mut_ptr(),
+                described: P::NETWORK.outputs,
                 times: std::ptr::null_mut(),
             };
             call.walk(Share { index: 0, count: 1 }, None);
-            let (Some((batch, map)), Some(start)) = (step.result, step.output.start) else { continue };
+            if let Start::Output(output) = step.output.start {
+                if let (Some(Output { shape, .. }), Some(values)) =
+                    (P::NETWORK.outputs.get(output), self.outputs().get(output))
+                {
+                    let mut extents = [1; 4];
+                    extents.iter_mut().zip(*shape).for_each(|(extent, axis)| *extent = *axis);
+                    visit(Traced { step: index, name: step.name(), shape: extents, values });
+                }
+                continue;
+            }
+            let (Some((batch, map)), Start::At(start)) = (step.result, step.output.start) else { continue };
             values.clear();
             for (image, channel) in (0..batch).flat_map(|image| (0..map.channels).map(move |channel| (image, channel)))
             {
@@ -183,7 +196,8 @@ impl<P: Program> Engine<P> {
             arena: self.arena.as_mut_ptr(),
             weights: self.values.0,
             input: input.as_ptr(),
-            output: self.output.as_mut_ptr(),
+            outputs: self.outputs.as_mut_ptr(),
+            described: P::NETWORK.outputs,
             times: times.map_or(std::ptr::null_mut(), <[Duration]>::as_mut_ptr),
         };
         let count = self.pool.threads();
@@ -198,27 +212,22 @@ impl<P: Program> Engine<P> {
         input_length::<P>()
     }
 
-    /// Length of the output, in f32 values.
+    /// Length of all outputs together, in f32 values.
     pub const fn output_length() -> usize {
-        output_length::<P>()
+        outputs::start(P::NETWORK.outputs, P::NETWORK.outputs.len())
+    }
+
+    fn outputs(&self) -> Outputs<'_> {
+        match Outputs::new(P::NETWORK.outputs, &self.outputs) {
+            Some(outputs) => outputs,
+            None => unreachable!("the values were made for the outputs"),
+        }
     }
 }
 
 const fn input_length<P: Program>() -> usize {
-    product(&P::NETWORK.input_shape)
-}
-
-const fn output_length<P: Program>() -> usize {
-    product(P::NETWORK.output_shape)
-}
-
-const fn product(shape: &[usize]) -> usize {
-    let (mut length, mut axis) = (1, 0);
-    while axis < shape.len() {
-        length *= shape[axis];
-        axis += 1;
-    }
-    length
+    let [a, b, c, d] = P::NETWORK.input_shape;
+    a * b * c * d
 }
 
 impl<P> Engine<P> {
@@ -246,7 +255,7 @@ impl<P> Clone for Engine<P> {
             weights: self.weights.clone(),
             values: self.values,
             arena: Buffer::zeroed(self.arena.as_slice().len()),
-            output: vec![0.0; self.output.len()],
+            outputs: vec![0.0; self.outputs.len()],
             pool: Arc::clone(&self.pool),
             program: PhantomData,
         }
@@ -281,7 +290,9 @@ struct Call {
     arena: *mut f32,
     weights: *const f32,
     input: *const f32,
-    output: *mut f32,
+    /// All outputs, one after another.
+    outputs: *mut f32,
+    described: &'static [Output],
     /// One place per step, or null.
     times: *mut Duration,
 }
@@ -297,17 +308,19 @@ impl Call {
             // SAFETY: the engine checked that the processor has the step's instruction set and that the step stays inside of arena,
             // weights and the caller's buffers, and holds all of them for the time of the call. There is one time per step.
             unsafe {
+                let place = |start| match start {
+                    Start::At(start) => self.arena.add(start),
+                    Start::Input => self.input.cast_mut(),
+                    Start::Output(index) => self.outputs.add(outputs::start(self.described, index)),
+                };
                 (step.run)(&Arguments {
-                    input: step.input.start.map_or(self.input, |start| self.arena.add(start).cast_const()),
-                    other: step
-                        .other
-                        .and_then(|other| other.start)
-                        .map_or(std::ptr::null(), |start| self.arena.add(start).cast_const()),
-                    output: step.output.start.map_or(self.output, |start| self.arena.add(start)),
-                    weights: step
-                        .weights
-                        .and_then(|weights| weights.start)
-                        .map_or(self.weights, |start| self.weights.add(start)),
+                    input: place(step.input.start).cast_const(),
+                    other: step.other.map_or(std::ptr::null(), |other| place(other.start).cast_const()),
+                    output: place(step.output.start),
+                    weights: match step.weights {
+                        Some(Span { start: Start::At(start), .. }) => self.weights.add(start),
+                        _ => self.weights,
+                    },
                     share,
                 });
             }

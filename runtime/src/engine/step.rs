@@ -2,35 +2,37 @@
 
 use crate::error::{Error, Place, Problem};
 use crate::geometry::{
-    BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame, GlobalPoolGeometry, InputGeometry,
-    Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
+    GlobalPoolGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
 };
 use crate::isa::{Isa, Kind};
 use crate::kernel::{
-    Arguments, Conv, Dense, Elementwise, Flatten, GlobalPool, Input, Output, Pool, Remap, Softmax, check_conv,
-    check_dense, check_elementwise, check_flatten, check_global_pool, check_input, check_output, check_pool,
-    check_remap, check_softmax, conv_weights, dense_weights, vector_length,
+    Arguments, Channels, Conv, Dense, Elementwise, Flatten, GlobalPool, Input, Output, Pool, Remap, Softmax,
+    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_input,
+    check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats, vector_length,
 };
 use crate::program::{Layer, Tiles};
 
 /// Where a step reads and writes: offsets in f32 values, of 0 where not given. An input step has only an output in the arena, an output
-/// step only an input.
+/// step only an input, and the index of the network's output that it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Operands {
     /// What is read, in the arena.
     pub input: usize,
-    /// What else is read, in the arena: a shortcut, the second term of a sum.
+    /// What else is read, in the arena: a shortcut, the second term of a sum or factor of a product.
     pub other: usize,
     /// What is written, in the arena.
     pub output: usize,
     /// Where its weights begin, in the packed weights.
     pub weights: usize,
+    /// Which of the network's outputs an output step writes.
+    pub network_output: usize,
 }
 
 impl Operands {
     /// One map read, one written.
     pub const fn new(input: usize, output: usize) -> Self {
-        Self { input, other: 0, output, weights: 0 }
+        Self { input, other: 0, output, weights: 0, network_output: 0 }
     }
 
     /// With a second map that is read.
@@ -41,6 +43,11 @@ impl Operands {
     /// With weights.
     pub const fn with_weights(self, weights: usize) -> Self {
         Self { weights, ..self }
+    }
+
+    /// With the index of the network's output that is written.
+    pub const fn with_network_output(self, network_output: usize) -> Self {
+        Self { network_output, ..self }
     }
 }
 
@@ -68,18 +75,24 @@ pub struct Step {
 /// A range that a step reads or writes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
-    /// Offset, or none for a caller's buffer.
-    pub(super) start: Option<usize>,
+    pub(super) start: Start,
     length: usize,
+}
+
+/// Where a range begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Start {
+    /// At an offset in the arena or in the weights.
+    At(usize),
+    /// It is the whole of the caller's input.
+    Input,
+    /// It is the whole of the network's output of this index.
+    Output(usize),
 }
 
 impl Span {
     const fn at(start: usize, length: usize) -> Self {
-        Self { start: Some(start), length }
-    }
-
-    const fn of_caller(length: usize) -> Self {
-        Self { start: None, length }
+        Self { start: Start::At(start), length }
     }
 }
 
@@ -132,7 +145,7 @@ impl Step {
         Self::new::<I>(name, I::enter::<Pool<L>>, input, output).with_result(geometry.batch, geometry.output)
     }
 
-    /// A sum, a scale and shift, an activation; `operands.other` is the sum's second term.
+    /// A sum or product, a scale and shift, an activation; `operands.other` is the sum's second term or the second factor.
     pub const fn elementwise<I: Isa, L: Layer<ElementwiseGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_elementwise(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
@@ -143,7 +156,7 @@ impl Step {
         step.over_input = same_layout(geometry.input, geometry.output);
         if let Some(other) = geometry.other {
             step.other = Some(Span::at(operands.other, geometry.batch * other.len()));
-            step.over_other = same_layout(other, geometry.output);
+            step.over_other = same_layout(other, geometry.output) && !repeats(other, geometry.output);
         }
         if geometry.affine {
             step.weights = Some(Span::at(operands.weights, 2 * vector_length(geometry.output.channels)));
@@ -160,7 +173,22 @@ impl Step {
         Self::new::<I>(name, I::enter::<Remap<L>>, input, output).with_result(geometry.batch, geometry.output)
     }
 
-    /// Mean over a map.
+    /// A copy of channels.
+    pub const fn channels<I: Isa, L: Layer<ChannelsGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_channels(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
+        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let step = Self::new::<I>(name, I::enter::<Channels<L>>, input, output);
+        // The parts of a concatenation before the last leave a map that is not whole.
+        if geometry.to + geometry.count == geometry.output.channels {
+            step.with_result(geometry.batch, geometry.output)
+        } else {
+            step
+        }
+    }
+
+    /// Maximum or mean over a map.
     pub const fn global_pool<I: Isa, L: Layer<GlobalPoolGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_global_pool(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
@@ -211,18 +239,19 @@ impl Step {
         const { check_input(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
         let map = geometry.output;
-        let input = Span::of_caller(geometry.batch * map.channels * map.height * map.width);
+        let input = Span { start: Start::Input, length: geometry.batch * map.channels * map.height * map.width };
         let output = Span::at(operands.output, geometry.batch * map.len());
         Self::new::<I>(name, I::enter::<Input<L>>, input, output).with_result(geometry.batch, geometry.output)
     }
 
-    /// A map into the caller's buffer.
+    /// A map into one of the network's outputs: that of the index `operands.network_output`.
     pub const fn output<I: Isa, L: Layer<OutputGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_output(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
         let map = geometry.input;
         let input = Span::at(operands.input, geometry.batch * map.len());
-        let output = Span::of_caller(geometry.batch * map.channels * map.height * map.width);
+        let length = geometry.batch * map.channels * map.height * map.width;
+        let output = Span { start: Start::Output(operands.network_output), length };
         Self::new::<I>(name, I::enter::<Output<L>>, input, output)
     }
 
@@ -238,31 +267,34 @@ impl Step {
             return fail(Problem::Isa { found: self.isa, expected: isa });
         }
         let places = [
-            (Place::Input, Some(self.input), memory.arena, memory.input),
-            (Place::Other, self.other, memory.arena, 0),
-            (Place::Output, Some(self.output), memory.arena, memory.output),
-            (Place::Weights, self.weights, memory.weights, 0),
+            (Place::Input, Some(self.input), memory.arena),
+            (Place::Other, self.other, memory.arena),
+            (Place::Output, Some(self.output), memory.arena),
+            (Place::Weights, self.weights, memory.weights),
         ];
-        for (place, span, available, caller) in places {
+        for (place, span, available) in places {
             let Some(Span { start, length }) = span else { continue };
-            let Some(start) = start else {
-                if length != caller {
-                    return fail(Problem::Caller { place, found: length, expected: caller });
+            let expected = match start {
+                Start::At(start) if start % BLOCK != 0 => return fail(Problem::Alignment { place, start }),
+                Start::At(start) if start.checked_add(length).is_none_or(|end| end > available) => {
+                    return fail(Problem::Range { place, start, length, available });
                 }
-                continue;
+                Start::At(_) => continue,
+                Start::Input => memory.input,
+                Start::Output(index) => match memory.outputs.get(index) {
+                    Some(output) => output.len(),
+                    None => return fail(Problem::Output { found: index, available: memory.outputs.len() }),
+                },
             };
-            if start % BLOCK != 0 {
-                return fail(Problem::Alignment { place, start });
-            }
-            if start.checked_add(length).is_none_or(|end| end > available) {
-                return fail(Problem::Range { place, start, length, available });
+            if length != expected {
+                return fail(Problem::Caller { place, found: length, expected });
             }
         }
         for (place, span, allowed) in
             [(Place::Input, Some(self.input), self.over_input), (Place::Other, self.other, self.over_other)]
         {
-            let Some(Span { start: Some(start), length }) = span else { continue };
-            let Some(output) = self.output.start else { continue };
+            let Some(Span { start: Start::At(start), length }) = span else { continue };
+            let Start::At(output) = self.output.start else { continue };
             let apart = start + length <= output || output + self.output.length <= start;
             if !(apart || allowed && start == output) {
                 return fail(Problem::Overlap { place });
@@ -272,10 +304,10 @@ impl Step {
     }
 }
 
-/// Lengths of the memory that steps read and write, in f32 values.
+/// The memory that steps read and write; lengths in f32 values.
 pub(super) struct Memory {
     pub(super) arena: usize,
     pub(super) weights: usize,
     pub(super) input: usize,
-    pub(super) output: usize,
+    pub(super) outputs: &'static [crate::Output],
 }

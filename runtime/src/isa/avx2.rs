@@ -66,6 +66,34 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm256_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn divide(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm256_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn scale_by_power(value: Self::Vector, exponent: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            // In two halves, each of which is the exponent of an f32.
+            let whole = _mm256_cvtps_epi32(exponent);
+            let half = _mm256_srai_epi32::<1>(whole);
+            let rest = _mm256_sub_epi32(whole, half);
+            let [half, rest] = [half, rest].map(|exponent| {
+                let biased = _mm256_add_epi32(exponent, _mm256_set1_epi32(127));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+            });
+            _mm256_mul_ps(_mm256_mul_ps(value, half), rest)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         // SAFETY: a prefetch never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }

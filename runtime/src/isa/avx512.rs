@@ -66,6 +66,24 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn divide(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn scale_by_power(value: Self::Vector, exponent: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm512_scalef_ps(value, exponent) }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         // SAFETY: a prefetch never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }

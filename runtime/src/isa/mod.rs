@@ -92,6 +92,24 @@ pub trait Isa: sealed::Sealed + 'static {
     /// The processor has the instruction set.
     unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
+    /// The smaller of `a` and `b`; `b` where `b` is not a number.
+    ///
+    /// # Safety
+    /// The processor has the instruction set.
+    unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// `a / b`
+    ///
+    /// # Safety
+    /// The processor has the instruction set.
+    unsafe fn divide(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// `value * 2^exponent`, for values from 2^-64 to 2^64 in size and whole exponents from -250 to 250.
+    ///
+    /// # Safety
+    /// The processor has the instruction set.
+    unsafe fn scale_by_power(value: Self::Vector, exponent: Self::Vector) -> Self::Vector;
+
     /// Asks for the cache line of `at` in the second-level cache. `at` may be any address.
     ///
     /// # Safety

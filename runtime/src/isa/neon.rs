@@ -66,6 +66,32 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { vminq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn divide(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { vdivq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn scale_by_power(value: Self::Vector, exponent: Self::Vector) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            // In two halves, each of which is the exponent of an f32.
+            let whole = vcvtq_s32_f32(exponent);
+            let half = vshrq_n_s32::<1>(whole);
+            let rest = vsubq_s32(whole, half);
+            let [half, rest] = [half, rest]
+                .map(|exponent| vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(exponent, vdupq_n_s32(127)))));
+            vmulq_f32(vmulq_f32(value, half), rest)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         // SAFETY: a prefetch never faults, whatever the address.
         unsafe { core::arch::asm!("prfm pldl2keep, [{0}]", in(reg) at, options(nostack, preserves_flags, readonly)) }

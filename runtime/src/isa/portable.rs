@@ -69,6 +69,23 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        [smaller(a[0], b[0]), smaller(a[1], b[1]), smaller(a[2], b[2]), smaller(a[3], b[3])]
+    }
+
+    #[inline(always)]
+    unsafe fn divide(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        [a[0] / b[0], a[1] / b[1], a[2] / b[2], a[3] / b[3]]
+    }
+
+    #[inline(always)]
+    unsafe fn scale_by_power(value: Self::Vector, exponent: Self::Vector) -> Self::Vector {
+        let [a, b, c, d] = value;
+        let [i, j, k, l] = exponent;
+        [scaled(a, i), scaled(b, j), scaled(c, k), scaled(d, l)]
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
 
     unsafe fn enter<K: Kernel>(arguments: &Arguments) {
@@ -80,4 +97,18 @@ impl Isa for Portable {
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
+}
+
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+/// `value * 2^exponent`, in two halves, each of which is the exponent of an f32.
+#[inline(always)]
+fn scaled(value: f32, exponent: f32) -> f32 {
+    let whole = exponent as i32;
+    let half = whole >> 1;
+    let power = |exponent: i32| f32::from_bits((exponent.wrapping_add(127) as u32) << 23);
+    value * power(half) * power(whole.wrapping_sub(half))
 }

@@ -2,8 +2,8 @@
 
 use super::{RegisterTile, conv, vector_length};
 use crate::geometry::{
-    BLOCK, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry, InputGeometry, Map,
-    OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry,
+    InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
 };
 
 /// A map that is not empty, so that no kernel divides by zero, with blocks of 16 unless stated.
@@ -104,9 +104,30 @@ pub(crate) const fn check_elementwise(step: &ElementwiseGeometry) {
     check_same_size(step.input, step.output);
     if let Some(other) = step.other {
         check_map(other, true);
-        check_same_size(other, step.output);
+        if repeats(other, step.output) {
+            assert!(other.channels == step.output.channels, "a repeated pixel has other channels than its map");
+        } else {
+            check_same_size(other, step.output);
+        }
     }
     assert!(step.batch > 0, "an element-wise step has no images");
+}
+
+/// Whether the one pixel of `other` stands for all of `output`.
+pub(crate) const fn repeats(other: Map, output: Map) -> bool {
+    other.height == 1 && other.width == 1 && (output.height > 1 || output.width > 1)
+}
+
+pub(crate) const fn check_channels(copy: &ChannelsGeometry) {
+    check_map(copy.input, true);
+    check_map(copy.output, true);
+    assert!(copy.batch > 0 && copy.count > 0, "a copy of channels is empty");
+    assert!(
+        copy.input.height == copy.output.height && copy.input.width == copy.output.width,
+        "a copy of channels changes the size of its map"
+    );
+    assert!(copy.from + copy.count <= copy.input.channels, "a copy of channels exceeds its input");
+    assert!(copy.to + copy.count <= copy.output.channels, "a copy of channels exceeds its output");
 }
 
 pub(crate) const fn check_remap(remap: &RemapGeometry) {

@@ -1,9 +1,10 @@
-//! Sums, scales and shifts per channel, and activations.
+//! Sums and products, scales and shifts per channel, and activations.
 
 use std::marker::PhantomData;
 
+use super::check::repeats;
 use super::{Arguments, Kernel, activate, clear_frames};
-use crate::geometry::{BLOCK, ElementwiseGeometry};
+use crate::geometry::{BLOCK, ElementwiseGeometry, Join};
 use crate::isa::Isa;
 use crate::program::Layer;
 
@@ -16,6 +17,10 @@ impl<L: Layer<ElementwiseGeometry>> Kernel for Elementwise<L> {
         let geometry = const { L::GEOMETRY };
         let (input, output) = const { (L::GEOMETRY.input, L::GEOMETRY.output) };
         let blocks = const { L::GEOMETRY.output.blocks() };
+        let repeated = const { matches!(L::GEOMETRY.other, Some(other) if repeats(other, L::GEOMETRY.output)) };
+        // Lanes behind the last channel, where the activation of zero is not zero.
+        let lit =
+            const { if L::GEOMETRY.activation.idle() == 0.0 { 0 } else { lanes_behind(L::GEOMETRY.output.channels) } };
         // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes. In place, each value
         // is read just before it is written, and the frame is there already.
         unsafe {
@@ -28,6 +33,7 @@ impl<L: Layer<ElementwiseGeometry>> Kernel for Elementwise<L> {
                 let from = arguments.input.add(plane * input.plane() + input.interior() + y * input.row());
                 let to = arguments.output.add(plane * output.plane() + output.interior() + y * output.row());
                 let other = match geometry.other {
+                    Some(other) if repeated => arguments.other.add(plane * other.plane() + other.interior()),
                     Some(other) => arguments.other.add(plane * other.plane() + other.interior() + y * other.row()),
                     None => std::ptr::null(),
                 };
@@ -43,7 +49,11 @@ impl<L: Layer<ElementwiseGeometry>> Kernel for Elementwise<L> {
                         let at = x * BLOCK + lane;
                         let mut value = I::load(from.add(at));
                         if geometry.other.is_some() {
-                            value = I::add(value, I::load(other.add(at)));
+                            let second = I::load(other.add(if repeated { lane } else { at }));
+                            value = match geometry.join {
+                                Join::Sum => I::add(value, second),
+                                Join::Product => I::multiply(value, second),
+                            };
                         }
                         if geometry.affine {
                             value = I::multiply_add(value, scale, shift);
@@ -51,7 +61,17 @@ impl<L: Layer<ElementwiseGeometry>> Kernel for Elementwise<L> {
                         I::store(to.add(at), activate::<I>(geometry.activation, value));
                     }
                 }
+                if lit > 0 && block == blocks - 1 {
+                    for x in 0..output.width {
+                        to.add((x + 1) * BLOCK - lit).write_bytes(0, lit);
+                    }
+                }
             }
         }
     }
+}
+
+/// Lanes of the last block behind the last channel.
+const fn lanes_behind(channels: usize) -> usize {
+    channels.next_multiple_of(BLOCK) - channels
 }

@@ -1,9 +1,9 @@
-//! The mean over all pixels of each channel.
+//! The maximum or the mean over all pixels of each channel.
 
 use std::marker::PhantomData;
 
 use super::{Arguments, Kernel};
-use crate::geometry::{BLOCK, GlobalPoolGeometry};
+use crate::geometry::{BLOCK, GlobalPoolGeometry, Reduction};
 use crate::isa::Isa;
 use crate::program::Layer;
 
@@ -21,17 +21,32 @@ impl<L: Layer<GlobalPoolGeometry>> Kernel for GlobalPool<L> {
                 let from = arguments.input.add(unit * input.plane() + input.interior());
                 let to = arguments.output.add(unit * BLOCK);
                 for vector in 0..BLOCK / I::LANES {
-                    let mut total = I::splat(0.0);
-                    for y in 0..input.height {
-                        // Rows are summed by themselves, which keeps the partial sums near each other in size.
-                        let mut sum = I::splat(0.0);
-                        for x in 0..input.width {
-                            sum = I::add(sum, I::load(from.add(y * input.row() + x * BLOCK + vector * I::LANES)));
+                    let from = from.add(vector * I::LANES);
+                    let at = |y: usize, x: usize| from.add(y * input.row() + x * BLOCK);
+                    let result = match geometry.reduction {
+                        Reduction::Max => {
+                            let mut largest = I::load(from);
+                            for y in 0..input.height {
+                                for x in 0..input.width {
+                                    largest = I::max(largest, I::load(at(y, x)));
+                                }
+                            }
+                            largest
                         }
-                        total = I::add(total, sum);
-                    }
-                    let scale = I::splat(1.0 / (input.height * input.width) as f32);
-                    I::store(to.add(vector * I::LANES), I::multiply(total, scale));
+                        Reduction::Mean | Reduction::MeanWithPadding => {
+                            let mut total = I::splat(0.0);
+                            for y in 0..input.height {
+                                // Rows are summed by themselves, which keeps the partial sums near each other in size.
+                                let mut sum = I::splat(0.0);
+                                for x in 0..input.width {
+                                    sum = I::add(sum, I::load(at(y, x)));
+                                }
+                                total = I::add(total, sum);
+                            }
+                            I::multiply(total, I::splat(1.0 / (input.height * input.width) as f32))
+                        }
+                    };
+                    I::store(to.add(vector * I::LANES), result);
                 }
             }
         }

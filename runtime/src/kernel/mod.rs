@@ -7,6 +7,8 @@
 //! Work is split over outputs only: a unit of work writes what no other unit writes, and computes it in one order,
 //! so results have the same bits for every number of threads.
 
+mod activate;
+mod channels;
 mod check;
 mod conv;
 mod dense;
@@ -25,9 +27,11 @@ mod tests;
 
 use std::ops::Range;
 
+use activate::activate;
+pub(crate) use channels::Channels;
 pub(crate) use check::{
-    check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_input, check_output,
-    check_pool, check_remap, check_softmax, conv_weights, dense_weights,
+    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_input,
+    check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats,
 };
 pub(crate) use conv::Conv;
 pub(crate) use dense::Dense;
@@ -41,7 +45,7 @@ pub(crate) use remap::Remap;
 pub(crate) use softmax::Softmax;
 pub use tile::{RegisterTile, Tile};
 
-use crate::geometry::{Activation, BLOCK, Map};
+use crate::geometry::{BLOCK, Map};
 use crate::isa::Isa;
 
 /// A kernel with its geometry.
@@ -82,19 +86,6 @@ impl Share {
 /// Length of a vector of features, with what is behind the last.
 pub(crate) const fn vector_length(features: usize) -> usize {
     features.next_multiple_of(BLOCK)
-}
-
-/// Applies what a step applies last.
-///
-/// # Safety
-/// The processor has the instruction set.
-#[inline(always)]
-unsafe fn activate<I: Isa>(activation: Activation, value: I::Vector) -> I::Vector {
-    match activation {
-        Activation::None => value,
-        // SAFETY: the caller vouches for the instruction set.
-        Activation::Relu => unsafe { I::max(I::splat(0.0), value) },
-    }
 }
 
 /// Writes the zeros around a map.

@@ -1,18 +1,16 @@
 //! What hand-written programs need.
 
-use resnet::Network;
+use resnet::{Network, Output};
 
 /// A description that says no more than the shapes.
-pub const fn network(input_shape: [usize; 4], output_shape: &'static [usize], steps: usize) -> Network {
+pub const fn network(input_shape: [usize; 4], outputs: &'static [Output], steps: usize) -> Network {
     Network {
         name: "by-hand",
         description: "",
         input: "input",
         input_shape,
         channels_last: false,
-        output: "output",
-        output_shape,
-        softmax: false,
+        outputs,
         parameters: 0,
         macs: 0,
         passes: &[],
@@ -25,6 +23,11 @@ pub const fn network(input_shape: [usize; 4], output_shape: &'static [usize], st
         preprocess: None,
         labels: &[],
     }
+}
+
+/// The description of an output.
+pub const fn output(name: &'static str, shape: &'static [usize]) -> Output {
+    Output { name, shape, softmax: false }
 }
 
 /// Packed weights: header and values.

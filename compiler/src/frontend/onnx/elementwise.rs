@@ -6,44 +6,11 @@ use super::fold::{self, Arithmetic};
 use super::importer::{Failure, Importer, Outcome, fits, refuse};
 use super::literal::{Data, Literal};
 use super::norm::channels;
-use super::value::{NHWC, Value, View};
-use crate::ir::{Activation, BatchNorm, NodeId, Op};
+use super::value::{NHWC, Value, View, natural};
+use crate::ir::{BatchNorm, NodeId, Op};
 
 /// With a variance of 1, so small that the divisor is exactly 1: a batch normalisation that only scales and shifts.
 const NO_EPSILON: f64 = 1e-30;
-
-/// Relu.
-pub(super) fn relu<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
-    let view = node.view(0)?;
-    let id = importer.add(&node.name, Op::Activation(Activation::Relu), &[view.node])?;
-    Ok(Value::Computed(view.of(id)))
-}
-
-/// Clip, where it is Relu or nothing.
-pub(super) fn clip<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
-    let low = bound(node, "min", 1, f32::NEG_INFINITY)?;
-    let high = bound(node, "max", 2, f32::INFINITY)?;
-    let lowest = low <= f32::MIN;
-    let highest = high >= f32::MAX;
-    match (lowest, highest) {
-        (true, true) => node.value(0).cloned(),
-        (false, true) if low == 0.0 => relu(importer, node),
-        _ => {
-            Err(Failure::Unsupported(format!("it clips to {low} to {high}; only the range 0 to infinity is supported")))
-        }
-    }
-}
-
-fn bound(node: &Node<'_>, name: &str, position: usize, default: f32) -> Result<f32, Failure> {
-    if node.has(name) {
-        return node.float(name, default);
-    }
-    let Some(literal) = node.optional_literal(position)? else { return Ok(default) };
-    match literal.as_floats().map(|values| values.as_ref()) {
-        Some(&[value]) => Ok(value),
-        _ => Err(refuse("E-ONNX-TYPE", format!("its input {position} is not one floating-point number"))),
-    }
-}
 
 /// Add.
 pub(super) fn add<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
@@ -71,7 +38,7 @@ pub(super) fn sum<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     for position in 1..node.inputs.len() {
         let term = node.value(position)?;
         total = match (&total, term) {
-            (Value::Computed(a), Value::Computed(b)) => both(importer, node, a, b)?,
+            (Value::Computed(a), Value::Computed(b)) => both(importer, node, a, b, SUM)?,
             (Value::Constant(a), Value::Constant(b)) => {
                 Value::Constant(fold::elementwise(importer, Arithmetic::Add, a, b)?)
             }
@@ -84,28 +51,59 @@ pub(super) fn sum<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
 fn arithmetic<'m>(importer: &mut Importer<'m>, node: &Node<'m>, operation: Arithmetic) -> Outcome {
     match (node.value(0)?, node.value(1)?) {
         (Value::Constant(a), Value::Constant(b)) => Ok(Value::Constant(fold::elementwise(importer, operation, a, b)?)),
-        (Value::Computed(a), Value::Computed(b)) if operation == Arithmetic::Add => both(importer, node, a, b),
-        (Value::Computed(_), Value::Computed(_)) => Err(Failure::Unsupported(
-            "both values depend on the network's input; only their sum is supported".to_owned(),
-        )),
+        (Value::Computed(a), Value::Computed(b)) => match operation {
+            Arithmetic::Add => both(importer, node, a, b, SUM),
+            Arithmetic::Mul => product(importer, node, a, b),
+            Arithmetic::Sub | Arithmetic::Div => Err(Failure::Unsupported(
+                "both values depend on the network's input; only their sum or product is supported".to_owned(),
+            )),
+        },
         (Value::Computed(x), Value::Constant(c)) => affine(importer, node, x, c, operation, 0),
         (Value::Constant(c), Value::Computed(x)) => affine(importer, node, x, c, operation, 1),
         (Value::Unknown, _) | (_, Value::Unknown) => Ok(Value::Unknown),
     }
 }
 
-fn both<'m>(importer: &mut Importer<'m>, node: &Node<'m>, a: &View, b: &View) -> Outcome {
+const SUM: Op = Op::Add { activation: None };
+const PRODUCT: Op = Op::Multiply { activation: None };
+
+/// Two values of one shape, joined by an operation.
+fn both<'m>(importer: &mut Importer<'m>, node: &Node<'m>, a: &View, b: &View, op: Op) -> Outcome {
     if a.dims != b.dims {
-        let reason = format!("a sum of the shapes {:?} and {:?}, which differ", a.dims, b.dims);
+        let reason = format!("its values have the shapes {:?} and {:?}, which differ", a.dims, b.dims);
         return Err(Failure::Unsupported(reason));
     }
     if a.axes == b.axes && importer.shape(a) == importer.shape(b) {
-        let id = importer.add(&node.name, Op::Add { activation: None }, &[a.node, b.node])?;
+        let id = importer.add(&node.name, op, &[a.node, b.node])?;
         return Ok(Value::Computed(a.of(id)));
     }
     let operands = [importer.vector(a)?, importer.vector(b)?];
-    let id = importer.add(&node.name, Op::Add { activation: None }, &operands)?;
+    let id = importer.add(&node.name, op, &operands)?;
     Ok(importer.whole(id))
+}
+
+/// A product of two values of one shape, or of a map and a factor per channel.
+fn product<'m>(importer: &mut Importer<'m>, node: &Node<'m>, a: &View, b: &View) -> Outcome {
+    if a.dims != b.dims {
+        for (map, factors) in [(a, b), (b, a)] {
+            if one_per_channel(importer, map, factors) {
+                let id = importer.add(&node.name, PRODUCT, &[map.node, factors.node])?;
+                return Ok(Value::Computed(map.of(id)));
+            }
+        }
+    }
+    both(importer, node, a, b, PRODUCT)
+}
+
+/// Whether some values are one per image and channel of a map, however both are laid out.
+fn one_per_channel(importer: &Importer<'_>, map: &View, factors: &View) -> bool {
+    let shape = importer.shape(factors);
+    let (Some(order), Some([n, c, _, _])) = (map.layout(importer.shape(map)), importer.shape(map).map()) else {
+        return false;
+    };
+    let one_each = shape.0.starts_with(&[n, c]) && shape.len() == n * c;
+    let axes = order.map(|axis| if axis < 2 { natural(shape, &[axis]) } else { Vec::new() });
+    one_each && factors.axes == axes
 }
 
 /// A computed value, which is input `position`, with a constant per channel.
@@ -120,6 +118,10 @@ fn affine<'m>(
     let Data::Float(values) = &constant.data else {
         return Err(refuse("E-ONNX-TYPE", "it mixes floating-point values and integers"));
     };
+    if let Some(factor) = factor(operation, position, values).filter(|_| constant.dims.len() <= x.dims.len()) {
+        let id = importer.add(&node.name, Op::Scale { factor }, &[x.node])?;
+        return Ok(Value::Computed(x.of(id)));
+    }
     let (x_node, view) =
         if x.layout(importer.shape(x)) == Some(NHWC) { (x.node, x.clone()) } else { channels(importer, x)? };
     let count = importer.graph.node(x_node).shape().0.get(1).copied().unwrap_or(0);
@@ -165,6 +167,17 @@ fn affine<'m>(
     Ok(Value::Computed(view.of(id)))
 }
 
+/// The one factor that an operation with a constant is, when it is that; a factor of 1 is left to the others.
+fn factor(operation: Arithmetic, position: usize, values: &[f32]) -> Option<f64> {
+    let &[value] = values else { return None };
+    let factor = match (operation, position) {
+        (Arithmetic::Mul, _) => f64::from(value),
+        (Arithmetic::Div, 0) => 1.0 / f64::from(value),
+        _ => return None,
+    };
+    (factor.is_finite() && factor != 1.0).then_some(factor)
+}
+
 fn biased<'m>(importer: &mut Importer<'m>, x: &View, id: NodeId, op: Op, name: &str, beta: &[f32]) -> Outcome {
     let mut operands = importer.graph.operands(id);
     let bias = importer.constant(name, vec![beta.len()], beta)?;
@@ -194,9 +207,14 @@ fn with_bias(op: &Op) -> Option<Op> {
         | Op::MaxPool(_)
         | Op::AveragePool { .. }
         | Op::GlobalAveragePool
+        | Op::GlobalMaxPool
         | Op::Flatten
         | Op::Dense(_)
         | Op::Add { .. }
+        | Op::Multiply { .. }
+        | Op::Scale { .. }
+        | Op::Concat { .. }
+        | Op::Slice { .. }
         | Op::Softmax
         | Op::Pad(_)
         | Op::Subsample { .. } => None,

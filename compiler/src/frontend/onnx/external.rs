@@ -5,12 +5,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use super::importer::Failure;
 use super::proto::TensorProto;
 use crate::Diagnostic;
 
 /// Files beside a model that hold its tensors.
-pub(super) struct External {
+pub(in crate::frontend) struct External {
     folder: PathBuf,
     open: BTreeMap<PathBuf, Source>,
 }
@@ -41,14 +40,14 @@ impl External {
     }
 
     /// The bytes of a tensor that takes `size` of them.
-    pub fn read(&mut self, tensor: &TensorProto, size: usize) -> Result<Vec<u8>, Failure> {
+    pub fn read(&mut self, tensor: &TensorProto, size: usize) -> Result<Vec<u8>, Box<Diagnostic>> {
         let fail = |message: String| {
             let message = format!("tensor `{}`: {message}", tensor.name);
-            Failure::Refused(Box::new(
+            Box::new(
                 Diagnostic::error("E-ONNX-EXT", message)
                     .expected(format!("{size} bytes in a file of the model's folder"))
                     .hint("keep the files that were exported with the model beside it"),
-            ))
+            )
         };
         let entry =
             |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());

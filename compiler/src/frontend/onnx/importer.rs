@@ -33,7 +33,7 @@ pub(super) fn refuse(code: &'static str, message: impl Into<String>) -> Failure 
     Failure::Refused(Box::new(Diagnostic::error(code, message)))
 }
 
-/// What a node makes first; what else it may make is not supported.
+/// What a node makes first; what else it makes, it defines itself.
 pub(super) type Outcome = Result<Value, Failure>;
 
 /// A model on its way into a graph.
@@ -76,7 +76,7 @@ impl<'m> Importer<'m> {
         batch: usize,
         diagnostics: Diagnostics,
     ) -> Self {
-        let declared = model.graph.value_info.iter().chain([schedule.output]);
+        let declared = model.graph.value_info.iter().chain(schedule.outputs.iter().copied());
         Self {
             path,
             model,
@@ -132,7 +132,7 @@ impl<'m> Importer<'m> {
             self.values.insert(first, value);
         }
         for output in outputs {
-            self.values.insert(output, Value::Unknown);
+            self.values.entry(output).or_insert(Value::Unknown);
         }
     }
 
@@ -274,6 +274,7 @@ impl<'m> Importer<'m> {
             if self.schedule.uses.contains_key(output.as_str()) {
                 return Err(match proto.op_type.as_str() {
                     "BatchNormalization" => super::norm::training("its updated statistics are read"),
+                    "Split" => break,
                     _ => Failure::Unsupported(format!("its further output `{output}` is read")),
                 });
             }

@@ -65,7 +65,7 @@ pub(super) fn elements(dims: &[usize]) -> Option<usize> {
 }
 
 /// The name of an element type of the standard.
-pub(super) fn type_name(code: i32) -> String {
+pub(in crate::frontend) fn type_name(code: i32) -> String {
     let name = match code {
         1 => "float",
         2 => "uint8",
@@ -111,7 +111,7 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
     };
     let fetched;
     let raw: Option<&[u8]> = if proto.data_location == 1 {
-        fetched = external.read(proto, size)?;
+        fetched = external.read(proto, size).map_err(Failure::Refused)?;
         Some(&fetched)
     } else if !proto.raw_data.is_empty() {
         Some(&proto.raw_data)

@@ -4,6 +4,7 @@
 //! operator. A value is a constant, whatever was computed to get it, or a view of a node of the graph: reshapes and transpositions
 //! change the view and add no node, and only an operator that needs a particular layout asks for it.
 
+mod activation;
 mod attributes;
 mod convolution;
 mod elementwise;
@@ -27,6 +28,9 @@ mod slice;
 mod value;
 
 use std::path::Path;
+
+pub(super) use external::External;
+pub(super) use literal::type_name;
 
 use super::{Network, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};

@@ -2,7 +2,7 @@
 
 use super::attributes::Node;
 use super::importer::{Importer, Outcome};
-use super::{convolution, elementwise, fold, linear, norm, pool, shape, slice};
+use super::{activation, convolution, elementwise, fold, linear, norm, pool, shape, slice};
 
 /// Takes a node whose inputs are known.
 pub(super) type Operator = for<'m> fn(&mut Importer<'m>, &Node<'m>) -> Outcome;
@@ -13,8 +13,13 @@ pub(super) fn find(operator: &str) -> Option<Operator> {
         "Conv" => convolution::conv,
         "BatchNormalization" => norm::batch_normalization,
         "Dropout" => norm::dropout,
-        "Relu" => elementwise::relu,
-        "Clip" => elementwise::clip,
+        "Relu" => activation::relu,
+        "Clip" => activation::clip,
+        "Sigmoid" => activation::sigmoid,
+        "HardSigmoid" => activation::hard_sigmoid,
+        "HardSwish" => activation::hard_swish,
+        "Swish" => activation::swish,
+        "Tanh" => activation::tanh,
         "Add" => elementwise::add,
         "Sub" => elementwise::sub,
         "Mul" => elementwise::mul,
@@ -23,7 +28,9 @@ pub(super) fn find(operator: &str) -> Option<Operator> {
         "MaxPool" => pool::max_pool,
         "AveragePool" => pool::average_pool,
         "GlobalAveragePool" => pool::global_average_pool,
+        "GlobalMaxPool" => pool::global_max_pool,
         "ReduceMean" => pool::reduce_mean,
+        "ReduceMax" => pool::reduce_max,
         "Gemm" => linear::gemm,
         "MatMul" => linear::mat_mul,
         "Softmax" => linear::softmax,
@@ -36,6 +43,7 @@ pub(super) fn find(operator: &str) -> Option<Operator> {
         "Transpose" => shape::transpose,
         "Shape" => shape::shape,
         "Slice" => slice::slice,
+        "Split" => slice::split,
         "Pad" => slice::pad,
         "Concat" => slice::concat,
         "Constant" => fold::constant,

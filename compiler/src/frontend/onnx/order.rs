@@ -13,10 +13,12 @@ const NAMED: usize = 20;
 const CANDIDATES: usize = 4096;
 /// And only among names, and for a name, shorter than this.
 const LONGEST: usize = 128;
+/// A network may have so many outputs.
+const MOST_OUTPUTS: usize = 1000;
 
 /// What to take, and in which order.
 pub(super) struct Schedule<'m> {
-    /// Positions of the nodes that the output depends on, each after those that it reads from.
+    /// Positions of the nodes that the outputs depend on, each after those that it reads from.
     pub nodes: Vec<usize>,
     /// Constants by name.
     pub initializers: BTreeMap<&'m str, &'m TensorProto>,
@@ -24,9 +26,9 @@ pub(super) struct Schedule<'m> {
     pub sparse: BTreeSet<&'m str>,
     /// The only input that is not a constant's default.
     pub input: &'m ValueInfoProto,
-    /// The only output.
-    pub output: &'m ValueInfoProto,
-    /// How often each value is read by the nodes taken, or is the output.
+    /// The outputs; at least one, and no two of the same name.
+    pub outputs: Vec<&'m ValueInfoProto>,
+    /// How often each value is read by the nodes taken, or is an output.
     pub uses: BTreeMap<&'m str, usize>,
 }
 
@@ -61,20 +63,22 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
         }
     }
 
-    let input = only(&inputs, "input", "an image, `[N, C, H, W]`", &mut report);
+    let input = only(&inputs, &mut report);
     let outputs: Vec<_> = graph.output.iter().collect();
-    let output = only(&outputs, "output", "the classes' scores", &mut report);
-    let (Some(input), Some(output)) = (input, output) else { return Err(errors) };
+    let outputs_given = interface(&outputs, &mut report);
+    let Some(input) = input.filter(|_| outputs_given) else { return Err(errors) };
 
-    let live = reachable(&graph.node, &producers, &output.name);
+    let live = reachable(&graph.node, &producers, &outputs);
     let defined = |name: &str| {
         producers.contains_key(name) || initializers.contains_key(name) || sparse.contains(name) || input.name == name
     };
     let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
     let mut undefined: BTreeMap<&str, String> = BTreeMap::new();
-    *uses.entry(&output.name).or_default() += 1;
-    if !defined(&output.name) {
-        undefined.insert(&output.name, "the graph's output".to_owned());
+    for output in &outputs {
+        *uses.entry(&output.name).or_default() += 1;
+        if !defined(&output.name) {
+            undefined.insert(&output.name, "the graph's output".to_owned());
+        }
     }
     for (index, node) in graph.node.iter().enumerate().filter(|(index, _)| live.contains(index)) {
         for name in node.input.iter().filter(|name| !name.is_empty()) {
@@ -119,7 +123,7 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
     if errors.has_errors() {
         return Err(errors);
     }
-    Ok(Schedule { nodes, initializers, sparse, input, output, uses })
+    Ok(Schedule { nodes, initializers, sparse, input, outputs, uses })
 }
 
 /// How messages name a node: by its name, or by operator and position.
@@ -127,26 +131,50 @@ pub(super) fn label(node: &NodeProto, index: usize) -> String {
     if node.name.is_empty() { format!("`{}_{index}`", node.op_type) } else { format!("`{}`", node.name) }
 }
 
-fn only<'m>(
-    values: &[&'m ValueInfoProto],
-    what: &str,
-    expected: &str,
-    report: &mut impl FnMut(Diagnostic),
-) -> Option<&'m ValueInfoProto> {
-    if let [one] = values {
+fn only<'m>(inputs: &[&'m ValueInfoProto], report: &mut impl FnMut(Diagnostic)) -> Option<&'m ValueInfoProto> {
+    if let [one] = inputs {
         return Some(one);
     }
-    let names: Vec<_> = values.iter().take(NAMED).map(|value| format!("`{}`", value.name)).collect();
-    let message = match values.len() {
-        0 => format!("the graph has no {what}"),
-        count => format!("the graph has {count} {what}s: {}", names.join(", ")),
+    let names: Vec<_> = inputs.iter().take(NAMED).map(|value| format!("`{}`", value.name)).collect();
+    let message = match inputs.len() {
+        0 => "the graph has no input".to_owned(),
+        count => format!("the graph has {count} inputs: {}", names.join(", ")),
     };
     report(
         Diagnostic::error("E-ONNX-IO", message)
-            .expected(format!("one {what}: {expected}"))
-            .hint("export the classifier alone, without further inputs or outputs"),
+            .expected("one input: an image, `[N, C, H, W]`")
+            .hint("export the network alone, without further inputs"),
     );
     None
+}
+
+/// Checks the list of outputs, and says whether it can be gone on with.
+fn interface(outputs: &[&ValueInfoProto], report: &mut impl FnMut(Diagnostic)) -> bool {
+    if outputs.is_empty() || outputs.len() > MOST_OUTPUTS {
+        let message = match outputs.len() {
+            0 => "the graph has no output".to_owned(),
+            count => format!("the graph has {count} outputs"),
+        };
+        report(
+            Diagnostic::error("E-ONNX-IO", message)
+                .expected(format!("1 to {MOST_OUTPUTS} outputs: maps, embeddings, the classes' scores"))
+                .hint("export the network with the outputs that are wanted"),
+        );
+        return false;
+    }
+    let mut names = BTreeSet::new();
+    let mut told = BTreeSet::new();
+    for output in outputs {
+        if !names.insert(&output.name) && told.insert(&output.name) {
+            report(
+                Diagnostic::error("E-ONNX-NAME", "it stands more than once among the graph's outputs")
+                    .about(format!("output `{}`", output.name))
+                    .expected("a name of its own for each output")
+                    .hint("give the value out once, or again behind an `Identity`"),
+            );
+        }
+    }
+    true
 }
 
 fn twice(name: &str, by: &str) -> Diagnostic {
@@ -155,9 +183,11 @@ fn twice(name: &str, by: &str) -> Diagnostic {
         .expected("one origin per name")
 }
 
-fn reachable(nodes: &[NodeProto], producers: &BTreeMap<&str, usize>, output: &str) -> BTreeSet<usize> {
+/// The nodes that some output depends on.
+fn reachable(nodes: &[NodeProto], producers: &BTreeMap<&str, usize>, outputs: &[&ValueInfoProto]) -> BTreeSet<usize> {
     let mut live = BTreeSet::new();
-    let mut open: Vec<usize> = producers.get(output).copied().into_iter().collect();
+    let mut open: Vec<usize> =
+        outputs.iter().filter_map(|output| producers.get(output.name.as_str())).copied().collect();
     while let Some(index) = open.pop() {
         if live.insert(index) {
             let inputs = nodes.get(index).map_or(&[][..], |node| node.input.as_slice());

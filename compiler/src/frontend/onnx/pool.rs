@@ -1,4 +1,4 @@
-//! Pooling and the mean over a map.
+//! Pooling, and the mean and the maximum over a map.
 
 use std::collections::BTreeSet;
 
@@ -36,8 +36,24 @@ pub(super) fn global_average_pool<'m>(importer: &mut Importer<'m>, node: &Node<'
     Ok(importer.whole(id))
 }
 
+/// GlobalMaxPool.
+pub(super) fn global_max_pool<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let x = importer.map(node.view(0)?)?;
+    let id = importer.add(&node.name, Op::GlobalMaxPool, &[x])?;
+    Ok(importer.whole(id))
+}
+
 /// ReduceMean over height and width.
 pub(super) fn reduce_mean<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    reduce(importer, node, Op::GlobalAveragePool)
+}
+
+/// ReduceMax over height and width.
+pub(super) fn reduce_max<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    reduce(importer, node, Op::GlobalMaxPool)
+}
+
+fn reduce<'m>(importer: &mut Importer<'m>, node: &Node<'m>, op: Op) -> Outcome {
     let view = node.view(0)?;
     let rank = view.dims.len();
     let given = node.ints_either("axes", 1)?.unwrap_or_default();
@@ -51,10 +67,10 @@ pub(super) fn reduce_mean<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> O
     let shape = importer.shape(view).clone();
     let pixels = natural(&shape, &[2, 3]);
     if shape.rank() != 4 || over != pixels || given.is_empty() {
-        let reason = format!("a mean over the axes {given:?} of {:?} is not the mean over height and width", view.dims);
+        let reason = format!("it reduces the axes {given:?} of {:?}, which are not height and width", view.dims);
         return Err(Failure::Unsupported(reason));
     }
-    let id = if over.is_empty() { view.node } else { importer.add(&node.name, Op::GlobalAveragePool, &[view.node])? };
+    let id = if over.is_empty() { view.node } else { importer.add(&node.name, op, &[view.node])? };
     let keep = node.flag("keepdims", true)?;
     let kept = |axis: &usize| keep || !reduced.contains(axis);
     let positions: Vec<usize> = (0..rank).filter(kept).collect();

@@ -1,8 +1,9 @@
-//! The end: output, checks on the values of the weights, the network.
+//! The end: outputs, checks on the values of the weights, the network.
 
 use std::collections::BTreeMap;
 
 use super::importer::Importer;
+use super::proto::ValueInfoProto;
 use super::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::frontend::Network;
@@ -19,7 +20,9 @@ pub(super) fn network(mut importer: Importer<'_>) -> Result<(Network, Diagnostic
         let lines = std::mem::take(&mut importer.unsupported);
         importer.report(unsupported(&lines));
     }
-    output(&mut importer);
+    for info in &importer.schedule.outputs {
+        output(&mut importer, info);
+    }
     if importer.diagnostics.has_errors() {
         return Err(importer.diagnostics);
     }
@@ -58,12 +61,11 @@ fn unsupported(lines: &[String]) -> Diagnostic {
         message.push_str(&format!("\n    and {} more", lines.len() - LISTED));
     }
     Diagnostic::error("E-ONNX-OP", message)
-        .expected("the operators of a residual classifier in f32: convolution, normalisation, pooling, dense, sum, ReLU, softmax")
+        .expected("the operators of a residual classifier in f32: convolution, normalisation, pooling, dense, sum, product, concatenation, activations, softmax")
         .hint("export the model in evaluation mode, with its post-processing left out")
 }
 
-fn output(importer: &mut Importer<'_>) {
-    let info = importer.schedule.output;
+fn output<'m>(importer: &mut Importer<'m>, info: &'m ValueInfoProto) {
     let subject = format!("output `{}`", info.name);
     let fail = |message: String| Diagnostic::error("E-ONNX-IO", message).about(subject.clone());
     let value = match importer.value(&info.name) {
@@ -73,7 +75,9 @@ fn output(importer: &mut Importer<'_>) {
     let view = match value {
         Value::Computed(view) => view,
         Value::Constant(_) => {
-            importer.report(fail("it does not depend on the input".to_owned()).expected("the classes' scores"));
+            importer.report(
+                fail("it does not depend on the input".to_owned()).expected("maps, an embedding, the classes' scores"),
+            );
             return;
         }
         // What made it unknown is an error of its own.
@@ -88,7 +92,7 @@ fn output(importer: &mut Importer<'_>) {
         Some(id) => importer.graph.output(info.name.clone(), id),
         None => importer.report(
             fail(format!("its axes, {:?}, are not in the order [N, C, H, W]", view.dims))
-                .expected("[N, classes] or [N, C, H, W]"),
+                .expected("[N, features] or [N, C, H, W]"),
         ),
     }
 }

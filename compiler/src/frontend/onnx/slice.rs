@@ -1,4 +1,4 @@
-//! Slice, Pad and Concat: of constants, and what residual networks do with maps.
+//! Slice, Split, Pad and Concat: of constants, and what residual networks do with maps.
 
 use super::attributes::{Node, attribute, axis};
 use super::fold;
@@ -6,7 +6,7 @@ use super::importer::{Failure, Importer, Outcome, refuse};
 use super::literal::Literal;
 use super::pool::zeros;
 use super::shape::dims;
-use super::value::{Value, View};
+use super::value::{NCHW, NHWC, Value, View, natural};
 use crate::ir::{NodeId, Op, Pad, Padding};
 
 /// A run of positions along an axis.
@@ -20,7 +20,7 @@ pub(super) struct Run {
     pub count: usize,
 }
 
-/// Slice; of a map, what takes every so many rows or columns.
+/// Slice; of a map, what takes a run of channels, or every so many rows or columns.
 pub(super) fn slice<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let value = node.value(0)?;
     let from = dims(value);
@@ -46,7 +46,7 @@ pub(super) fn slice<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome
     }
     match value {
         Value::Constant(literal) => Ok(Value::Constant(fold::sliced(importer, literal, &runs)?)),
-        Value::Computed(view) => subsample(importer, node, view, &runs),
+        Value::Computed(view) => part(importer, &node.name, view, &runs),
         Value::Unknown => Ok(Value::Unknown),
     }
 }
@@ -67,10 +67,53 @@ fn run(start: i64, end: i64, step: i64, extent: usize) -> Run {
     Run { start: usize::try_from(start).unwrap_or(0), step, count: usize::try_from(count).unwrap_or(0).min(extent) }
 }
 
-fn subsample<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, runs: &[Run]) -> Outcome {
+/// Split along the channels.
+pub(super) fn split<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let value = node.value(0)?.clone();
+    let from = dims(&value).to_vec();
+    let axis = axis(node.int("axis", 0)?, from.len())?;
+    let extent = from.get(axis).copied().unwrap_or(0);
+    let names = &node.proto.output;
+    let lengths: Vec<usize> = match node.ints_either("split", 1)? {
+        Some(lengths) => lengths.iter().filter_map(|length| usize::try_from(*length).ok()).collect(),
+        // Equal parts, but for a smaller last one.
+        None => {
+            let each = extent.div_ceil(names.len().max(1));
+            (0..names.len()).map(|index| each.min(extent.saturating_sub(index * each))).collect()
+        }
+    };
+    let total = lengths.iter().try_fold(0_usize, |total, length| total.checked_add(*length));
+    if lengths.len() != names.len() || total != Some(extent) || lengths.contains(&0) {
+        let message = format!("it splits {extent} positions into {lengths:?}, for {} outputs", names.len());
+        return Err(refuse("E-ONNX-SHAPE", message));
+    }
+    let (mut first, mut start) = (Value::Unknown, 0);
+    for (index, (name, length)) in names.iter().zip(&lengths).enumerate() {
+        let run = |(other, extent): (usize, &usize)| match other == axis {
+            true => Run { start, step: 1, count: *length },
+            false => Run { start: 0, step: 1, count: *extent },
+        };
+        let runs: Vec<Run> = from.iter().enumerate().map(run).collect();
+        let part = match &value {
+            Value::Constant(literal) => Value::Constant(fold::sliced(importer, literal, &runs)?),
+            Value::Computed(view) => part(importer, &format!("{}.{index}", node.name), view, &runs)?,
+            Value::Unknown => Value::Unknown,
+        };
+        if index == 0 {
+            first = part;
+        } else if !name.is_empty() {
+            importer.define(name, part);
+        }
+        start += length;
+    }
+    Ok(first)
+}
+
+/// The part of a computed value that some runs take.
+fn part<'m>(importer: &mut Importer<'m>, name: &str, view: &View, runs: &[Run]) -> Outcome {
     let unsupported = || {
         let reason = format!(
-            "it takes a part of a computed value of shape {:?}; only a stride over height and width is supported",
+            "it takes a part of a computed value of shape {:?}; only a run of channels and a stride over height and width are supported",
             view.dims
         );
         Failure::Unsupported(reason)
@@ -79,7 +122,17 @@ fn subsample<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, runs
     if runs.iter().zip(&view.dims).all(|(run, extent)| whole(run, *extent)) {
         return Ok(Value::Computed(view.clone()));
     }
-    let order = view.layout(importer.shape(view)).ok_or_else(unsupported)?;
+    let Some(order) = view.layout(importer.shape(view)) else {
+        let [images, features] = runs else { return Err(unsupported()) };
+        if !whole(images, view.dims.first().copied().unwrap_or(0)) || features.step != 1 || features.count == 0 {
+            return Err(unsupported());
+        }
+        let x = importer.vector(view)?;
+        let channels = [features.start, features.start + features.count];
+        let id = importer.add(name, Op::Slice { channels }, &[x])?;
+        return Ok(importer.whole(id));
+    };
+    let mut channels = None;
     let mut stride = [1_usize, 1];
     for ((run, extent), axis) in runs.iter().zip(&view.dims).zip(order) {
         let step = usize::try_from(run.step).map_err(|_| unsupported())?;
@@ -88,18 +141,25 @@ fn subsample<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, runs
             2 if every => stride[0] = step,
             3 if every => stride[1] = step,
             _ if whole(run, *extent) => {}
+            1 if run.step == 1 && run.count > 0 => channels = Some([run.start, run.start + run.count]),
             _ => return Err(unsupported()),
         }
     }
     // Of two strides in a row, one after the other, only their product is left.
     let mut x = view.node;
+    if let Some(channels) = channels {
+        x = importer.add(name, Op::Slice { channels }, &[x])?;
+        if stride == [1, 1] {
+            return Ok(Value::Computed(View::permuted(x, importer.graph.node(x).shape(), &order)));
+        }
+    }
     if let Op::Subsample { stride: first } = importer.graph.node(x).op() {
         let product = (first[0].checked_mul(stride[0]), first[1].checked_mul(stride[1]));
         if let ((Some(rows), Some(columns)), [source]) = (product, importer.graph.operands(x).as_slice()) {
             (x, stride) = (*source, [rows, columns]);
         }
     }
-    let id = importer.add(&node.name, Op::Subsample { stride }, &[x])?;
+    let id = importer.add(name, Op::Subsample { stride }, &[x])?;
     Ok(Value::Computed(View::permuted(id, importer.graph.node(id).shape(), &order)))
 }
 
@@ -159,7 +219,7 @@ fn padded<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, around:
     Ok(Value::Computed(View::permuted(id, importer.graph.node(id).shape(), &order)))
 }
 
-/// Concat of constants, and of a map with constant zeros, which pads it.
+/// Concat of constants, of computed values along their channels, and of a map with constant zeros, which pads it.
 pub(super) fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let mut literals: Vec<&Literal> = Vec::new();
     let mut computed: Vec<(usize, &View)> = Vec::new();
@@ -191,8 +251,43 @@ pub(super) fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
             }
             padded(importer, node, view, &around)
         }
+        _ if literals.is_empty() => {
+            let views: Vec<View> = computed.iter().map(|(_, view)| (*view).clone()).collect();
+            joined(importer, node, &views, given)
+        }
         _ => Err(Failure::Unsupported(
-            "it joins computed values; only constants, or zeros to one computed value, are supported".to_owned(),
+            "it joins constants to several computed values; only zeros to a single one are supported".to_owned(),
         )),
     }
+}
+
+/// Computed values one behind the other.
+fn joined<'m>(importer: &mut Importer<'m>, node: &Node<'m>, views: &[View], given: i64) -> Outcome {
+    let Some(first) = views.first() else { return Ok(Value::Unknown) };
+    let axis = axis(given, first.dims.len())?;
+    let unsupported = || {
+        let dims: Vec<_> = views.iter().map(|view| &view.dims).collect();
+        Failure::Unsupported(format!("it joins {dims:?} along axis {axis}, which is not the channels of all of them"))
+    };
+    if let Some(order) = first.layout(importer.shape(first)) {
+        // A map of which all axes but the channels are 1 is laid out in either way; so the others decide.
+        let fits = |order: [usize; 4]| {
+            order.get(axis) == Some(&1)
+                && views.iter().all(|view| {
+                    let shape = importer.shape(view);
+                    let natural = order.map(|axis| natural(shape, &[axis]));
+                    shape.rank() == 4 && view.axes == natural
+                })
+        };
+        let order = [order, NCHW, NHWC].into_iter().find(|order| fits(*order)).ok_or_else(unsupported)?;
+        let operands: Vec<NodeId> = views.iter().map(|view| view.node).collect();
+        let id = importer.add(&node.name, Op::Concat { operands: operands.len() }, &operands)?;
+        return Ok(Value::Computed(View::permuted(id, importer.graph.node(id).shape(), &order)));
+    }
+    if axis != 1 || first.dims.len() != 2 {
+        return Err(unsupported());
+    }
+    let operands: Vec<NodeId> = views.iter().map(|view| importer.vector(view)).collect::<Result<_, _>>()?;
+    let id = importer.add(&node.name, Op::Concat { operands: operands.len() }, &operands)?;
+    Ok(importer.whole(id))
 }

@@ -23,11 +23,12 @@ pub struct LabelKeys<'a> {
     pub place: &'a dyn Fn(&str) -> Option<Place>,
 }
 
-/// The labels, and the file that they were read from. `beside` reads a file that the model names, `output` is the network's.
+/// The labels, and the file that they were read from. `beside` reads a file that the model names, `outputs` are the network's:
+/// there is a label per class of one of them.
 pub fn labels(
     keys: &LabelKeys<'_>,
     beside: &dyn Fn(&str) -> Result<Content, String>,
-    output: Option<&Shape>,
+    outputs: &[&Shape],
     report: &mut dyn FnMut(Diagnostic),
 ) -> (Vec<String>, Option<PathBuf>) {
     let Some(labels) = keys.given.or(keys.own) else { return (Vec::new(), None) };
@@ -74,19 +75,16 @@ pub fn labels(
             }
         },
     };
-    match output.map(|shape| (shape.vector(), shape)) {
-        Some((Some([_, classes]), _)) if classes != labels.len() => {
-            problem(format!("{} labels", labels.len()), format!("{classes}, one per class"), None);
+    let classes: Vec<usize> = outputs.iter().filter_map(|shape| shape.vector()).map(|[_, classes]| classes).collect();
+    match (classes.first(), outputs.first()) {
+        (Some(first), _) if !classes.contains(&labels.len()) => {
+            problem(format!("{} labels", labels.len()), format!("{first}, one per class"), None);
         }
-        Some((None, shape)) => {
-            let hint = "leave the labels out, or compile a network that ends in a `dense` layer";
-            problem(
-                format!("the output {shape} has no classes"),
-                "an output [N, classes]".to_owned(),
-                Some(hint.to_owned()),
-            );
+        (None, Some(shape)) => {
+            let hint = "leave the labels out, or compile a network that ends in a `dense` layer".to_owned();
+            problem(format!("the output {shape} has no classes"), "an output [N, classes]".to_owned(), Some(hint));
         }
-        Some((Some(_), _)) | None => {}
+        (Some(_), _) | (None, None) => {}
     }
     (labels, file)
 }

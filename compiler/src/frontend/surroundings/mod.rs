@@ -40,10 +40,11 @@ impl Surroundings {
             let input = [*channels, *height, *width];
             network.preprocess = preprocess(&keys, input, &mut |problem| problems.push(problem));
         }
-        let output = network.graph.outputs().first().map(|output| network.graph.node(output.node).shape());
+        let outputs: Vec<_> =
+            network.graph.outputs().iter().map(|output| network.graph.node(output.node).shape()).collect();
         let keys = LabelKeys { own: None, given: self.labels.as_ref(), place: &|_| None };
         let nothing_beside = |name: &str| Err(format!("`{name}` lies beside no spec"));
-        let (labels, file) = labels(&keys, &nothing_beside, output, &mut |problem| problems.push(problem));
+        let (labels, file) = labels(&keys, &nothing_beside, &outputs, &mut |problem| problems.push(problem));
         network.labels = labels;
         network.files.extend(file);
         problems.finish(()).map(|_| ())

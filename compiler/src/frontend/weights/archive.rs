@@ -1,34 +1,35 @@
 //! Zip archives: entries by name, never as paths.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
+use std::sync::Arc;
 
 use zip::{CompressionMethod, ZipArchive};
 
-/// Compressed entries may give this many bytes together.
-const MOST_INFLATED: u64 = 1 << 30;
+use super::content::{Budget, Content};
 
-/// An archive's entries, as ranges of bytes.
+/// Where each entry of an archive lies in the content.
 #[derive(Debug)]
 pub struct Archive {
-    /// The archive's bytes, followed by those of entries that were compressed.
-    pub content: Cow<'static, [u8]>,
-    /// Where each entry lies.
+    /// The entries' bytes by their names.
     pub entries: BTreeMap<String, Range<usize>>,
 }
 
 impl Archive {
-    /// Reads an archive. Stored entries stay where they are. Checksums are checked.
+    /// Reads the archive that a content is. Stored entries stay where they are, others become parts of their own. Checksums are checked.
     ///
     /// # Errors
     /// A sentence that says what is wrong.
-    pub fn read(content: Cow<'static, [u8]>) -> Result<Self, String> {
+    pub fn read(content: &mut Content) -> Result<Self, String> {
         let broken = |error: &dyn std::fmt::Display| format!("the zip archive is broken or truncated: {error}");
+        let whole = content.range();
+        let (part, _) = content.part(&whole).ok_or_else(|| broken(&"it is in pieces"))?;
+        let bytes = (*part).as_ref();
         let mut entries = BTreeMap::new();
-        let mut inflated = Vec::new();
-        let mut archive = ZipArchive::new(Cursor::new(content.as_ref())).map_err(|error| broken(&error))?;
+        let mut budget = Budget::of(bytes.len());
+        let mut packed = bytes.len() as u64;
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
         for index in 0..archive.len() {
             let mut entry = archive.by_index(index).map_err(|error| broken(&error))?;
             if !entry.is_file() {
@@ -36,11 +37,14 @@ impl Archive {
             }
             let name = entry.name().map_err(|error| broken(&error))?.into_owned();
             let fail = |message: &dyn std::fmt::Display| format!("entry `{}`: {message}", name.escape_debug());
+            packed = packed
+                .checked_sub(entry.compressed_size())
+                .ok_or_else(|| broken(&"its entries overlap, or claim more bytes than there are"))?;
             let size = entry.size();
             let range = match entry.compression() {
                 CompressionMethod::Stored => {
                     let start = entry.data_start().ok_or_else(|| fail(&"it has no beginning"))?;
-                    let end = start.checked_add(size).filter(|end| *end <= content.len() as u64);
+                    let end = start.checked_add(size).filter(|end| *end <= bytes.len() as u64);
                     let end = end.ok_or_else(|| fail(&"it reaches past the end of the file"))?;
                     let read = io::copy(&mut entry, &mut io::sink()).map_err(|error| fail(&error))?;
                     if read != size {
@@ -49,16 +53,13 @@ impl Archive {
                     start as usize..end as usize
                 }
                 CompressionMethod::Deflated => {
-                    let left = MOST_INFLATED.saturating_sub(inflated.len() as u64);
-                    if size > left {
-                        return Err(fail(&format!("compressed entries give more than {MOST_INFLATED} bytes")));
-                    }
-                    let start = inflated.len();
-                    let read = entry.take(size + 1).read_to_end(&mut inflated).map_err(|error| fail(&error))?;
-                    if read as u64 != size {
+                    budget.take(size).map_err(|error| fail(&error))?;
+                    let mut inflated = Vec::new();
+                    let read = entry.take(size.saturating_add(1)).read_to_end(&mut inflated);
+                    if read.map_err(|error| fail(&error))? as u64 != size {
                         return Err(fail(&format!("it does not have the {size} bytes that it claims")));
                     }
-                    content.len() + start..content.len() + start + read
+                    content.push(Arc::new(inflated))
                 }
                 other => return Err(fail(&format!("its compression, {other}, is not read"))),
             };
@@ -66,19 +67,6 @@ impl Archive {
                 return Err(format!("entry `{}` stands in it twice", name.escape_debug()));
             }
         }
-        let content = match inflated.is_empty() {
-            true => content,
-            false => {
-                let mut content = content.into_owned();
-                content.append(&mut inflated);
-                Cow::Owned(content)
-            }
-        };
-        Ok(Self { content, entries })
-    }
-
-    /// The bytes of an entry.
-    pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
-        self.content.get(range.clone()).unwrap_or_default()
+        Ok(Self { entries })
     }
 }

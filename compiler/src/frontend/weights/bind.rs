@@ -1,8 +1,7 @@
 //! Answers what a network asks for with what a file has.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::{Axes, Request, Role, TensorFile, axes};
+use super::assign::{Wanted, assign, has_shape};
+use super::{Axes, FileTensor, Request, Role, TensorFile, axes};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 use crate::ir::Tensor;
 
@@ -12,37 +11,35 @@ const MOST_HINTS: usize = 32;
 /// The tensors of the requests, in their order, with their axes turned to the graph's.
 ///
 /// # Errors
-/// Every tensor that is missing (`E-WNAME`), has another shape (`E-WSHAPE`) or an element type that is no floating point number
+/// `E-WORDER` when a file that goes by its order has other layers. Every tensor that is missing (`E-WNAME`), has another shape (`E-WSHAPE`) or an element type that is no floating point number
 /// (`E-WTYPE`), is in the file but not asked for (`E-WEXTRA`; batch counters of PyTorch are ignored), or has a value that is not finite or
 /// a negative variance (`E-WVAL`).
-pub fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diagnostics> {
-    let asked: BTreeSet<&str> = requests.iter().map(|request| request.name.as_str()).collect();
-    let surplus: Vec<&str> = file
-        .tensors
-        .keys()
-        .map(String::as_str)
-        .filter(|name| !asked.contains(name) && !name.ends_with("num_batches_tracked"))
-        .collect();
+pub fn bind(wanted: &Wanted<'_>, file: &TensorFile) -> Result<Vec<Tensor>, Diagnostics> {
+    let assignment = assign(wanted, file);
+    if let Some(reason) = assignment.order {
+        return Err(Diagnostic::error("E-WORDER", reason)
+            .at(Place::file(&file.path))
+            .expected("layers in the order of the model, as Keras saves them, since the names in the file are not those of the network")
+            .into());
+    }
     let mut found = Diagnostics::new();
-    let mut tensors = Vec::with_capacity(requests.len());
+    let mut tensors = Vec::with_capacity(wanted.requests.len());
     let mut hints = 0_usize;
-    let mut meant = BTreeMap::new();
-    for request in requests {
-        if !file.tensors.contains_key(&request.name) && hints < MOST_HINTS && !surplus.is_empty() {
-            hints += 1;
-            meant.extend(nearest(&request.name, surplus.iter().copied()).map(|near| (request.name.as_str(), near)));
-        }
-        match answer(request, file) {
+    for (request, stored) in wanted.requests.iter().zip(&assignment.tensors) {
+        match answer(request, *stored, file) {
             Ok(tensor) => tensors.push(tensor),
             Err(mut problem) => {
-                if let Some(near) = meant.get(request.name.as_str()) {
-                    problem.hint = Some(format!("the file has `{near}`, which is not asked for"));
+                if stored.is_none() && hints < MOST_HINTS && !assignment.surplus.is_empty() {
+                    hints += 1;
+                    if let Some(near) = nearest(&request.name, assignment.surplus.iter().copied()) {
+                        problem.hint = Some(format!("the file has `{near}`, which is not asked for"));
+                    }
                 }
                 found.push(*problem);
             }
         }
     }
-    for name in surplus {
+    for name in assignment.surplus {
         found.push(
             Diagnostic::error("E-WEXTRA", "the network has no such tensor").at(Place::file(&file.path)).about(name),
         );
@@ -50,18 +47,23 @@ pub fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diag
     found.finish(tensors).map(|(tensors, _)| tensors)
 }
 
-fn answer(request: &Request, file: &TensorFile) -> Result<Tensor, Box<Diagnostic>> {
+fn answer(
+    request: &Request,
+    stored: Option<(&str, &FileTensor)>,
+    file: &TensorFile,
+) -> Result<Tensor, Box<Diagnostic>> {
+    let name = stored.map_or(request.name.as_str(), |(name, _)| name);
     let problem = |code, message: String, expected: String| {
-        let problem = Diagnostic::error(code, message).at(Place::file(&file.path)).about(request.name.as_str());
+        let problem = Diagnostic::error(code, message).at(Place::file(&file.path)).about(name);
         Box::new(problem.expected(expected))
     };
     let wanted = request.file_shape();
-    let Some(stored) = file.tensors.get(&request.name) else {
+    let Some((_, stored)) = stored else {
         let asked = request.place.as_ref().map(|place| format!(", asked for at {place}")).unwrap_or_default();
         let expected = format!("a tensor of shape {wanted}{asked}");
         return Err(problem("E-WNAME", "the tensor is missing".to_owned(), expected));
     };
-    if stored.shape != wanted {
+    if !has_shape(request, &stored.shape) {
         return Err(problem("E-WSHAPE", format!("its shape is {}", stored.shape), wanted.to_string()));
     }
     let values = file.values(stored).map_err(|element| {

@@ -2,107 +2,21 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::archive::Archive;
-use super::{pytorch, safetensors};
+use super::content::Content;
+use super::format::{self, Failure, Format};
+use super::{FileTensor, index, keras};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::frontend::source;
-use crate::ir::Shape;
+use index::Index;
 
-/// A file of weights may have this many bytes.
+/// A file of weights may have this many bytes, its shards together.
 pub const LARGEST: u64 = 1 << 32;
 
 /// What is read.
-const FORMATS: &str = "a file of safetensors or of `torch.save`";
-
-/// How a file stores an element.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Element {
-    /// 32-bit floating point.
-    F32,
-    /// 16-bit floating point.
-    F16,
-    /// The upper half of a 32-bit floating point number.
-    Bf16,
-    /// 64-bit floating point, rounded once to 32 bits.
-    F64,
-    /// Anything else, by the name that the format has for it.
-    Other(String),
-}
-
-/// A tensor of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileTensor {
-    /// Its extents, in the file's order.
-    pub shape: Shape,
-    /// How its elements are stored.
-    pub element: Element,
-    /// Where its bytes lie in the file's content, little-endian.
-    pub bytes: Range<usize>,
-    /// How many elements lie from one index of an axis to the next. None: row-major, without gaps.
-    pub strides: Option<Vec<usize>>,
-}
-
-impl FileTensor {
-    /// A tensor that lies in its file row-major and without gaps.
-    pub fn dense(shape: Shape, element: Element, bytes: Range<usize>) -> Self {
-        Self { shape, element, bytes, strides: None }
-    }
-
-    /// A view with strides of `bytes`, which hold elements of `width` bytes.
-    ///
-    /// # Errors
-    /// A sentence, when the view reaches past the bytes or has more elements than they hold.
-    pub fn strided(
-        shape: Shape,
-        element: Element,
-        bytes: Range<usize>,
-        strides: Vec<usize>,
-        width: usize,
-    ) -> Result<Self, String> {
-        if shape.0.len() != strides.len() {
-            return Err(format!("its shape {shape} has {} strides", strides.len()));
-        }
-        let held = bytes.len() / width.max(1);
-        let count = shape.0.iter().try_fold(1_usize, |count, extent| count.checked_mul(*extent));
-        let last = shape.0.iter().zip(&strides).try_fold(0_usize, |last, (extent, stride)| {
-            last.checked_add(extent.saturating_sub(1).checked_mul(*stride)?)
-        });
-        let fits = match (count, last) {
-            (Some(0), _) => true,
-            (Some(count), Some(last)) => count <= held && last < held,
-            _ => false,
-        };
-        if !fits {
-            return Err(format!("a view of shape {shape} and strides {strides:?} does not fit its {held} elements"));
-        }
-        let mut next = 1_usize;
-        let dense = shape.0.iter().zip(&strides).rev().all(|(extent, stride)| {
-            let dense = *extent == 1 || *stride == next;
-            next = next.saturating_mul(*extent);
-            dense
-        });
-        let (used, strides) = match (dense, count, last) {
-            (_, Some(0), _) => (0, None),
-            (true, Some(count), _) => (count, None),
-            (_, _, last) => (last.map_or(0, |last| last + 1), Some(strides)),
-        };
-        Ok(Self { shape, element, bytes: bytes.start..bytes.start + used * width, strides })
-    }
-
-    /// The values of a view in row-major order, from all that its bytes hold.
-    fn gather(&self, values: Vec<f32>) -> Vec<f32> {
-        let Some(strides) = &self.strides else { return values };
-        let mut offsets = vec![0_usize];
-        for (extent, stride) in self.shape.0.iter().zip(strides) {
-            offsets =
-                offsets.iter().flat_map(|offset| (0..*extent).map(move |index| offset + index * stride)).collect();
-        }
-        offsets.into_iter().filter_map(|offset| values.get(offset).copied()).collect()
-    }
-}
+const FORMATS: &str = "a file of Keras (`.h5`, `.weights.h5`, `.keras`), `torch.save`, safetensors (or their index), NumPy (`.npz`) or ONNX";
 
 /// A file of tensors. Values are converted when they are asked for.
 #[derive(Debug, Clone)]
@@ -111,13 +25,29 @@ pub struct TensorFile {
     pub path: PathBuf,
     /// Its tensors by name.
     pub tensors: BTreeMap<String, FileTensor>,
-    content: Cow<'static, [u8]>,
+    /// Its layers in the file's order, when its format has layers; each tensor of theirs is among `tensors` too. `keras` says what the
+    /// order of each format is worth.
+    pub layers: Option<Vec<FileLayer>>,
+    /// The shards that were read besides, when the file is their index.
+    pub shards: Vec<PathBuf>,
+    content: Content,
+}
+
+/// A layer of a file that has weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileLayer {
+    /// Its name, when the file has it.
+    pub name: Option<String>,
+    /// Its class as Keras writes it in paths (`conv2d`, `batch_normalization`), when the file has it.
+    pub class: Option<String>,
+    /// Its variables (`kernel`, or their numbers where the class is not known) with their tensors, in the file's order.
+    pub tensors: Vec<(String, FileTensor)>,
 }
 
 impl TensorFile {
     /// A file of these tensors, whose ranges lie in `content`.
-    pub fn new(path: PathBuf, tensors: BTreeMap<String, FileTensor>, content: Cow<'static, [u8]>) -> Self {
-        Self { path, tensors, content }
+    pub fn new(path: PathBuf, tensors: BTreeMap<String, FileTensor>, content: impl Into<Content>) -> Self {
+        Self { path, tensors, layers: None, shards: Vec::new(), content: content.into() }
     }
 
     /// A tensor's values in the file's order.
@@ -125,20 +55,11 @@ impl TensorFile {
     /// # Errors
     /// The name of an element type that holds no weights.
     pub fn values(&self, tensor: &FileTensor) -> Result<Vec<f32>, String> {
-        let bytes = self.content.get(tensor.bytes.clone()).unwrap_or_default();
-        let halves = || bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair));
-        let stored = match &tensor.element {
-            Element::F32 => bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect(),
-            Element::F16 => halves().map(from_f16).collect(),
-            Element::Bf16 => halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
-            Element::F64 => bytes.as_chunks::<8>().0.iter().map(|word| f64::from_le_bytes(*word) as f32).collect(),
-            Element::Other(name) => return Err(name.clone()),
-        };
-        Ok(tensor.gather(stored))
+        tensor.values(self.content.get(&tensor.bytes).unwrap_or_default())
     }
 }
 
-/// Reads a file of weights; its content tells the format.
+/// Reads a file of weights; its content tells the format. The shards of an index are read with it.
 ///
 /// # Errors
 /// `E-WFILE` when it cannot be read, `E-WFMT` when it is not of a format that is known, or broken.
@@ -147,77 +68,79 @@ pub fn load(path: &Path) -> Result<TensorFile, Diagnostics> {
         let problem = Diagnostic::error("E-WFILE", message).expected("a file of weights");
         match path.to_str() {
             Some(text) if text.starts_with("seed:") => problem.hint("a seed is a whole number, as in `seed:7`"),
+            _ if path.is_dir() => problem.hint("name a file in it; for weights in shards, the index (`.index.json`)"),
             _ => problem,
         }
     })?;
     parse(path, Cow::Owned(content))
 }
 
-/// The tensors of a file that was read already.
+/// The tensors of a file that was read already. An index finds its shards beside `path`, an ONNX model its data.
 ///
 /// # Errors
-/// `E-WFMT`
+/// `E-WFMT`, and `E-WFILE` for shards.
 pub fn parse(path: &Path, content: Cow<'static, [u8]>) -> Result<TensorFile, Diagnostics> {
-    let read = match content.as_ref() {
-        [b'P', b'K', 3 | 5, 4 | 6, ..] => archived(content),
-        [0x80, 2..=5, ..] => pytorch::parse_legacy(&content).map(|tensors| (tensors, content)),
-        bytes if safetensors::matches(bytes) => safetensors::parse(bytes).map(|tensors| (tensors, content)),
-        [0x89, b'H', b'D', b'F', ..] => Err("the file is an HDF5 file (Keras), which is not read".to_owned()),
-        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Err("the file is a single array of NumPy".to_owned()),
-        [] => Err("the file is empty".to_owned()),
-        _ => Err("the file is of no format that is known".to_owned()),
+    let format = Format::of(&content);
+    let read = match format {
+        Format::Index => indexed(path, &content),
+        _ => single(path, format, content),
     };
-    match read {
-        Ok((tensors, content)) => Ok(TensorFile::new(path.to_path_buf(), tensors, content)),
-        Err(message) => Err(Diagnostic::error("E-WFMT", message)
-            .at(Place::file(path))
-            .expected(FORMATS)
-            .hint("`torch.save(model.state_dict(), path)` and `safetensors.torch.save_file` write such files in Python")
-            .into()),
-    }
+    read.map_err(|Failure { code, message }| {
+        let problem = Diagnostic::error(code, message).at(Place::file(path)).expected(FORMATS);
+        problem.hint(format.hint()).into()
+    })
 }
 
-type Content = (BTreeMap<String, FileTensor>, Cow<'static, [u8]>);
-
-fn archived(content: Cow<'static, [u8]>) -> Result<Content, String> {
-    let archive = Archive::read(content)?;
-    if pytorch::is_archive(&archive) {
-        return Ok((pytorch::parse_archive(&archive)?, archive.content));
-    }
-    Err("the zip archive is of no format that is known".to_owned())
+fn single(path: &Path, format: Format, bytes: Cow<'static, [u8]>) -> Result<TensorFile, Failure> {
+    let mut content = Content::from(bytes);
+    let found = format::read(path, format, &mut content)?;
+    Ok(TensorFile { layers: found.layers, ..TensorFile::new(path.to_path_buf(), found.tensors, content) })
 }
 
-/// The value of an IEEE half-precision number, which every f32 can hold.
-fn from_f16(half: u16) -> f32 {
-    let sign = u32::from(half & 0x8000) << 16;
-    let (exponent, mantissa) = (u32::from(half >> 10 & 0x1F), u32::from(half & 0x3FF));
-    match (exponent, mantissa) {
-        // Zero and the subnormal numbers: multiples of 2^-24.
-        (0, mantissa) => f32::from_bits(sign | (mantissa as f32 * f32::from_bits(0x3380_0000)).to_bits()),
-        (31, mantissa) => f32::from_bits(sign | 0x7F80_0000 | mantissa << 13),
-        (exponent, mantissa) => f32::from_bits(sign | (exponent + 112) << 23 | mantissa << 13),
+/// The tensors of all shards of an index.
+fn indexed(path: &Path, text: &[u8]) -> Result<TensorFile, Failure> {
+    let index = Index::read(text)?;
+    let missing = |message| Failure { code: "E-WFILE", message };
+    let mut left = LARGEST;
+    let mut shards = Vec::new();
+    for name in index.shards() {
+        let file = index::beside(path, name).map_err(missing)?;
+        let bytes = source::read(&file, left).map_err(missing)?;
+        left = left.saturating_sub(bytes.len() as u64);
+        shards.push((name.to_owned(), file, bytes));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::from_f16;
-
-    #[test]
-    fn halves_have_their_values() {
-        for (bits, value) in [
-            (0x3C00, 1.0),
-            (0xC000, -2.0),
-            (0x3555, 0.333_251_95),
-            (0x7BFF, 65504.0),
-            (0x0001, 5.960_464_5e-8),
-            (0x0400, 6.103_515_6e-5),
-            (0x7C00, f32::INFINITY),
-            (0x0000, 0.0),
-        ] {
-            assert_eq!(from_f16(bits), value, "{bits:#06x}");
+    let mut whole = TensorFile::new(path.to_path_buf(), BTreeMap::new(), Content::default());
+    whole.shards = shards.iter().map(|(_, file, _)| file.clone()).collect();
+    if shards.iter().all(|(_, _, bytes)| Format::of(bytes) == Format::Hdf5) {
+        let mut ranges = Vec::new();
+        for (name, _, bytes) in shards {
+            ranges.push((name, whole.content.push(Arc::new(bytes))));
         }
-        assert!(from_f16(0x7E00).is_nan());
-        assert!(from_f16(0x8000).is_sign_negative());
+        let found = keras::shards(&mut whole.content, &ranges, None)?;
+        return Ok(TensorFile { tensors: found.tensors, layers: found.layers, ..whole });
+    }
+    for (name, _, bytes) in shards {
+        let fail = |message: String| Failure::from(format!("shard `{}`: {message}", name.escape_debug()));
+        let format = Format::of(&bytes);
+        if format == Format::Index {
+            return Err(fail("it is an index itself".to_owned()));
+        }
+        let shard = single(path, format, Cow::Owned(bytes)).map_err(|failure| fail(failure.message))?;
+        let start = whole.content.append(shard.content);
+        for (tensor, mut stored) in shard.tensors {
+            let listed = index.entries.get(&tensor).is_some_and(|shards| shards.contains(&name));
+            if !listed {
+                return Err(fail(format!("the index does not list its tensor `{}`", tensor.escape_debug())));
+            }
+            stored.bytes = start + stored.bytes.start..start + stored.bytes.end;
+            whole.tensors.insert(tensor, stored);
+        }
+    }
+    match index.entries.iter().find(|(tensor, _)| !whole.tensors.contains_key(*tensor)) {
+        Some((tensor, shards)) => {
+            let shards = shards.join("`, `");
+            Err(format!("tensor `{}` is not in shard `{shards}`, where the index has it", tensor.escape_debug()).into())
+        }
+        None => Ok(whole),
     }
 }

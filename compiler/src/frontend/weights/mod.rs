@@ -1,17 +1,34 @@
 //! Weights: what a network asks for, and the files that answer.
 //!
-//! A new format is a file here and a line in [`file::parse`].
+//! A new format is a file here and a variant of `format::Format`.
 
 mod archive;
+mod assign;
 mod axes;
 mod bind;
+mod checksum;
+mod content;
 pub mod file;
+mod format;
+mod hdf5;
+mod index;
+mod keras;
+mod npz;
+mod onnx;
+mod published;
 mod pytorch;
 mod safetensors;
 pub mod seeded;
+mod tensor;
 
+pub use assign::{Assignment, LeftOut, Wanted, assign};
 pub use bind::bind;
-pub use file::{Element, FileTensor, TensorFile, load};
+pub use checksum::{Checksum, Hashes, hexadecimal};
+pub use content::Content;
+pub use file::{FileLayer, TensorFile, load};
+use format::Found;
+pub use published::Published;
+pub use tensor::{Element, FileTensor};
 
 use crate::diagnostic::Place;
 use crate::ir::Shape;
@@ -55,6 +72,15 @@ pub struct Request {
     pub axes: Axes,
     /// The place in the spec that asks for it.
     pub place: Option<Place>,
+}
+
+/// A layer that has tensors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighted {
+    /// Its class as Keras writes it in paths: `conv2d`, `batch_normalization`, `dense`.
+    pub class: &'static str,
+    /// Its tensors among the requests.
+    pub tensors: std::ops::Range<usize>,
 }
 
 impl Request {

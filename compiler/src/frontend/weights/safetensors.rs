@@ -13,9 +13,14 @@ use crate::ir::Shape;
 /// A header may have this many bytes.
 const LARGEST_HEADER: u64 = 1 << 24;
 
-/// Whether a file is one: a header length and the brace that a header begins with.
-pub fn matches(content: &[u8]) -> bool {
+/// Whether a file begins as one: a header length and the brace that a header begins with.
+pub fn resembles(content: &[u8]) -> bool {
     content.get(8) == Some(&b'{')
+}
+
+/// Whether a file is one, whatever else its first bytes could mean: no other format has four zeros there.
+pub fn matches(content: &[u8]) -> bool {
+    resembles(content) && content.get(4..8) == Some(&[0; 4])
 }
 
 /// The tensors of a file.

@@ -29,9 +29,10 @@ pub fn graph(spec: &Spec, resolution: &Resolution, tensors: &[Tensor], batch: us
             .map_err(|error| Diagnostics::from(Diagnostic::error("E-SHAPE", error.to_string())))?;
         values.push(node);
     }
-    if let Some(result) = values.last() {
-        let name = spec.output.clone().unwrap_or_default().name;
-        graph.output(name, *result);
+    for output in &resolution.outputs {
+        if let Some(node) = values.get(output.value) {
+            graph.output(&output.name, *node);
+        }
     }
     Ok(graph)
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json};
 
-use super::document::{Kind, Value};
+use super::document::{Entry, Kind, Value};
+use super::expression::is_expression;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 
 /// The schema, as `specs/` carries it.
@@ -83,7 +84,12 @@ impl<'a> Checker<'a> {
         let mut alternatives = Vec::new();
         self.alternatives(schema, &mut alternatives, 0);
         let kind = Type::of(value);
-        let fitting: Vec<_> = alternatives.iter().copied().filter(|schema| takes(schema, kind)).collect();
+        let text = match &value.kind {
+            Kind::Scalar { text, .. } => text.as_str(),
+            Kind::List(_) | Kind::Map(_) => "",
+        };
+        let fits = |schema: &&Json| takes(schema, kind) && (kind != Type::String || matches_pattern(schema, text));
+        let fitting: Vec<_> = alternatives.iter().copied().filter(fits).collect();
         match (fitting.as_slice(), &value.kind) {
             ([], _) => self.wrong_type(value, kind, &alternatives, path),
             (_, Kind::Map(_)) => self.map(value, &fitting, &alternatives, path),
@@ -118,7 +124,11 @@ impl<'a> Checker<'a> {
         let Kind::Map(entries) = &value.kind else { return };
         let chosen = match fitting {
             [only] if tag(only).is_none() => Some(*only),
-            _ => fitting.iter().copied().find(|schema| tag(schema).is_some_and(|tag| value.entry(tag).is_some())),
+            _ => fitting
+                .iter()
+                .copied()
+                .find(|schema| tag(schema).is_some_and(|tag| value.entry(tag).is_some()))
+                .or_else(|| most_alike(entries, fitting)),
         };
         let Some(schema) = chosen else {
             let names = words(alternatives);
@@ -137,7 +147,8 @@ impl<'a> Checker<'a> {
         let properties = schema.get("properties").and_then(Json::as_object);
         for entry in entries {
             let inner = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
-            match properties.and_then(|properties| properties.get(&entry.key)) {
+            let others = schema.get("additionalProperties").filter(|others| others.is_object());
+            match properties.and_then(|properties| properties.get(&entry.key)).or(others) {
                 Some(property) => self.value(&entry.value, property, &inner),
                 None => {
                     let names: Vec<_> = properties.into_iter().flat_map(Map::keys).cloned().collect();
@@ -225,28 +236,21 @@ impl<'a> Checker<'a> {
     }
 
     fn number(&mut self, value: &Value, text: &str, fitting: &[&'a Json], path: &str) {
-        let Some(schema) = fitting.first() else { return };
-        let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
-        let number = float(text).unwrap_or(f64::NAN);
-        let inside = number.is_finite()
-            && bound("minimum").is_none_or(|least| number >= least)
-            && bound("maximum").is_none_or(|most| number <= most)
-            && bound("exclusiveMinimum").is_none_or(|limit| number > limit);
-        let readable =
-            !strings_of_type(schema).contains(&"integer") || text.trim_start_matches('+').parse::<u64>().is_ok();
-        if !inside || !readable {
-            let mut limits = Vec::new();
-            for (key, words) in [("minimum", "at least"), ("exclusiveMinimum", "more than"), ("maximum", "at most")] {
-                if let Some(limit) = bound(key) {
-                    limits.push(format!("{words} {limit}"));
-                }
-            }
-            if limits.is_empty() {
-                limits.push("a number that can be held".to_owned());
-            }
-            let message = format!("{text} is out of range");
-            self.report("E-RANGE", value.position, path, message, Some(limits.join(" and ")), None);
+        let Some(first) = fitting.first() else { return };
+        if fitting.iter().any(|schema| number_fits(schema, text)) {
+            return;
         }
+        let mut limits = Vec::new();
+        for (key, words) in [("minimum", "at least"), ("exclusiveMinimum", "more than"), ("maximum", "at most")] {
+            if let Some(limit) = first.get(key).and_then(Json::as_f64) {
+                limits.push(format!("{words} {limit}"));
+            }
+        }
+        if limits.is_empty() {
+            limits.push("a number that can be held".to_owned());
+        }
+        let message = format!("{text} is out of range");
+        self.report("E-RANGE", value.position, path, message, Some(limits.join(" and ")), None);
     }
 
     fn wrong_type(&mut self, value: &Value, kind: Type, alternatives: &[&'a Json], path: &str) {
@@ -316,8 +320,29 @@ impl<'a> Checker<'a> {
     }
 }
 
+fn number_fits(schema: &Json, text: &str) -> bool {
+    let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
+    let number = float(text).unwrap_or(f64::NAN);
+    let inside = number.is_finite()
+        && bound("minimum").is_none_or(|least| number >= least)
+        && bound("maximum").is_none_or(|most| number <= most)
+        && bound("exclusiveMinimum").is_none_or(|limit| number > limit);
+    let readable = !strings_of_type(schema).contains(&"integer") || text.trim_start_matches('+').parse::<u64>().is_ok();
+    inside && readable
+}
+
 fn takes(schema: &Json, kind: Type) -> bool {
     strings_of_type(schema).iter().any(|name| kind.fits(name))
+}
+
+/// The one of the schemas without a tag that knows the most keys of a map.
+fn most_alike<'a>(entries: &[Entry], schemas: &[&'a Json]) -> Option<&'a Json> {
+    let known = |schema: &Json| {
+        let properties = schema.get("properties").and_then(Json::as_object);
+        entries.iter().filter(|entry| properties.is_some_and(|known| known.contains_key(&entry.key))).count()
+    };
+    // Of equals, the first.
+    schemas.iter().copied().filter(|schema| tag(schema).is_none()).rev().max_by_key(|schema| known(schema))
 }
 
 /// The only key of a map that stands for one case of a choice. (No struct of the spec consists of a single, required key.)
@@ -328,6 +353,11 @@ fn tag(schema: &Json) -> Option<&str> {
         (1, Some(tag), None) if schema.get("additionalProperties") == Some(&Json::Bool(false)) => Some(tag),
         _ => None,
     }
+}
+
+/// Whether a text has the form that a schema asks for. There is one pattern: that of expressions.
+fn matches_pattern(schema: &Json, text: &str) -> bool {
+    schema.get("pattern").is_none() || is_expression(text)
 }
 
 fn strings_of_type(schema: &Json) -> Vec<&str> {
@@ -362,6 +392,10 @@ fn describe(schema: &Json) -> Vec<String> {
         return words.iter().map(|word| format!("`{word}`")).collect();
     }
     let count = |key: &str| schema.get(key).and_then(Json::as_u64);
+    if schema.get("pattern").is_some() {
+        // That an expression may stand here too is no help to one who wrote something else.
+        return Vec::new();
+    }
     strings_of_type(schema)
         .into_iter()
         .filter(|name| *name != "null")
@@ -407,7 +441,7 @@ mod tests {
     use super::*;
 
     /// What this walk understands. A keyword that is not among them would be accepted in silence.
-    const KEYWORDS: [&str; 24] = [
+    const KEYWORDS: [&str; 25] = [
         "$defs",
         "$id",
         "$ref",
@@ -428,6 +462,7 @@ mod tests {
         "minLength",
         "minimum",
         "oneOf",
+        "pattern",
         "prefixItems",
         "properties",
         "required",
@@ -445,7 +480,9 @@ mod tests {
                     "properties" | "$defs" => open.extend(value.as_object().unwrap().values().cloned()),
                     "items" => open.push(value.clone()),
                     "anyOf" | "oneOf" | "prefixItems" => open.extend(value.as_array().unwrap().iter().cloned()),
+                    "additionalProperties" if value.is_object() => open.push(value.clone()),
                     "additionalProperties" => assert_eq!(value, &Json::Bool(false)),
+                    "pattern" => assert_eq!(value, "\\$"),
                     _ => {}
                 }
             }

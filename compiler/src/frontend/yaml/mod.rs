@@ -4,25 +4,34 @@ mod build;
 pub mod check;
 pub mod document;
 pub mod expand;
+mod expression;
+mod library;
 pub mod names;
+mod order;
+pub mod overrides;
+mod own_weights;
+mod pattern;
 pub mod problems;
 pub mod resolve;
 pub mod spec;
 pub mod surround;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
+use std::rc::Rc;
 
 use super::source::Source;
 use super::surroundings::Surroundings;
-use super::weights::{self, Request, TensorFile};
+use super::weights::{self, Checksum, LeftOut, Published, TensorFile, Wanted};
 use super::{Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::Tensor;
+use library::Library;
+use overrides::Overrides;
+use pattern::NameMap;
 use problems::Problems;
 use resolve::Resolution;
-use spec::Spec;
+use spec::{Scheme, Spec, TensorNames};
 
 /// Images per call are at most this many.
 const LARGEST_BATCH: usize = 4096;
@@ -30,8 +39,8 @@ const LARGEST_BATCH: usize = 4096;
 /// A spec that holds together, before it has weights.
 #[derive(Debug, Clone)]
 pub struct Described {
-    /// As it is written.
-    pub spec: Spec,
+    /// As it is written, with what the user changed.
+    pub spec: Rc<Spec>,
     /// Layers, shapes and the tensors that they ask for.
     pub resolution: Resolution,
     /// Parameters, statistics and multiply-accumulates.
@@ -42,8 +51,39 @@ pub struct Described {
     pub labels: Vec<String>,
     /// The files read so far.
     pub files: Vec<PathBuf>,
-    /// Where the spec names its weights, and their hash.
-    pub weight_places: [Place; 2],
+    /// What a file of weights may have besides.
+    pub left_out: LeftOut,
+    /// What the spec's own weights must hash to.
+    pub checksums: Vec<Checksum>,
+    /// Where the spec names the file of its weights.
+    pub weights_place: Place,
+}
+
+impl Described {
+    /// What it asks of a file of weights.
+    pub fn wanted(&self) -> Wanted<'_> {
+        let Resolution { requests, weighted, .. } = &self.resolution;
+        Wanted { requests, layers: weighted, left_out: &self.left_out }
+    }
+
+    /// The file of weights that is published for this network, when the spec tells where and what it hashes to.
+    pub fn published(&self) -> Option<Published> {
+        let url = self.spec.weights.url.clone()?;
+        (!self.checksums.is_empty()).then(|| Published { url, checksums: self.checksums.clone() })
+    }
+}
+
+/// How a spec is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// Images per call.
+    pub batch: usize,
+    /// What the user changes.
+    pub overrides: &'a Overrides,
+    /// Preprocessing and labels in place of the spec's own.
+    pub surroundings: &'a Surroundings,
+    /// The scheme that names the tensors, when not the spec's own.
+    pub scheme: Option<Scheme>,
 }
 
 /// Reads a spec and its weights.
@@ -53,16 +93,15 @@ pub struct Described {
 pub fn load(
     source: &Source<'_>,
     weights: Option<&WeightSource>,
-    batch: usize,
-    surroundings: &Surroundings,
+    reading: Reading<'_>,
 ) -> Result<(Network, Diagnostics), Diagnostics> {
-    let (mut described, warnings) = describe_with(source, batch, surroundings)?;
-    let (tensors, origin) = tensors(source, weights, &mut described)?;
-    let graph = build::graph(&described.spec, &described.resolution, &tensors, batch)?;
+    let (mut described, warnings) = describe_as(source, reading)?;
+    let (tensors, origin) = tensors(source, weights, reading, &mut described)?;
+    let graph = build::graph(&described.spec, &described.resolution, &tensors, reading.batch)?;
     let Described { spec, counts, preprocess, labels, files, .. } = described;
     let network = Network {
-        name: spec.name,
-        description: spec.description,
+        name: spec.name.clone(),
+        description: spec.description.clone(),
         graph,
         preprocess,
         labels,
@@ -78,34 +117,27 @@ pub fn load(
 /// # Errors
 /// All that is wrong with it.
 pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnostics), Diagnostics> {
-    describe_with(source, batch, &Surroundings::default())
+    let (overrides, surroundings) = (&Overrides::default(), &Surroundings::default());
+    describe_as(source, Reading { batch, overrides, surroundings, scheme: None })
 }
 
-/// The same with preprocessing and labels given in place of the spec's own.
+/// Reads a spec without weights, with what the user changes.
 ///
 /// # Errors
-/// All that is wrong with the spec or with what is given.
-pub fn describe_with(
-    source: &Source<'_>,
-    batch: usize,
-    surroundings: &Surroundings,
-) -> Result<(Described, Diagnostics), Diagnostics> {
+/// All that is wrong with it, or with the changes.
+pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Described, Diagnostics), Diagnostics> {
+    let Reading { batch, overrides, surroundings, scheme } = reading;
     let file = source.label();
     let bytes = source
         .content(document::LARGEST as u64)
         .map_err(|message| Diagnostic::error("E-YAML", message).at(Place::file(&file)))?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| {
-            let line = bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
-            Diagnostic::error("E-YAML", "not UTF-8 text").at(Place::at(&file, line, 1))
-        })?
-        .trim_start_matches('\u{feff}');
-    let document = document::parse(text, &file)?;
-    let form = check::check(&document, &file);
-    if form.has_errors() {
-        return Err(form);
-    }
-    let spec = typed(text, &file)?;
+    let text = utf8(&bytes, &file)?;
+    let document = document::parse(&text, &file)?;
+    let mut spec = parse(&text, &file)?;
+    overrides.apply(&mut spec).map_err(|refused| {
+        Diagnostics::from(Diagnostic::error("E-ARG", refused.message).about(refused.subject).hint(refused.hint))
+    })?;
+    let spec = Rc::new(spec);
     let mut problems = Problems::new(&document, &file);
     if batch == 0 || batch > LARGEST_BATCH {
         problems
@@ -113,22 +145,77 @@ pub fn describe_with(
             .expected(format!("1 to {LARGEST_BATCH}"));
         return Err(problems.into_diagnostics());
     }
-    let (steps, names) = expand::expand(&spec, &mut problems);
+    let library = Library::collect(&spec, source, &mut problems)?;
+    let scheme = scheme.unwrap_or(spec.weights.names.scheme());
+    let expanded = expand::expand(&spec, scheme, &library, &mut problems);
     let preprocess = surround::preprocess(&spec, surroundings, &mut problems);
+    let map = name_map(&spec, &mut problems);
+    let checksums = own_weights::checksums(&spec, &mut problems);
     if problems.any() {
         return Err(problems.into_diagnostics());
     }
-    let resolution = resolve::resolve(&spec, &steps, &names, batch, &mut problems);
+    let mut resolution = resolve::resolve(&spec, &expanded, batch, &mut problems);
+    for request in &mut resolution.requests {
+        request.name = map.file_name(&request.name);
+    }
+    let left_out = left_out(source, reading, &resolution);
     let counts = surround::counts(&resolution);
-    let (labels, labels_file) =
-        surround::labels(&spec, surroundings, source, resolution.output.as_ref(), &mut problems);
+    let (labels, labels_file) = surround::labels(&spec, surroundings, source, &resolution, &mut problems);
     if !problems.any() {
         surround::expect(&spec, counts, &mut problems);
     }
-    let files = source.path().into_iter().chain(labels_file).collect();
-    let weight_places = [problems.place("weights.file"), problems.place("weights.sha256")];
-    let described = Described { spec, resolution, counts, preprocess, labels, files, weight_places };
+    let files = source.path().into_iter().chain(library.files).chain(labels_file).collect();
+    let weights_place = problems.place("weights.file");
+    let described =
+        Described { spec, resolution, counts, preprocess, labels, files, left_out, checksums, weights_place };
     problems.into_diagnostics().finish(described)
+}
+
+/// A spec's text as its types, its form checked.
+fn parse(text: &str, file: &Path) -> Result<Spec, Diagnostics> {
+    let form = check::check(&document::parse(text, file)?, file);
+    if form.has_errors() {
+        return Err(form);
+    }
+    typed(text, file)
+}
+
+fn utf8(bytes: &[u8], file: &Path) -> Result<String, Diagnostics> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
+        Diagnostic::error("E-YAML", "not UTF-8 text").at(Place::at(file, line, 1))
+    })?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
+}
+
+/// The tensors of the head, when it is left out of a network that has one.
+fn left_out(source: &Source<'_>, reading: Reading<'_>, kept: &Resolution) -> LeftOut {
+    if reading.overrides.include_top != Some(false) {
+        return LeftOut::default();
+    }
+    let overrides = Overrides { input_shape: reading.overrides.input_shape, ..Overrides::default() };
+    // A whole network that does not hold together has nothing that could be left over.
+    let Ok((whole, _)) =
+        describe_as(source, Reading { overrides: &overrides, surroundings: &Surroundings::default(), ..reading })
+    else {
+        return LeftOut::default();
+    };
+    let names = |resolution: &Resolution| -> BTreeSet<String> {
+        resolution.requests.iter().map(|request| request.name.clone()).collect()
+    };
+    let kept_names = names(kept);
+    LeftOut {
+        names: names(&whole.resolution).into_iter().filter(|name| !kept_names.contains(name)).collect(),
+        layers: whole.resolution.weighted.len().saturating_sub(kept.weighted.len()),
+    }
+}
+
+fn name_map(spec: &Spec, problems: &mut Problems<'_>) -> NameMap {
+    let TensorNames::Mapped(mapped) = &spec.weights.names else { return NameMap::default() };
+    NameMap::new(&mapped.map).unwrap_or_else(|(key, message)| {
+        problems.error("E-WNAME", &format!("weights.names.map.{key}"), message);
+        NameMap::default()
+    })
 }
 
 fn typed(text: &str, file: &Path) -> Result<Spec, Diagnostics> {
@@ -145,62 +232,52 @@ fn typed(text: &str, file: &Path) -> Result<Spec, Diagnostics> {
 fn tensors(
     source: &Source<'_>,
     weights: Option<&WeightSource>,
+    reading: Reading<'_>,
     described: &mut Described,
 ) -> Result<(Vec<Tensor>, String), Diagnostics> {
-    let requests = &described.resolution.requests;
     match weights {
-        Some(WeightSource::Seed(seed)) => Ok((weights::seeded::tensors(requests, *seed), format!("seed:{seed}"))),
+        Some(WeightSource::Seed(seed)) => {
+            Ok((weights::seeded::tensors(&described.resolution.requests, *seed), format!("seed:{seed}")))
+        }
         Some(WeightSource::File(path)) => {
-            let bound = bind(requests, &weights::load(path)?)?;
+            let file = weights::load(path)?;
+            rename(source, &file, reading, described);
+            let bound = weights::bind(&described.wanted(), &file)?;
             described.files.push(path.clone());
             Ok((bound, file_name(path)))
         }
         Some(WeightSource::Model) | None => {
-            let (file, path) = default_weights(source, described)?;
-            let bound = bind(requests, &file)?;
+            let (file, path) = own_weights::read(source, described)?;
+            rename(source, &file, reading, described);
+            let bound = weights::bind(&described.wanted(), &file)?;
             described.files.extend(path);
             Ok((bound, file_name(&file.path)))
         }
     }
 }
 
-fn bind(requests: &[Request], file: &TensorFile) -> Result<Vec<Tensor>, Diagnostics> {
-    weights::bind(requests, file)
-}
+/// Schemes of the same tensors in the same layouts: a file is read by whichever of them names its tensors.
+const ALIKE: [Scheme; 2] = [Scheme::Torchvision, Scheme::HuggingFace];
 
-fn default_weights(source: &Source<'_>, described: &Described) -> Result<(TensorFile, Option<PathBuf>), Diagnostics> {
-    let Described { spec, weight_places: [file_place, hash_place], .. } = described;
-    let problem = |code, message: String, place: &Place| Diagnostic::error(code, message).at(place.clone());
-    let Some(name) = &spec.weights.file else {
-        let published = match &spec.weights.url {
-            Some(url) => format!("; trained ones are published at {url}"),
-            None => String::new(),
-        };
-        return Err(problem("E-WNONE", format!("`{}` comes without weights", spec.name), file_place)
-            .about("weights")
-            .expected("a file of weights or a seed")
-            .hint(format!("say `--weights FILE`, or `--weights seed:7` for made-up ones{published}"))
-            .into());
+/// Takes another scheme that names the tensors of `file`, when that of the spec does not.
+fn rename(source: &Source<'_>, file: &TensorFile, reading: Reading<'_>, described: &mut Described) {
+    let missing = |described: &Described| {
+        described.resolution.requests.len()
+            - weights::assign(&described.wanted(), file).matching(&described.resolution.requests)
     };
-    let (path, content) = source.beside(name, weights::file::LARGEST).map_err(|message| {
-        problem("E-WFILE", message, file_place).about("weights.file").expected("a file beside or below the spec")
-    })?;
-    if let Some(wanted) = &spec.weights.sha256 {
-        let hash = hexadecimal(&content);
-        if !hash.eq_ignore_ascii_case(wanted) {
-            return Err(problem("E-WHASH", format!("`{name}` hashes to {hash}"), hash_place)
-                .about("weights.sha256")
-                .expected(wanted.as_str())
-                .hint("the file is not the one that the spec means, or it is damaged")
-                .into());
+    let (mut least, own) = (missing(described), described.spec.weights.names.scheme());
+    if least == 0 || !ALIKE.contains(&own) {
+        return;
+    }
+    for scheme in ALIKE.into_iter().filter(|scheme| *scheme != own) {
+        // The spec was read once without errors; only names are different now.
+        if let Ok((renamed, _)) = describe_as(source, Reading { scheme: Some(scheme), ..reading })
+            && missing(&renamed) < least
+        {
+            least = missing(&renamed);
+            *described = renamed;
         }
     }
-    let shown = path.clone().unwrap_or_else(|| PathBuf::from(name));
-    Ok((weights::file::parse(&shown, content)?, path))
-}
-
-fn hexadecimal(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn file_name(path: &Path) -> String {

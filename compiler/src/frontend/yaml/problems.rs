@@ -43,6 +43,11 @@ impl<'a> Problems<'a> {
         self.found.iter().any(|problem| problem.severity == crate::diagnostic::Severity::Error)
     }
 
+    /// Whether something was said about the value at a key path.
+    pub fn has(&self, path: &str) -> bool {
+        self.found.iter().any(|problem| problem.subject.as_deref() == Some(path))
+    }
+
     /// The place of the value at a key path.
     pub fn place(&self, path: &str) -> Place {
         let (line, column) = self.document.position_of(path);

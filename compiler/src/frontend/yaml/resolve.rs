@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::expand::{ConvStep, Step, StepKind, window};
-use super::names::Names;
+use super::expand::{self, ConvStep, Expanded, Step, StepKind, Window};
+use super::names;
+use super::order::keras_order;
 use super::problems::Problems;
 use super::spec::{self, PaddingRule, Spec};
-use crate::frontend::weights::{Request, Role};
-use crate::ir::{Activation, BatchNorm, Conv, Dense, Op, Pad, Padding, Pool, Shape, infer};
+use crate::frontend::weights::{Request, Role, Weighted};
+use crate::ir::{BatchNorm, Conv, Dense, Op, Pad, Padding, Pool, Shape, infer};
 
 /// Values that one map may have.
 const LARGEST_MAP: u64 = 1 << 31;
@@ -38,18 +39,30 @@ pub struct Resolution {
     pub layers: Vec<Resolved>,
     /// In the order of the layers.
     pub requests: Vec<Request>,
-    /// The shape of the last result.
-    pub output: Option<Shape>,
+    /// The results, in order.
+    pub outputs: Vec<Given>,
+    /// The layers that have tensors, in Keras' order, each with its tensors among the requests.
+    pub weighted: Vec<Weighted>,
+}
+
+/// A result of the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Its name.
+    pub name: String,
+    /// The value it is: 0 is the input, `i + 1` the result of layer `i`.
+    pub value: usize,
+    /// Its shape.
+    pub shape: Shape,
 }
 
 /// Works out shapes, attributes and tensors of the layers; stops at the first layer whose input does not fit.
-pub fn resolve(spec: &Spec, steps: &[Step], names: &Names, batch: usize, problems: &mut Problems<'_>) -> Resolution {
+pub fn resolve(spec: &Spec, expanded: &Expanded, batch: usize, problems: &mut Problems<'_>) -> Resolution {
     let spec::InputShape(_, channels, height, width) = spec.input.shape;
     let mut shapes = vec![Shape::from([batch, channels, height, width])];
     let mut resolver = Resolver {
         spec,
-        steps,
-        names,
+        steps: &expanded.steps,
         problems,
         result: Resolution::default(),
         tensors: BTreeMap::new(),
@@ -63,21 +76,33 @@ pub fn resolve(spec: &Spec, steps: &[Step], names: &Names, batch: usize, problem
             .expected(format!("at most {LARGEST_MAP} values"));
         return resolver.result;
     }
-    for step in steps {
+    for step in &expanded.steps {
         match resolver.layer(step, &shapes) {
             Some(shape) => shapes.push(shape),
             None => return resolver.result,
         }
     }
     let mut result = resolver.result;
-    result.output = shapes.pop();
+    for index in keras_order(expanded) {
+        let Some(layer) = result.layers.get(index).filter(|layer| !layer.tensors.is_empty()) else { continue };
+        let class = match layer.op {
+            Op::Conv(_) => "conv2d",
+            Op::Dense(_) => "dense",
+            _ => "batch_normalization",
+        };
+        result.weighted.push(Weighted { class, tensors: layer.tensors.clone() });
+    }
+    for output in &expanded.outputs {
+        if let Some(shape) = shapes.get(output.value) {
+            result.outputs.push(Given { name: output.name.clone(), value: output.value, shape: shape.clone() });
+        }
+    }
     result
 }
 
 struct Resolver<'a, 'p> {
     spec: &'a Spec,
     steps: &'a [Step],
-    names: &'a Names,
     problems: &'a mut Problems<'p>,
     result: Resolution,
     /// The path that asked for each tensor.
@@ -97,15 +122,18 @@ impl Resolver<'_, '_> {
         all.extend(self.result.requests.get(tensors.clone()).unwrap_or_default().iter().map(|request| &request.shape));
         let shape = match infer(&op, &all) {
             Ok(shape) => shape,
-            Err(message) if step.kind == StepKind::Add => {
-                let producers: Vec<_> = step.reads.iter().map(|value| self.producer(*value)).collect();
-                self.problems
-                    .error("E-ADD", &step.path, format!("`{}`: {message}", step.name))
-                    .hint(format!("they come from {}", producers.join(" and ")));
-                return None;
-            }
             Err(message) => {
-                self.problems.error("E-SHAPE", &step.path, format!("`{}`: {message}", step.name));
+                let code = match step.kind {
+                    StepKind::Add => "E-ADD",
+                    StepKind::Concat => "E-CONCAT",
+                    StepKind::Multiply => "E-MUL",
+                    _ => "E-SHAPE",
+                };
+                let producers: Vec<_> = step.reads.iter().map(|value| self.producer(*value)).collect();
+                let problem = self.problems.error(code, &step.path, format!("`{}`: {message}", step.name));
+                if producers.len() > 1 {
+                    problem.hint(format!("they come from {}", producers.join(" and ")));
+                }
                 return None;
             }
         };
@@ -126,24 +154,18 @@ impl Resolver<'_, '_> {
                 let map = self.map(step, x, "conv")?;
                 self.conv(step, conv, map)?
             }
-            StepKind::BatchNorm(epsilon) => {
+            StepKind::BatchNorm { epsilon, gamma } => {
                 let [_, channels, ..] = self.map(step, x, "batch_norm")?;
-                for role in [Role::Gamma, Role::Beta, Role::Mean, Role::Variance] {
+                let roles = [Role::Gamma, Role::Beta, Role::Mean, Role::Variance];
+                for role in roles.into_iter().skip(usize::from(!gamma)) {
                     self.request(step, role, [channels])?;
                 }
-                Op::BatchNorm(BatchNorm { epsilon: *epsilon, gamma: true, beta: true, activation: None })
+                Op::BatchNorm(BatchNorm { epsilon: *epsilon, gamma: *gamma, beta: true, activation: None })
             }
-            StepKind::Relu => Op::Activation(Activation::Relu),
-            StepKind::MaxPool(pool) => {
-                let [kernel, stride] = window(pool.kernel, pool.stride);
-                Op::MaxPool(self.pool(step, x, [kernel, stride], pool.padding, pool.ceil_mode)?)
-            }
-            StepKind::AveragePool(pool) => {
-                let [kernel, stride] = window(pool.kernel, pool.stride);
-                Op::AveragePool {
-                    pool: self.pool(step, x, [kernel, stride], pool.padding, pool.ceil_mode)?,
-                    count_include_padding: pool.count_include_padding,
-                }
+            StepKind::Activation(kind) => Op::Activation(*kind),
+            StepKind::MaxPool(window) => Op::MaxPool(self.pool(step, x, window)?),
+            StepKind::AveragePool { window, count_include_padding } => {
+                Op::AveragePool { pool: self.pool(step, x, window)?, count_include_padding: *count_include_padding }
             }
             StepKind::ZeroPad([top, left, bottom, right]) => {
                 self.map(step, x, "zero_pad")?;
@@ -154,11 +176,15 @@ impl Resolver<'_, '_> {
                 self.map(step, x, "global_average_pool")?;
                 Op::GlobalAveragePool
             }
+            StepKind::GlobalMaxPool => {
+                self.map(step, x, "global_max_pool")?;
+                Op::GlobalMaxPool
+            }
             StepKind::Flatten => {
                 self.map(step, x, "flatten")?;
                 Op::Flatten
             }
-            StepKind::Dense(units, bias) => {
+            StepKind::Dense { units, bias } => {
                 let [_, features] = self.vector(step, x, "dense")?;
                 self.request(step, Role::Kernel, [*units, features])?;
                 if *bias {
@@ -171,14 +197,22 @@ impl Resolver<'_, '_> {
                 Op::Softmax
             }
             StepKind::Add => Op::Add { activation: None },
+            StepKind::Multiply => Op::Multiply { activation: None },
+            StepKind::Concat => Op::Concat { operands: step.reads.len() },
+            StepKind::Scale(factor) => Op::Scale { factor: *factor },
+            StepKind::Slice(channels) => Op::Slice { channels: *channels },
             StepKind::Subsample(stride) => Op::Subsample { stride: [*stride; 2] },
             StepKind::PadChannels(channels) => Op::Pad(Pad { channels: *channels, spatial: Padding::default() }),
         })
     }
 
     fn conv(&mut self, step: &Step, conv: &ConvStep, [_, channels, height, width]: [usize; 4]) -> Option<Op> {
-        let padding = self.padding(step, conv.padding, [height, width], conv.kernel, conv.stride)?;
-        self.window_fits(step, [height, width], conv.kernel, padding)?;
+        let kernel = [0, 1].map(|axis: usize| {
+            let pick = |pair: [usize; 2]| pair.get(axis).copied().unwrap_or(1);
+            (pick(conv.kernel) - 1) * pick(conv.dilation) + 1
+        });
+        let padding = self.padding(step, conv.padding, [height, width], kernel, conv.stride)?;
+        self.window_fits(step, [height, width], kernel, padding)?;
         if !channels.is_multiple_of(conv.groups) || !conv.channels.is_multiple_of(conv.groups) {
             self.problems
                 .error(
@@ -201,7 +235,7 @@ impl Resolver<'_, '_> {
             kernel: conv.kernel,
             stride: conv.stride,
             padding,
-            dilation: [1, 1],
+            dilation: conv.dilation,
             groups: conv.groups,
             bias: conv.bias,
             shortcut: false,
@@ -209,16 +243,10 @@ impl Resolver<'_, '_> {
         }))
     }
 
-    fn pool(
-        &mut self,
-        step: &Step,
-        x: &Shape,
-        [kernel, stride]: [[usize; 2]; 2],
-        padding: spec::Padding,
-        ceil_mode: bool,
-    ) -> Option<Pool> {
+    fn pool(&mut self, step: &Step, x: &Shape, window: &Window) -> Option<Pool> {
+        let Window { kernel, stride, ceil_mode, .. } = *window;
         let [_, _, height, width] = self.map(step, x, "a pool")?;
-        let padding = self.padding(step, padding, [height, width], kernel, stride)?;
+        let padding = self.padding(step, window.padding, [height, width], kernel, stride)?;
         let [kernel_height, kernel_width] = kernel;
         if padding.top.max(padding.bottom) >= kernel_height || padding.left.max(padding.right) >= kernel_width {
             self.problems
@@ -226,28 +254,30 @@ impl Resolver<'_, '_> {
                 .expected("padding smaller than the kernel");
             return None;
         }
-        self.window_fits(step, [height, width], kernel, padding)?;
+        if !ceil_mode {
+            self.window_fits(step, [height, width], kernel, padding)?;
+        }
         Some(Pool { kernel, stride, padding, ceil_mode })
     }
 
     fn padding(
         &mut self,
         step: &Step,
-        padding: spec::Padding,
+        padding: expand::Padding,
         [height, width]: [usize; 2],
         [kernel_height, kernel_width]: [usize; 2],
         [stride_y, stride_x]: [usize; 2],
     ) -> Option<Padding> {
         Some(match padding {
-            spec::Padding::All(amount) => Padding::same(amount),
-            spec::Padding::Each([top, left, bottom, right]) => Padding { top, left, bottom, right },
-            spec::Padding::Rule(PaddingRule::Valid) => Padding::default(),
-            spec::Padding::Rule(PaddingRule::Same) => {
+            expand::Padding::All(amount) => Padding::same(amount),
+            expand::Padding::Each([top, left, bottom, right]) => Padding { top, left, bottom, right },
+            expand::Padding::Rule(PaddingRule::Valid) => Padding::default(),
+            expand::Padding::Rule(PaddingRule::Same) => {
                 let [top, bottom] = same(height, kernel_height, stride_y);
                 let [left, right] = same(width, kernel_width, stride_x);
                 Padding { top, left, bottom, right }
             }
-            spec::Padding::Rule(PaddingRule::Half) => {
+            expand::Padding::Rule(PaddingRule::Half) => {
                 if kernel_height % 2 == 0 || kernel_width % 2 == 0 {
                     let kernel = [kernel_height, kernel_width];
                     self.problems
@@ -309,7 +339,7 @@ impl Resolver<'_, '_> {
 
     fn request(&mut self, step: &Step, role: Role, shape: impl Into<Shape>) -> Option<()> {
         let shape = shape.into();
-        let name = self.names.tensor(&step.name, role);
+        let name = names::tensor(step.scheme, &step.name, role);
         self.parameters = self.parameters.saturating_add(values(&shape).unwrap_or(u64::MAX));
         if self.parameters > MOST_PARAMETERS {
             self.problems
@@ -327,7 +357,7 @@ impl Resolver<'_, '_> {
                 .hint("give one of the layers a `name` of its own");
         }
         let place = Some(self.problems.place(&step.path));
-        self.result.requests.push(Request { name, role, shape, axes: self.names.axes(), place });
+        self.result.requests.push(Request { name, role, shape, axes: names::axes(step.scheme), place });
         Some(())
     }
 
@@ -365,38 +395,48 @@ fn smallest_input(steps: &[Step]) -> Option<usize> {
     let mut needed = vec![1_usize; steps.len() + 1];
     for (index, step) in steps.iter().enumerate().rev() {
         let out = *needed.get(index + 1)?;
-        let through = |kernel: [usize; 2], stride: [usize; 2], padding: spec::Padding, ceil: bool| {
+        let through = |kernel: [usize; 2], stride: [usize; 2], padding: expand::Padding, ceil: bool| {
             let axis = |kernel: usize, stride: usize, padded: usize| {
                 let least = if ceil { kernel } else { (out - 1).saturating_mul(stride).saturating_add(kernel) };
                 least.saturating_sub(padded).max(1)
             };
             let ([ky, kx], [sy, sx]) = (kernel, stride);
             match padding {
-                spec::Padding::Rule(PaddingRule::Same) => (out - 1).saturating_mul(sy.max(sx)).saturating_add(1),
-                spec::Padding::Rule(PaddingRule::Valid) => axis(ky, sy, 0).max(axis(kx, sx, 0)),
-                spec::Padding::Rule(PaddingRule::Half) => axis(ky, sy, ky / 2 * 2).max(axis(kx, sx, kx / 2 * 2)),
-                spec::Padding::All(amount) => axis(ky, sy, 2 * amount).max(axis(kx, sx, 2 * amount)),
-                spec::Padding::Each([top, left, bottom, right]) => {
+                expand::Padding::Rule(PaddingRule::Same) => (out - 1).saturating_mul(sy.max(sx)).saturating_add(1),
+                expand::Padding::Rule(PaddingRule::Valid) => axis(ky, sy, 0).max(axis(kx, sx, 0)),
+                expand::Padding::Rule(PaddingRule::Half) => axis(ky, sy, ky / 2 * 2).max(axis(kx, sx, kx / 2 * 2)),
+                expand::Padding::All(amount) => axis(ky, sy, 2 * amount).max(axis(kx, sx, 2 * amount)),
+                expand::Padding::Each([top, left, bottom, right]) => {
                     axis(ky, sy, top + bottom).max(axis(kx, sx, left + right))
                 }
             }
         };
         let input = match &step.kind {
-            StepKind::Conv(conv) => through(conv.kernel, conv.stride, conv.padding, false),
-            StepKind::MaxPool(pool) => {
-                let [kernel, stride] = window(pool.kernel, pool.stride);
-                through(kernel, stride, pool.padding, pool.ceil_mode)
+            StepKind::Conv(conv) => {
+                let [height, width] = conv.kernel;
+                let [down, across] = conv.dilation;
+                through([(height - 1) * down + 1, (width - 1) * across + 1], conv.stride, conv.padding, false)
             }
-            StepKind::AveragePool(pool) => {
-                let [kernel, stride] = window(pool.kernel, pool.stride);
-                through(kernel, stride, pool.padding, pool.ceil_mode)
+            StepKind::MaxPool(window) | StepKind::AveragePool { window, .. } => {
+                through(window.kernel, window.stride, window.padding, window.ceil_mode)
             }
             StepKind::ZeroPad([top, left, bottom, right]) => {
                 out.saturating_sub((top + bottom).min(left + right)).max(1)
             }
             StepKind::Subsample(stride) => (out - 1).saturating_mul(*stride).saturating_add(1),
-            StepKind::GlobalAveragePool | StepKind::Flatten | StepKind::Dense(..) | StepKind::Softmax => 1,
-            StepKind::BatchNorm(_) | StepKind::Relu | StepKind::Add | StepKind::PadChannels(_) => out,
+            StepKind::GlobalAveragePool
+            | StepKind::GlobalMaxPool
+            | StepKind::Flatten
+            | StepKind::Dense { .. }
+            | StepKind::Softmax => 1,
+            StepKind::BatchNorm { .. }
+            | StepKind::Activation(_)
+            | StepKind::Add
+            | StepKind::Multiply
+            | StepKind::Concat
+            | StepKind::Scale(_)
+            | StepKind::PadChannels(_)
+            | StepKind::Slice(_) => out,
         };
         for value in &step.reads {
             if let Some(slot) = needed.get_mut(*value) {

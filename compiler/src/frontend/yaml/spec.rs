@@ -2,7 +2,23 @@
 //!
 //! What is checked here is form; what the values mean together is checked where they are lowered.
 
+mod layer;
+mod ordered;
+mod stages;
+mod value;
+
 use serde::{Deserialize, Serialize};
+
+pub use layer::{
+    AveragePool, BatchNorm, Block, BlockArguments, BlockUse, Conv, Dense, Layer, LayerWith, MaxPool, NetworkArguments,
+    NetworkUse, PlainLayer, Sources,
+};
+pub use ordered::Ordered;
+pub use stages::{
+    OneShortcut, ResidualBlock, Shortcut, ShortcutByReason, ShortcutDetails, ShortcutFrom, ShortcutKind,
+    SqueezeExcitation, StageBlock, Stages, StrideAt,
+};
+pub use value::{ActivationChoice, Argument, Count, Extent, Flag, Number, Padding, ZeroPadding};
 
 /// A residual network: one file, one network.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -24,16 +40,24 @@ pub struct Spec {
     /// What layers take when they do not say otherwise.
     #[serde(default)]
     pub defaults: Defaults,
+    /// Blocks of your own, for `stages`, `graph` and each other.
+    #[serde(default)]
+    pub blocks: Ordered<Block>,
     /// The layers before the first block.
     #[serde(default)]
     pub stem: Vec<Layer>,
     /// The residual blocks.
     pub stages: Option<Stages>,
-    /// The layers behind the last block.
+    /// In place of `stem` and `stages`: values by name, each a chain of layers that begins with `input` or with `from`. The last one goes on.
+    pub graph: Option<Ordered<Vec<Layer>>>,
+    /// The layers behind the last block that belong to the features.
+    #[serde(default)]
+    pub tail: Vec<Layer>,
+    /// The classifier: what `include_top: false` leaves out.
     #[serde(default)]
     pub head: Vec<Layer>,
-    /// What the network gives.
-    pub output: Option<Output>,
+    /// What the network gives: one result or a list of several.
+    pub output: Option<Outputs>,
     /// How a picture becomes the input.
     pub preprocess: Option<Preprocess>,
     /// A label per class: `imagenet1k`, `cifar10`, `cifar100`, a text file beside the spec with one label per line, or a list.
@@ -132,11 +156,13 @@ pub struct BatchNormDefaults {
     /// Added to the running variance.
     #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "maximum" = 1)))]
     pub epsilon: f64,
+    /// Whether there is a scale.
+    pub gamma: bool,
 }
 
 impl Default for BatchNormDefaults {
     fn default() -> Self {
-        Self { epsilon: 1e-5 }
+        Self { epsilon: 1e-5, gamma: true }
     }
 }
 
@@ -148,101 +174,20 @@ pub enum Activation {
     /// `max(x, 0)`
     #[default]
     Relu,
-}
-
-/// A layer of the stem or the head: a word, or a map of one key with the layer's arguments.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum Layer {
-    /// A layer that needs no arguments.
-    Plain(PlainLayer),
-    /// A layer with its arguments.
-    With(LayerWith),
-}
-
-/// A layer that needs no arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum PlainLayer {
-    /// Batch normalisation with running statistics.
-    BatchNorm,
-    /// The activation of `defaults`.
-    Activation,
-    /// Mean over height and width.
-    GlobalAveragePool,
-    /// `[N, C, H, W]` to `[N, C * H * W]`
-    Flatten,
-    /// Softmax over the classes.
-    Softmax,
-}
-
-/// A layer with its arguments.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum LayerWith {
-    /// Convolution.
-    Conv(Conv),
-    /// Batch normalisation with running statistics.
-    BatchNorm(BatchNorm),
-    /// An activation.
-    Activation(Activation),
-    /// Maximum over a window; padding never wins.
-    MaxPool(MaxPool),
-    /// Mean over a window.
-    AveragePool(AveragePool),
-    /// Zeros around a map, as a layer of its own.
-    ZeroPad(ZeroPadding),
-    /// Fully connected layer.
-    Dense(Dense),
-}
-
-/// A number for both directions, or one each for height and width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum Extent {
-    /// The same for height and width.
-    Both(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 4096)))] usize),
-    /// Height, then width.
-    Each(#[cfg_attr(feature = "schema", schemars(inner(range(min = 1, max = 4096))))] [usize; 2]),
-}
-
-impl Extent {
-    /// Height and width.
-    pub fn pair(self) -> [usize; 2] {
-        match self {
-            Self::Both(extent) => [extent; 2],
-            Self::Each(pair) => pair,
-        }
-    }
-}
-
-impl Default for Extent {
-    fn default() -> Self {
-        Self::Both(1)
-    }
-}
-
-/// What is added around a map: a number for all sides, `[top, left, bottom, right]`, or a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum Padding {
-    /// The same on all sides.
-    All(#[cfg_attr(feature = "schema", schemars(range(min = 0, max = 4096)))] usize),
-    /// Top, left, bottom, right.
-    Each(#[cfg_attr(feature = "schema", schemars(inner(range(min = 0, max = 4096))))] [usize; 4]),
-    /// By a rule.
-    Rule(PaddingRule),
-}
-
-impl Default for Padding {
-    fn default() -> Self {
-        Self::Rule(PaddingRule::Half)
-    }
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `relu6(x + 3) / 6`
+    HardSigmoid,
+    /// `x * hard_sigmoid(x)`
+    HardSwish,
+    /// `x * sigmoid(x)`
+    Silu,
+    /// `(exp(x) - exp(-x)) / (exp(x) + exp(-x))`
+    Tanh,
+    /// `x`
+    None,
 }
 
 /// How padding follows from the kernel.
@@ -258,209 +203,33 @@ pub enum PaddingRule {
     Valid,
 }
 
-/// A convolution.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Conv {
-    /// Output channels.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 65536)))]
-    pub channels: usize,
-    /// Height and width of the kernel.
-    pub kernel: Extent,
-    /// Vertical and horizontal step.
-    #[serde(default)]
-    pub stride: Extent,
-    /// Zeros around the input; the default is that of `defaults.conv.padding`.
-    pub padding: Option<Padding>,
-    /// Groups of channels that do not see each other.
-    #[serde(default = "one")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 65536)))]
-    pub groups: usize,
-    /// Whether there is a bias; the default is that of `defaults.conv.bias`.
-    pub bias: Option<bool>,
-    /// The layer's name in the weights, when it is not the one of the naming scheme.
-    pub name: Option<String>,
-}
-
-/// A batch normalisation.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct BatchNorm {
-    /// Added to the running variance; the default is that of `defaults.batch_norm.epsilon`.
-    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "maximum" = 1)))]
-    pub epsilon: Option<f64>,
-    /// The layer's name in the weights, when it is not the one of the naming scheme.
-    pub name: Option<String>,
-}
-
-/// A maximum over a window.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct MaxPool {
-    /// Height and width of the window.
-    pub kernel: Extent,
-    /// Vertical and horizontal step; the default is the kernel.
-    pub stride: Option<Extent>,
-    /// Padding around the input, which never wins.
-    #[serde(default = "no_padding")]
-    pub padding: Padding,
-    /// Whether the output size is rounded up.
-    #[serde(default)]
-    pub ceil_mode: bool,
-}
-
-/// A mean over a window.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AveragePool {
-    /// Height and width of the window.
-    pub kernel: Extent,
-    /// Vertical and horizontal step; the default is the kernel.
-    pub stride: Option<Extent>,
-    /// Padding around the input.
-    #[serde(default = "no_padding")]
-    pub padding: Padding,
-    /// Whether the output size is rounded up.
-    #[serde(default)]
-    pub ceil_mode: bool,
-    /// Whether padding counts as zeros in the divisor.
-    #[serde(default)]
-    pub count_include_padding: bool,
-}
-
-/// A number for all sides, or `[top, left, bottom, right]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum ZeroPadding {
-    /// The same on all sides.
-    All(#[cfg_attr(feature = "schema", schemars(range(min = 0, max = 4096)))] usize),
-    /// Top, left, bottom, right.
-    Each(#[cfg_attr(feature = "schema", schemars(inner(range(min = 0, max = 4096))))] [usize; 4]),
-}
-
-/// A fully connected layer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Dense {
-    /// Outputs.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))]
-    pub units: usize,
-    /// Whether there is a bias.
-    #[serde(default = "yes")]
-    pub bias: bool,
-    /// The layer's name in the weights, when it is not the one of the naming scheme.
-    pub name: Option<String>,
-}
-
-/// The residual blocks, stage by stage: `depth`, `width` and `stride` have one entry per stage.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Stages {
-    /// What a block is.
-    pub block: Block,
-    /// Blocks per stage.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), inner(range(min = 1, max = 4096))))]
-    pub depth: Vec<usize>,
-    /// Width per stage: channels of the block's inner convolutions before `groups` and `base_width`; times `expansion` the channels it gives.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), inner(range(min = 1, max = 65536))))]
-    pub width: Vec<usize>,
-    /// Stride of the first block of each stage.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), inner(range(min = 1, max = 64))))]
-    pub stride: Vec<usize>,
-    /// Which convolution of the block has the stride, from 1; the default is 1 for basic and 2 for bottleneck blocks.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
-    pub stride_on: Option<usize>,
-    /// Channels that a block gives per unit of width; the default is 1 for basic and 4 for bottleneck blocks.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 64)))]
-    pub expansion: Option<usize>,
-    /// Groups of the 3x3 convolution of bottleneck blocks.
-    #[serde(default = "one")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 65536)))]
-    pub groups: usize,
-    /// Bottleneck blocks are `width * base_width / 64 * groups` channels wide inside.
-    #[serde(default = "base_width")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 65536)))]
-    pub base_width: usize,
-    /// How the input of a block reaches its sum where it changes channels or size; elsewhere it is added as it is.
-    #[serde(default)]
-    pub shortcut: Shortcut,
-}
-
-/// What a block is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Block {
-    /// Two 3x3 convolutions.
-    Basic,
-    /// A 1x1 convolution, a 3x3 one and a 1x1 one that widens.
-    Bottleneck,
-}
-
-/// How the input of a block reaches its sum where it changes channels or size: a word, or a map with details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum Shortcut {
-    /// With everything at its default.
-    Kind(ShortcutKind),
-    /// With details.
-    Detailed(ShortcutDetails),
-}
-
-impl Default for Shortcut {
-    fn default() -> Self {
-        Self::Kind(ShortcutKind::Projection)
-    }
-}
-
-/// The kinds of shortcuts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ShortcutKind {
-    /// A 1x1 convolution with the block's stride, and batch normalisation: options B and C of the first paper.
-    Projection,
-    /// Every stride-th pixel, and zero channels half before and half behind: option A.
-    PadSplit,
-    /// Every stride-th pixel, and zero channels behind: option A as Torch7 has it.
-    PadEnd,
-}
-
-/// A shortcut with details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ShortcutDetails {
-    /// Its kind.
-    pub kind: ShortcutKind,
-    /// Whether the projection is normalised; yes when not given.
-    pub batch_norm: Option<bool>,
-    /// Whether the projection has a bias; the default is that of `defaults.conv.bias`.
-    pub bias: Option<bool>,
-}
-
 /// What the network gives.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Outputs {
+    /// One result.
+    One(Output),
+    /// Several results, in order.
+    Several(#[cfg_attr(feature = "schema", schemars(length(min = 1, max = 256)))] Vec<Output>),
+}
+
+/// A result.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Output {
     /// Its name.
     pub name: String,
+    /// The value it is: `stem`, `stage1` and so on, `tail`, a value of `graph`, a name that `as` gave; the last value when not given.
+    pub from: Option<String>,
     /// What is applied last.
     pub activation: OutputActivation,
 }
 
 impl Default for Output {
     fn default() -> Self {
-        Self { name: "output".to_owned(), activation: OutputActivation::None }
+        Self { name: "output".to_owned(), from: None, activation: OutputActivation::None }
     }
 }
 
@@ -474,6 +243,22 @@ pub enum OutputActivation {
     None,
     /// Softmax over the classes.
     Softmax,
+    /// `1 / (1 + exp(-x))` of each class by itself.
+    Sigmoid,
+}
+
+/// What stands in place of the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// Nothing: the last map is the result.
+    #[default]
+    None,
+    /// Mean over height and width, as a vector.
+    Avg,
+    /// Maximum over height and width, as a vector.
+    Max,
 }
 
 /// How a picture becomes the input: resize, crop, channel order, range, `(x - mean) / std`. What is not given comes from the preset.
@@ -582,14 +367,59 @@ pub enum Labels {
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
     /// How tensors are named, and how their axes are ordered.
-    pub names: Scheme,
+    pub names: TensorNames,
     /// The file that is read when no other weights are given: a path beside or below the spec.
     pub file: Option<String>,
-    /// What `file` must hash to, in hexadecimal.
+    /// The SHA-256 of what `file` or `url` gives, in hexadecimal.
     #[cfg_attr(feature = "schema", schemars(length(min = 64, max = 64)))]
     pub sha256: Option<String>,
-    /// Where trained weights are published; shown, never fetched.
+    /// The first digits of that SHA-256, for publishers who tell no more.
+    #[cfg_attr(feature = "schema", schemars(length(min = 8, max = 63)))]
+    pub sha256_prefix: Option<String>,
+    /// The MD5 of what `file` or `url` gives, in hexadecimal.
+    #[cfg_attr(feature = "schema", schemars(length(min = 32, max = 32)))]
+    pub md5: Option<String>,
+    /// Where trained weights are published: `resnetc pull` fetches them.
     pub url: Option<String>,
+}
+
+/// How tensors are named: by a scheme, or by a scheme and a map from the names of your own to the scheme's.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum TensorNames {
+    /// By a scheme.
+    Scheme(Scheme),
+    /// By a scheme and a map.
+    Mapped(MappedNames),
+}
+
+impl TensorNames {
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        match self {
+            Self::Scheme(scheme) => *scheme,
+            Self::Mapped(mapped) => mapped.scheme,
+        }
+    }
+}
+
+impl Default for TensorNames {
+    fn default() -> Self {
+        Self::Scheme(Scheme::default())
+    }
+}
+
+/// A scheme, and a map from the names of your own to the scheme's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct MappedNames {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// Patterns of names in the file, each with the pattern of names in the scheme that it stands for. `{i}` stands for a number, `{i+1}` and
+    /// `{i-1}` for its neighbours, `{rest*}` for any text.
+    pub map: Ordered<String>,
 }
 
 /// How tensors are named, and how their axes are ordered.
@@ -604,6 +434,10 @@ pub enum Scheme {
     Keras,
     /// `conv2d_1/kernel`, numbered in the order of construction, output channels last.
     KerasNumbered,
+    /// `stages.0.blocks.0.conv1.weight`, output channels first: timm's ResNetV2.
+    TimmResnetv2,
+    /// `resnet.encoder.stages.0.layers.0.layer.0.convolution.weight`, output channels first.
+    HuggingFace,
     /// `res2a_branch2a.weight`, output channels first.
     Caffe,
 }
@@ -623,20 +457,4 @@ pub struct Expect {
 
 fn input_name() -> String {
     "input".to_owned()
-}
-
-fn one() -> usize {
-    1
-}
-
-fn base_width() -> usize {
-    64
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn no_padding() -> Padding {
-    Padding::All(0)
 }

@@ -6,14 +6,13 @@ use serde::Serialize;
 
 use super::problems::Problems;
 use super::resolve::Resolution;
-use super::spec::{InputShape, Preset, Scheme, Spec};
+use super::spec::{InputShape, Preset, ResidualBlock, Scheme, Spec, StageBlock};
 use crate::diagnostic::Diagnostic;
 use crate::frontend::Preprocess;
 use crate::frontend::count;
 use crate::frontend::source::Source;
 use crate::frontend::surroundings::{self, LARGEST_LABELS, LabelKeys, PreprocessKeys, Surroundings};
 use crate::frontend::weights::Role;
-use crate::ir::Shape;
 
 /// How a picture becomes the input, with the preset's values filled in; what is given in `over` takes the place of what the spec says.
 pub fn preprocess(spec: &Spec, over: &Surroundings, problems: &mut Problems<'_>) -> Option<Preprocess> {
@@ -26,7 +25,7 @@ pub fn preprocess(spec: &Spec, over: &Surroundings, problems: &mut Problems<'_>)
     let given = over.preprocess.preset.is_some();
     found.into_iter().for_each(|problem| problems.report(problem));
     if let Some(rules) = &rules {
-        doubt_preset(spec.weights.names, preset, rules, given, problems);
+        doubt_preset(spec, preset, rules, given, problems);
     }
     doubt_epsilon(spec, problems);
     rules
@@ -40,7 +39,7 @@ struct Usual {
     presets: &'static [Preset],
 }
 
-fn usual(scheme: Scheme) -> Usual {
+fn usual(spec: &Spec) -> Usual {
     const PYTORCH: Usual = Usual {
         epsilons: &[1e-5],
         presets: &[
@@ -52,8 +51,10 @@ fn usual(scheme: Scheme) -> Usual {
             Preset::Raw,
         ],
     };
-    match scheme {
-        Scheme::Torchvision => PYTORCH,
+    match spec.weights.names.scheme() {
+        Scheme::Torchvision | Scheme::TimmResnetv2 | Scheme::HuggingFace => PYTORCH,
+        // Keras' ResNetV2, whose names are those of its first ResNet.
+        Scheme::Keras if activates_first(spec) => Usual { epsilons: &[1.001e-5], presets: &[Preset::KerasTf] },
         Scheme::Keras => Usual { epsilons: &[1.001e-5], presets: &[Preset::KerasCaffe] },
         // Inception-ResNet-v2, and ResNet-8 of MLPerf Tiny.
         Scheme::KerasNumbered => Usual { epsilons: &[1e-3], presets: &[Preset::KerasTf, Preset::Raw] },
@@ -61,16 +62,25 @@ fn usual(scheme: Scheme) -> Usual {
     }
 }
 
+/// Whether the blocks have normalisation and activation before their convolutions.
+fn activates_first(spec: &Spec) -> bool {
+    let block = spec.stages.as_ref().map(|stages| &stages.block);
+    matches!(
+        block,
+        Some(StageBlock::Residual(ResidualBlock::PreactivationBasic | ResidualBlock::PreactivationBottleneck))
+    )
+}
+
 /// Warns of values for pixels that no usual preset of the weights gives.
-fn doubt_preset(scheme: Scheme, preset: Preset, rules: &Preprocess, given: bool, problems: &mut Problems<'_>) {
-    let usual = usual(scheme).presets;
+fn doubt_preset(spec: &Spec, preset: Preset, rules: &Preprocess, given: bool, problems: &mut Problems<'_>) {
+    let usual = usual(spec).presets;
     if usual.contains(&preset) || usual.iter().any(|usual| usual.gives(rules)) {
         return;
     }
     let Some(likeliest) = usual.first() else { return };
     let message = format!(
         "weights with `{}` names are usually trained with `{}`, not with `{}`",
-        word(&scheme),
+        word(&spec.weights.names.scheme()),
         word(likeliest),
         word(&preset)
     );
@@ -83,15 +93,14 @@ fn doubt_preset(scheme: Scheme, preset: Preset, rules: &Preprocess, given: bool,
 /// Warns of an epsilon that the weights are not usually trained with.
 fn doubt_epsilon(spec: &Spec, problems: &mut Problems<'_>) {
     let epsilon = spec.defaults.batch_norm.epsilon;
-    let scheme = spec.weights.names;
-    let usual = usual(scheme).epsilons;
+    let usual = usual(spec).epsilons;
     if usual.iter().any(|usual| (usual - epsilon).abs() <= usual * 1e-6) {
         return;
     }
     let list: Vec<_> = usual.iter().map(|epsilon| format!("{epsilon:e}")).collect();
     let message = format!(
         "weights with `{}` names are usually trained with an epsilon of {}, not of {epsilon:e}",
-        word(&scheme),
+        word(&spec.weights.names.scheme()),
         list.join(" or ")
     );
     problems
@@ -109,14 +118,15 @@ pub fn labels(
     spec: &Spec,
     over: &Surroundings,
     source: &Source<'_>,
-    output: Option<&Shape>,
+    resolution: &Resolution,
     problems: &mut Problems<'_>,
 ) -> (Vec<String>, Option<PathBuf>) {
     let mut found = Vec::new();
     let place = |path: &str| Some(problems.place(path));
     let keys = LabelKeys { own: spec.labels.as_ref(), given: over.labels.as_ref(), place: &place };
+    let outputs: Vec<_> = resolution.outputs.iter().map(|output| &output.shape).collect();
     let beside = |name: &str| source.beside(name, LARGEST_LABELS);
-    let labels = surroundings::labels(&keys, &beside, output, &mut |problem| found.push(problem));
+    let labels = surroundings::labels(&keys, &beside, &outputs, &mut |problem| found.push(problem));
     found.into_iter().for_each(|problem| problems.report(problem));
     labels
 }

@@ -62,6 +62,11 @@ pub fn evaluate(op: &Op, operands: &[Operand]) -> Result<Vec<f64>, String> {
             let [_, _, h, w] = x.shape.map().unwrap_or_default();
             x.values.chunks((h * w).max(1)).map(|plane| plane.iter().sum::<f64>() / plane.len() as f64).collect()
         }
+        (Op::GlobalMaxPool, [x]) => {
+            let [_, _, h, w] = x.shape.map().unwrap_or_default();
+            let most = |plane: &[f64]| plane.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            x.values.chunks((h * w).max(1)).map(most).collect()
+        }
         (Op::Flatten, [x]) => x.values.to_vec(),
         (Op::Dense(dense), [x, kernel, bias @ ..]) => {
             let features = x.shape.vector().map_or(1, |[_, features]| features.max(1));
@@ -77,6 +82,30 @@ pub fn evaluate(op: &Op, operands: &[Operand]) -> Result<Vec<f64>, String> {
         }
         (Op::Add { activation }, [a, b]) => {
             a.values.iter().zip(b.values).map(|(a, b)| activate(*activation, a + b)).collect()
+        }
+        (Op::Multiply { activation }, [a, b]) => {
+            // Each value of `b` has a run of `a` of its own: one value, or the pixels of a channel.
+            let run = a.values.len().checked_div(b.values.len()).unwrap_or(0).max(1);
+            let products = a.values.chunks(run).zip(b.values).flat_map(|(run, b)| run.iter().map(move |a| a * b));
+            products.map(|product| activate(*activation, product)).collect()
+        }
+        (Op::Scale { factor }, [x]) => x.values.iter().map(|x| x * factor).collect(),
+        (Op::Concat { .. }, operands) => {
+            let images = shape.0.first().copied().unwrap_or(0);
+            let mut y = Vec::with_capacity(shape.len());
+            for image in 0..images {
+                for operand in operands {
+                    let length = operand.values.len() / images;
+                    y.extend(operand.values.iter().skip(image * length).take(length));
+                }
+            }
+            y
+        }
+        (Op::Slice { channels: [begin, end] }, [x]) => {
+            let plane: usize = shape.0.iter().skip(2).product();
+            let image: usize = x.shape.0.iter().skip(1).product();
+            let slice = |image| <[f64]>::iter(image).skip(begin * plane).take((end - begin) * plane).copied();
+            x.values.chunks(image.max(1)).flat_map(slice).collect()
         }
         (Op::Softmax, [x]) => {
             let classes = x.shape.vector().map_or(1, |[_, classes]| classes.max(1));
@@ -123,10 +152,16 @@ fn element(row: Option<&[f64]>, column: usize, left: usize) -> Option<f64> {
 }
 
 fn activate(activation: Option<Activation>, value: f64) -> f64 {
+    let Some(activation) = activation else { return value };
     match activation {
-        None => value,
-        Some(Activation::Relu) if value < 0.0 => 0.0,
-        Some(Activation::Relu) => value,
+        Activation::Relu if value < 0.0 => 0.0,
+        Activation::Relu => value,
+        Activation::Relu6 => value.clamp(0.0, 6.0),
+        Activation::Sigmoid => 1.0 / (1.0 + (-value).exp()),
+        Activation::HardSigmoid => (value + 3.0).clamp(0.0, 6.0) / 6.0,
+        Activation::HardSwish => value * (value + 3.0).clamp(0.0, 6.0) / 6.0,
+        Activation::Silu => value / (1.0 + (-value).exp()),
+        Activation::Tanh => value.tanh(),
     }
 }
 

@@ -14,6 +14,45 @@ fn relu_keeps_what_is_positive() {
 }
 
 #[test]
+fn activations_are_what_they_are_called() {
+    let x = [-8.0, -3.0, -1.5, 0.0, 0.5, 3.0, 7.0];
+    let of = |activation| values(&Op::Activation(activation), &[(&[1, 7], &x)]);
+    assert_eq!(of(Activation::Relu6), [0.0, 0.0, 0.0, 0.0, 0.5, 3.0, 6.0]);
+    assert_eq!(of(Activation::HardSigmoid), [0.0, 0.0, 0.25, 0.5, 3.5 / 6.0, 1.0, 1.0]);
+    assert_eq!(of(Activation::HardSwish), [0.0, 0.0, -0.375, 0.0, 1.75 / 6.0, 3.0, 7.0]);
+    // 1 / (1 + e^-0.5), and tanh as (e^2x - 1) / (e^2x + 1).
+    let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-15, "{found} for {expected}");
+    close(of(Activation::Sigmoid)[4], 0.622_459_331_201_854_6);
+    close(of(Activation::Silu)[4], 0.311_229_665_600_927_3);
+    close(of(Activation::Tanh)[4], 0.462_117_157_260_009_8);
+    for activation in Activation::ALL {
+        let far = values(&Op::Activation(activation), &[(&[1, 2], &[-1e300, 1e300])]);
+        assert!(far.iter().all(|value| !value.is_nan()), "{activation:?} of what is far: {far:?}");
+        assert_eq!(Activation::named(activation.name()), Some(activation));
+    }
+}
+
+#[test]
+fn products_repeat_a_factor_per_channel() {
+    let a: Vec<f64> = (1..=8).map(f64::from).collect();
+    let multiply = Op::Multiply { activation: Some(Activation::Relu) };
+    let by_channel = values(&multiply, &[(&[2, 2, 1, 2], &a), (&[2, 2, 1, 1], &[1.0, -1.0, 10.0, 0.5])]);
+    assert_eq!(by_channel, [1.0, 2.0, 0.0, 0.0, 50.0, 60.0, 3.5, 4.0]);
+    assert_eq!(values(&multiply, &[(&[1, 2], &[3.0, -2.0]), (&[1, 2], &[2.0, -4.0])]), [6.0, 8.0]);
+    assert_eq!(values(&Op::Scale { factor: -0.5 }, &[(&[1, 2], &[3.0, -2.0])]), [-1.5, 1.0]);
+}
+
+#[test]
+fn concat_and_slice_move_channels_of_each_image() {
+    let (a, b): (Vec<f64>, Vec<f64>) = ((0..4).map(f64::from).collect(), (10..18).map(f64::from).collect());
+    let both = values(&Op::Concat { operands: 2 }, &[(&[2, 1, 1, 2], &a), (&[2, 2, 1, 2], &b)]);
+    assert_eq!(both, [0.0, 1.0, 10.0, 11.0, 12.0, 13.0, 2.0, 3.0, 14.0, 15.0, 16.0, 17.0]);
+    assert_eq!(values(&Op::Slice { channels: [1, 3] }, &[(&[2, 3, 1, 2], &both)]), b);
+    assert_eq!(values(&Op::Slice { channels: [1, 2] }, &[(&[2, 2], &a)]), [1.0, 3.0]);
+    assert_eq!(values(&Op::GlobalMaxPool, &[(&[1, 2, 1, 2], &[-1.0, -2.0, 5.0, 7.0])]), [-1.0, 7.0]);
+}
+
+#[test]
 fn pad_and_subsample_are_option_a() {
     let x: Vec<f64> = (1..=9).map(f64::from).collect();
     let small = values(&Op::Subsample { stride: [2, 2] }, &[(&[1, 1, 3, 3], &x)]);

@@ -91,8 +91,9 @@ impl Attributes {
     }
 
     pub(super) fn activation(&mut self) -> Result<Option<Activation>, Fault> {
-        let activation = self.take("activation", "`relu`", |value| match value {
-            Value::Word(word) if word == "relu" => Some(Activation::Relu),
+        let names = Activation::ALL.map(Activation::name).join("`, `");
+        let activation = self.take("activation", &format!("one of `{names}`"), |value| match value {
+            Value::Word(word) => Activation::named(word),
             _ => None,
         })?;
         Ok(activation.map(|(activation, _)| activation))

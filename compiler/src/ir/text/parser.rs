@@ -12,19 +12,23 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 /// Errors beyond this many are not collected.
 const MOST_ERRORS: usize = 50;
 
-/// Every operation, for the hint at a misspelt one.
-const OPERATIONS: [&str; 14] = [
+/// Every operation but the activations, for the hint at a misspelt one.
+const OPERATIONS: [&str; 18] = [
     "input",
     "constant",
     "conv",
     "batch_norm",
-    "relu",
     "max_pool",
     "average_pool",
     "global_average_pool",
+    "global_max_pool",
     "flatten",
     "dense",
     "add",
+    "multiply",
+    "scale",
+    "concat",
+    "slice",
     "softmax",
     "pad",
     "subsample",
@@ -235,7 +239,6 @@ fn operation(line: &mut Line) -> Result<Op, Fault> {
             let bias = labelled(&line.operands, "bias");
             (Op::Dense(Dense { bias, activation: attributes.activation()? }), 2, &["bias"])
         }
-        "relu" => (Op::Activation(Activation::Relu), 1, &[]),
         "max_pool" => (Op::MaxPool(attributes.pool(column)?), 1, &[]),
         "average_pool" => {
             let pool = attributes.pool(column)?;
@@ -244,21 +247,39 @@ fn operation(line: &mut Line) -> Result<Op, Fault> {
             (Op::AveragePool { pool, count_include_padding }, 1, &[])
         }
         "global_average_pool" => (Op::GlobalAveragePool, 1, &[]),
+        "global_max_pool" => (Op::GlobalMaxPool, 1, &[]),
         "flatten" => (Op::Flatten, 1, &[]),
         "softmax" => (Op::Softmax, 1, &[]),
         "add" => (Op::Add { activation: attributes.activation()? }, 2, &[]),
+        "multiply" => (Op::Multiply { activation: attributes.activation()? }, 2, &[]),
+        "scale" => {
+            let factor = attributes.float("factor")?.ok_or_else(|| missing(column, "factor"))?;
+            (Op::Scale { factor }, 1, &[])
+        }
+        "concat" => {
+            let operands = line.operands.len();
+            (Op::Concat { operands }, operands, &[])
+        }
+        "slice" => {
+            let channels = attributes.pair("channels")?.ok_or_else(|| missing(column, "channels"))?;
+            (Op::Slice { channels }, 1, &[])
+        }
         "pad" => {
             let channels = attributes.pair("channels")?.unwrap_or([0, 0]);
             (Op::Pad(Pad { channels, spatial: attributes.padding("spatial")? }), 1, &[])
         }
         "subsample" => (Op::Subsample { stride: attributes.pair("stride")?.unwrap_or([1, 1]) }, 1, &[]),
-        other => {
-            let fault = Fault::new(column, format!("there is no operation `{other}`"));
-            return Err(match nearest(other, OPERATIONS) {
-                Some(near) => fault.expected(format!("perhaps `{near}`")),
-                None => fault.expected(format!("one of {OPERATIONS:?}")),
-            });
-        }
+        other => match Activation::named(other) {
+            Some(activation) => (Op::Activation(activation), 1, &[]),
+            None => {
+                let fault = Fault::new(column, format!("there is no operation `{other}`"));
+                let known = [&OPERATIONS[..], &Activation::ALL.map(Activation::name)].concat();
+                return Err(match nearest(other, known.iter().copied()) {
+                    Some(near) => fault.expected(format!("perhaps `{near}`")),
+                    None => fault.expected(format!("one of {known:?}")),
+                });
+            }
+        },
     };
     place_operands(line, plain, labels)?;
     Ok(op)

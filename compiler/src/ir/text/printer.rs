@@ -67,8 +67,13 @@ fn labels(op: &Op) -> Vec<Option<&'static str>> {
         | Op::MaxPool(_)
         | Op::AveragePool { .. }
         | Op::GlobalAveragePool
+        | Op::GlobalMaxPool
         | Op::Flatten
         | Op::Add { .. }
+        | Op::Multiply { .. }
+        | Op::Scale { .. }
+        | Op::Concat { .. }
+        | Op::Slice { .. }
         | Op::Softmax
         | Op::Pad(_)
         | Op::Subsample { .. } => Vec::new(),
@@ -101,7 +106,9 @@ fn attributes(text: &mut String, op: &Op) -> fmt::Result {
             write!(text, " count_include_padding={count_include_padding}")?;
         }
         Op::Dense(dense) => activation(text, dense.activation),
-        Op::Add { activation: last } => activation(text, *last),
+        Op::Add { activation: last } | Op::Multiply { activation: last } => activation(text, *last),
+        Op::Scale { factor } => write!(text, " factor={factor:?}")?,
+        Op::Slice { channels } => write!(text, " channels={channels:?}")?,
         Op::Pad(pad) => {
             pair(text, "channels", pad.channels, [0, 0])?;
             padding(text, "spatial", pad.spatial)?;
@@ -111,7 +118,9 @@ fn attributes(text: &mut String, op: &Op) -> fmt::Result {
         | Op::Constant(_)
         | Op::Activation(_)
         | Op::GlobalAveragePool
+        | Op::GlobalMaxPool
         | Op::Flatten
+        | Op::Concat { .. }
         | Op::Softmax => {}
     }
     Ok(())
@@ -137,9 +146,9 @@ fn padding(text: &mut String, name: &str, padding: Padding) -> fmt::Result {
 }
 
 fn activation(text: &mut String, activation: Option<Activation>) {
-    match activation {
-        None => {}
-        Some(Activation::Relu) => text.push_str(" activation=relu"),
+    if let Some(activation) = activation {
+        text.push_str(" activation=");
+        text.push_str(activation.name());
     }
 }
 

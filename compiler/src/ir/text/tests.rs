@@ -22,11 +22,26 @@ const ALL: &str = r#"%0 = input "image\n\u{7f} \"q\" \\ é" layout=nhwc : [1, 2,
 %14 = flatten(%13) "flat" : [1, 8]
 %15 = constant "w" : [2, 8] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5]
 %16 = constant "wb" : [2] = [1.0, 2.0]
-%17 = dense(%14, %15, bias: %16) "fc" : [1, 2]
+%17 = dense(%14, %15, bias: %16) "fc" activation=tanh : [1, 2]
 %18 = softmax(%17) "prob" : [1, 2]
-%19 = constant "unread" : [0] = []
+%19 = relu6(%11) "a" : [1, 8, 2, 2]
+%20 = sigmoid(%13) "b" : [1, 8, 1, 1]
+%21 = hard_sigmoid(%19) "c" : [1, 8, 2, 2]
+%22 = hard_swish(%21) "d" : [1, 8, 2, 2]
+%23 = silu(%22) "e" : [1, 8, 2, 2]
+%24 = tanh(%23) "f" : [1, 8, 2, 2]
+%25 = multiply(%24, %20) "se" : [1, 8, 2, 2]
+%26 = multiply(%25, %19) "product" activation=hard_swish : [1, 8, 2, 2]
+%27 = scale(%26) "scale" factor=-0.17 : [1, 8, 2, 2]
+%28 = concat(%27, %11, %27) "concat" : [1, 24, 2, 2]
+%29 = concat(%14) "concat of one" : [1, 8]
+%30 = slice(%28) "slice" channels=[3, 20] : [1, 17, 2, 2]
+%31 = global_max_pool(%30) "gmp" : [1, 17, 1, 1]
+%32 = constant "unread" : [0] = []
 output "logits" = %17
 output "prob" = %18
+output "both" = %29
+output "most" = %31
 "#;
 
 #[test]
@@ -107,6 +122,13 @@ fn each_error_has_its_text() {
         ("%2 = batch_norm(%0, mean: %1, variance: %1) \"b\" epsilon=1e-5 : [1]", 6, "got a vector of shape"),
         ("%2 = batch_norm(%0) \"b\" : [1]", 6, "`epsilon` is missing"),
         ("%2 = average_pool(%0) \"a\" kernel=[1, 1] : [1, 2, 4, 4]", 6, "`count_include_padding` is missing"),
+        ("%2 = conv(%0, %1) \"c\" kernel=[1, 1] activation=gelu : [1]", 37, "`activation` has no such value"),
+        ("%2 = scale(%0) \"s\" : [1, 2, 4, 4]", 6, "`factor` is missing"),
+        ("%2 = scale(%0) \"s\" factor=1e999 : [1, 2, 4, 4]", 6, "must be finite"),
+        ("%2 = slice(%0) \"s\" : [1, 2, 4, 4]", 6, "`channels` is missing"),
+        ("%2 = slice(%0) \"s\" channels=[1, 3] : [1, 2, 4, 4]", 6, "channels 1..3 of 2"),
+        ("%2 = concat \"c\" : [1, 2, 4, 4]", 6, "concat got 0 operands"),
+        ("%2 = concat(%0, x: %0) \"c\" : [1, 4, 4, 4]", 17, "does not belong here"),
         ("%2 = constant \"k\" : [2]", 6, "the constant has no values"),
         ("%2 = constant \"k\" : [2] = [1]", 27, "1 values do not fill the shape [2]"),
         ("%2 = constant \"k\" : [18446744073709551615, 2] = [1]", 49, "do not fill the shape"),

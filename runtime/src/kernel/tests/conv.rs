@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
-use super::support::{Guarded, Memory, assert_close, cases, frame, from_map, map, random, raw, run_everywhere, to_map};
+use super::support::{
+    Guarded, Memory, activated, assert_close, cases, frame, from_map, map, random, raw, run_everywhere, to_map,
+};
 use crate::geometry::{Activation, BLOCK, ConvGeometry, Frame, Map, Order};
 use crate::kernel::check::check_conv;
 use crate::kernel::{Conv, Tile, conv as body};
@@ -129,6 +131,14 @@ cases! {
         input: map(24, 6, 6, frame(1)), output: map(24, 3, 3, frame(1)), kernel: [3, 3], padding: [1, 1], stride: [2, 2], window: 1,
         panel: 16, first_block: &[0, 1], ..PLAIN
     };
+    #[groups = 1] #[in_place = false] IdleLanes: ConvGeometry {
+        output: map(41, 5, 6, frame(1)), shortcut: Some(map(41, 5, 6, Frame::NONE)), panel: 16, activation: Activation::Sigmoid, ..PLAIN
+    };
+    #[groups = 3] #[in_place = false] IdleLanesOfGroups: ConvGeometry {
+        input: map(24, 5, 6, Frame::NONE), output: map(9, 5, 6, Frame::NONE), panel: 16, first_block: &[0],
+        activation: Activation::HardSigmoid, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] HardSwish: ConvGeometry { activation: Activation::HardSwish, batch: 2, ..PLAIN };
     #[groups = 1] #[in_place = false] OnePixel: ConvGeometry {
         input: map(70, 1, 1, Frame::NONE), output: map(90, 1, 1, Frame::NONE), window: 5, batch: 3, ..PLAIN
     };
@@ -141,7 +151,7 @@ fn pack(geometry: &ConvGeometry, groups: usize, kernel: &[f32], bias: &[f32]) ->
     let mut packed = Vec::new();
     for panel in 0..geometry.output.blocks() * BLOCK / geometry.panel {
         let channels = panel * geometry.panel..(panel + 1) * geometry.panel;
-        packed.extend(channels.clone().map(|channel| bias.get(channel).copied().unwrap_or(0.0)));
+        packed.extend(channels.clone().map(|channel| bias.get(channel).copied().unwrap_or(geometry.activation.idle())));
         let first = geometry.first_block.get(panel).copied().unwrap_or(0);
         for block in first..first + geometry.window {
             for y in 0..height {
@@ -195,11 +205,7 @@ fn reference(
             }
         }
         let sum: f64 = terms.iter().sum();
-        let result = match geometry.activation {
-            Activation::None => sum,
-            Activation::Relu => sum.max(0.0),
-        };
-        expected.push((result, terms.iter().map(|term| term.abs()).sum()));
+        expected.push((activated(geometry.activation, sum), terms.iter().map(|term| term.abs()).sum()));
     }
     expected
 }

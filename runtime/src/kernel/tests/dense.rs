@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::support::{Guarded, Memory, assert_close, cases, from_map, map, random, run_everywhere, to_map};
+use super::support::{Guarded, Memory, activated, assert_close, cases, from_map, map, random, run_everywhere, to_map};
 use crate::geometry::{Activation, DenseGeometry, Frame};
 use crate::kernel::check::check_dense;
 use crate::kernel::{Dense, vector_length};
@@ -27,6 +27,8 @@ macro_rules! cases {
 cases! {
     One: PLAIN;
     OneOfFew: DenseGeometry { features: 3, units: 10, panel: 16, activation: Activation::Relu, ..PLAIN };
+    IdleLanes: DenseGeometry { units: 10, panel: 16, batch: 2, activation: Activation::Sigmoid, ..PLAIN };
+    Silu: DenseGeometry { units: 24, activation: Activation::Silu, ..PLAIN };
     Ragged: DenseGeometry { features: 65, units: 41, panel: 16, ..PLAIN };
     Three: DenseGeometry { batch: 3, ..PLAIN };
     Four: DenseGeometry { batch: 4, features: 33, activation: Activation::Relu, ..PLAIN };
@@ -45,15 +47,12 @@ fn test<L: Layer<DenseGeometry>>(seed: u64) {
         for (row, bias) in kernel.chunks_exact(features).zip(&bias) {
             let terms = row.iter().zip(values).map(|(a, b)| f64::from(*a) * f64::from(*b)).chain([f64::from(*bias)]);
             let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
-            expected.push(match geometry.activation {
-                Activation::None => (sum, size),
-                Activation::Relu => (sum.max(0.0), size),
-            });
+            expected.push((activated(geometry.activation, sum), size));
         }
     }
     let mut packed = Vec::new();
     for first in (0..vector_length(units)).step_by(panel) {
-        packed.extend((first..first + panel).map(|unit| bias.get(unit).copied().unwrap_or(0.0)));
+        packed.extend((first..first + panel).map(|unit| bias.get(unit).copied().unwrap_or(geometry.activation.idle())));
         for feature in 0..features {
             packed.extend(
                 (first..first + panel).map(|unit| kernel.get(unit * features + feature).copied().unwrap_or(0.0)),

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
-use super::support::{Guarded, Memory, assert_close, cases, frame, from_map, map, random, run_everywhere, to_map};
-use crate::geometry::{Activation, ElementwiseGeometry, Frame, Map};
+use super::support::{
+    Guarded, Memory, activated, assert_close, cases, frame, from_map, map, random, run_everywhere, to_map,
+};
+use crate::geometry::{Activation, ElementwiseGeometry, Frame, Join, Map};
 use crate::kernel::Elementwise;
 use crate::kernel::check::check_elementwise;
 use crate::program::Layer;
@@ -14,9 +16,18 @@ const PLAIN: ElementwiseGeometry = ElementwiseGeometry {
     batch: 1,
     input: map(40, 5, 7, Frame::NONE),
     other: None,
+    join: Join::Sum,
     output: map(40, 5, 7, frame(1)),
     affine: false,
     activation: Activation::Relu,
+};
+
+/// A product with one factor per channel.
+const EXCITED: ElementwiseGeometry = ElementwiseGeometry {
+    other: Some(map(40, 1, 1, Frame::NONE)),
+    join: Join::Product,
+    activation: Activation::None,
+    ..PLAIN
 };
 
 const FRAMED: Map = map(40, 5, 7, frame(1));
@@ -46,6 +57,18 @@ cases! {
     AddInPlace, Some(false), ElementwiseGeometry { other: Some(PLAIN.input), input: FRAMED, ..PLAIN };
     AddInPlaceOfOther, Some(true), ElementwiseGeometry { other: Some(FRAMED), ..PLAIN };
     Affine, None, ElementwiseGeometry { affine: true, batch: 2, ..PLAIN };
+    Product, None, ElementwiseGeometry { other: Some(map(40, 5, 7, frame(2))), join: Join::Product, batch: 2, ..PLAIN };
+    ProductInPlaceOfOther, Some(true), ElementwiseGeometry { other: Some(FRAMED), join: Join::Product, ..PLAIN };
+    Excited, None, ElementwiseGeometry { batch: 3, activation: Activation::HardSwish, ..EXCITED };
+    ExcitedByFramed, Some(false), ElementwiseGeometry { input: FRAMED, other: Some(map(40, 1, 1, frame(1))), batch: 2, ..EXCITED };
+    ExcitedVector, Some(true), ElementwiseGeometry { input: map(24, 1, 1, frame(1)), output: map(24, 1, 1, Frame::NONE), other: Some(map(24, 1, 1, Frame::NONE)), ..EXCITED };
+    AffineProduct, None, ElementwiseGeometry { affine: true, ..EXCITED };
+    Sigmoid, None, ElementwiseGeometry { activation: Activation::Sigmoid, batch: 2, ..PLAIN };
+    SigmoidWhole, None, ElementwiseGeometry { input: map(32, 5, 7, Frame::NONE), output: map(32, 5, 7, frame(1)), activation: Activation::Sigmoid, ..PLAIN };
+    HardSigmoidOfSum, Some(true), ElementwiseGeometry { other: Some(FRAMED), activation: Activation::HardSigmoid, ..PLAIN };
+    AffineSigmoid, Some(false), ElementwiseGeometry { input: FRAMED, affine: true, activation: Activation::Sigmoid, batch: 2, ..PLAIN };
+    Silu, None, ElementwiseGeometry { activation: Activation::Silu, ..PLAIN };
+    Tanh, None, ElementwiseGeometry { activation: Activation::Tanh, ..PLAIN };
     AffineSumInPlace, Some(true), ElementwiseGeometry { affine: true, other: Some(FRAMED), activation: Activation::None, ..PLAIN };
 }
 
@@ -55,19 +78,20 @@ fn test<C: Case>(seed: u64) {
     let ElementwiseGeometry { batch, input: from, output: to, .. } = geometry;
     let (pixels, length) = (to.height * to.width, batch * to.channels * to.height * to.width);
     let input = random(seed, length);
-    let other = geometry.other.map(|_| random(seed + 1, length));
+    let other = geometry.other.map(|other| random(seed + 1, batch * other.channels * other.height * other.width));
     let (scale, shift) = (random(seed + 2, to.channels), random(seed + 3, to.channels));
     let expected: Vec<(f64, f64)> = (0..length)
         .map(|index| {
             let channel = index / pixels % to.channels;
-            let mut value = f64::from(input[index]) + other.as_ref().map_or(0.0, |other| f64::from(other[index]));
+            let mut value = f64::from(input[index]);
+            if let Some(other) = &other {
+                let second = f64::from(other[index * other.len() / length]);
+                value = if geometry.join == Join::Sum { value + second } else { value * second };
+            }
             if geometry.affine {
                 value = value * f64::from(scale[channel]) + f64::from(shift[channel]);
             }
-            match geometry.activation {
-                Activation::None => (value, 3.0),
-                Activation::Relu => (value.max(0.0), 3.0),
-            }
+            (activated(geometry.activation, value), 3.0)
         })
         .collect();
     let mut weights = Vec::new();

@@ -2,6 +2,7 @@
 //! random values; with what lies around the result checked too: zeros in frames and behind the last channel, and memory of
 //! others untouched.
 
+mod activate;
 mod conv;
 mod dense;
 mod elementwise;

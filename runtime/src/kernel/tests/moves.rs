@@ -1,11 +1,13 @@
-//! The kernels that only move values: input, output, flatten, remap. Their results are exact.
+//! The kernels that only move values: input, output, flatten, remap, copies of channels. Their results are exact.
 
 use proptest::prelude::*;
 
 use super::support::{Guarded, Memory, cases, frame, from_map, map, random, raw, run_everywhere, to_map};
-use crate::geometry::{FlattenGeometry, Frame, InputGeometry, Map, OutputGeometry, RemapGeometry};
-use crate::kernel::check::{check_flatten, check_input, check_output, check_remap};
-use crate::kernel::{Flatten, Input, Output, Remap};
+use crate::geometry::{
+    BLOCK, ChannelsGeometry, FlattenGeometry, Frame, InputGeometry, Map, OutputGeometry, RemapGeometry,
+};
+use crate::kernel::check::{check_channels, check_flatten, check_input, check_output, check_remap};
+use crate::kernel::{Channels, Flatten, Input, Output, Remap};
 use crate::program::Layer;
 
 macro_rules! cases {
@@ -63,6 +65,28 @@ cases! {
         input: map(20, 5, 6, Frame::NONE), output: map(41, 9, 11, frame(1)), stride: [1, 1], channels_before: 17, top: 2, left: 3, ..OPTION_A
     };
     PadOnly: RemapGeometry { output: map(16, 12, 9, Frame::NONE), stride: [1, 1], channels_before: 0, top: 1, left: 1, ..OPTION_A };
+}
+
+const SLICE: ChannelsGeometry = ChannelsGeometry {
+    batch: 1,
+    input: map(54, 3, 5, Frame::NONE),
+    output: map(32, 3, 5, frame(1)),
+    from: 16,
+    to: 0,
+    count: 32,
+};
+
+cases! {
+    ChannelsGeometry, test_all_channels, test_channels;
+    Slice: SLICE;
+    SliceOfBatch: ChannelsGeometry { batch: 3, input: map(54, 3, 5, frame(2)), output: map(29, 3, 5, frame(1)), from: 5, count: 29, ..SLICE };
+    SliceOfLast: ChannelsGeometry { output: map(5, 3, 5, Frame::NONE), from: 49, count: 5, ..SLICE };
+    FirstOfConcat: ChannelsGeometry { batch: 2, input: map(5, 3, 5, frame(1)), output: map(54, 3, 5, frame(1)), from: 0, count: 5, ..SLICE };
+    SecondOfConcat: ChannelsGeometry { batch: 2, input: map(17, 3, 5, Frame::NONE), output: map(54, 3, 5, frame(1)), from: 0, to: 5, count: 17 };
+    ThirdOfConcat: ChannelsGeometry { input: map(32, 3, 5, Frame::NONE), output: map(54, 3, 5, frame(1)), from: 0, to: 22, count: 32, ..SLICE };
+    WithinABlock: ChannelsGeometry { input: map(4, 3, 5, Frame::NONE), output: map(40, 3, 5, Frame::NONE), from: 1, to: 19, count: 3, ..SLICE };
+    WholeBlocksOfConcat: ChannelsGeometry { input: map(32, 3, 5, frame(1)), output: map(64, 3, 5, Frame::NONE), from: 0, to: 16, count: 32, ..SLICE };
+    OfVectors: ChannelsGeometry { batch: 2, input: map(21, 1, 1, Frame::NONE), output: map(40, 1, 1, Frame::NONE), from: 0, to: 19, count: 21 };
 }
 
 fn count(map: Map, batch: usize) -> usize {
@@ -135,6 +159,39 @@ fn test_remap<L: Layer<RemapGeometry>>(seed: u64) {
     });
 }
 
+/// What was there before stays, but for the channels copied and what is behind them in the last block.
+fn test_channels<L: Layer<ChannelsGeometry>>(seed: u64) {
+    let geometry = L::GEOMETRY;
+    check_channels(&geometry);
+    let ChannelsGeometry { batch, input: from, output: to, .. } = geometry;
+    let values = random(seed, count(from, batch));
+    let before = random(seed + 1, count(to, batch));
+    let pixels = to.height * to.width;
+    let expected: Vec<f32> = (0..count(to, batch))
+        .map(|index| {
+            let (channel, image) = (index / pixels % to.channels, index / pixels / to.channels);
+            let end = geometry.to + geometry.count;
+            match channel {
+                _ if channel < geometry.to || channel >= end.next_multiple_of(BLOCK) => before[index],
+                _ if channel >= end => 0.0,
+                _ => values[(image * from.channels + channel - geometry.to + geometry.from) * pixels + index % pixels],
+            }
+        })
+        .collect();
+    let memory = Memory { input: &to_map(&values, from, batch), other: None, weights: &[] };
+    let laid = match (geometry.to, end_of_block(&geometry) >= to.channels) {
+        (0, true) => Guarded::unwritten(batch * to.len()),
+        _ => Guarded::new(&to_map(&before, to, batch)),
+    };
+    run_everywhere::<Channels<L>>(&memory, &laid, None, |kind, output| {
+        assert_eq!(from_map(output, to, batch), expected, "{kind}: {geometry:?}");
+    });
+}
+
+fn end_of_block(copy: &ChannelsGeometry) -> usize {
+    (copy.to + copy.count).next_multiple_of(BLOCK)
+}
+
 proptest! {
     #![proptest_config(cases(16))]
 
@@ -144,5 +201,6 @@ proptest! {
         test_outputs(seed);
         test_flattens(seed);
         test_remaps(seed);
+        test_all_channels(seed);
     }
 }

@@ -108,19 +108,23 @@ macro_rules! global_cases {
 }
 
 global_cases! {
-    SevenBySeven: GlobalPoolGeometry { batch: 1, input: map(96, 7, 7, Frame::NONE) };
-    Framed: GlobalPoolGeometry { batch: 3, input: map(20, 3, 5, frame(1)) };
-    OnePixel: GlobalPoolGeometry { batch: 2, input: map(16, 1, 1, Frame::NONE) };
+    SevenBySeven: GlobalPoolGeometry { batch: 1, input: map(96, 7, 7, Frame::NONE), reduction: Reduction::Mean };
+    Framed: GlobalPoolGeometry { batch: 3, input: map(20, 3, 5, frame(1)), reduction: Reduction::Mean };
+    OnePixel: GlobalPoolGeometry { batch: 2, input: map(16, 1, 1, Frame::NONE), reduction: Reduction::Mean };
+    Most: GlobalPoolGeometry { batch: 3, input: map(20, 3, 5, frame(1)), reduction: Reduction::Max };
 }
 
 fn test_global<L: Layer<GlobalPoolGeometry>>(seed: u64) {
-    let GlobalPoolGeometry { batch, input: from } = L::GEOMETRY;
+    let GlobalPoolGeometry { batch, input: from, reduction } = L::GEOMETRY;
     check_global_pool(&L::GEOMETRY);
     let pixels = from.height * from.width;
     let input = random(seed, batch * from.channels * pixels);
     let expected: Vec<(f64, f64)> = input
         .chunks_exact(pixels)
-        .map(|channel| (channel.iter().map(|value| f64::from(*value)).sum::<f64>() / pixels as f64, 1.0))
+        .map(|channel| match reduction {
+            Reduction::Max => (f64::from(channel.iter().copied().fold(f32::NEG_INFINITY, f32::max)), 0.0),
+            _ => (channel.iter().map(|value| f64::from(*value)).sum::<f64>() / pixels as f64, 1.0),
+        })
         .collect();
     let to = map(from.channels, 1, 1, Frame::NONE);
     let memory = Memory { input: &to_map(&input, from, batch), other: None, weights: &[] };

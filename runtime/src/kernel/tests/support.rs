@@ -2,7 +2,7 @@
 
 use proptest::prelude::ProptestConfig;
 
-use crate::geometry::{BLOCK, Frame, Map};
+use crate::geometry::{Activation, BLOCK, Frame, Map};
 use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::{Arguments, Kernel, Share};
 
@@ -167,6 +167,21 @@ pub fn assert_close(kind: Kind, found: &[f32], expected: &[(f64, f64)], toleranc
             difference <= tolerance * size,
             "{kind}: element {index} is {found}, expected {expected}, terms of {size}"
         );
+    }
+}
+
+/// An activation by its definition; what it tends to at infinity.
+pub fn activated(activation: Activation, x: f64) -> f64 {
+    let gate = (x + 3.0).clamp(0.0, 6.0) / 6.0;
+    match activation {
+        Activation::None => x,
+        Activation::Relu => x.max(0.0),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::HardSigmoid => gate,
+        Activation::HardSwish => x.max(-3.0) * gate,
+        Activation::Silu => x.max(-1000.0) / (1.0 + (-x.max(-1000.0)).exp()),
+        Activation::Tanh => x.tanh(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use self::pickle::{Global, Id, Pickle, Value};
 use super::archive::Archive;
+use super::content::Content;
 use super::{Element, FileTensor};
 use crate::ir::Shape;
 
@@ -33,16 +34,16 @@ fn description(name: &str) -> Option<&str> {
 ///
 /// # Errors
 /// A sentence that says what is wrong with it.
-pub fn parse_archive(archive: &Archive) -> Result<Tensors, String> {
+pub fn parse_archive(archive: &Archive, content: &Content) -> Result<Tensors, String> {
     let mut found = archive.entries.iter().filter_map(|(name, range)| Some((description(name)?, range)));
     let (Some((folder, range)), None) = (found.next(), found.next()) else {
         return Err("the archive has no `data.pkl`, or several".to_owned());
     };
     let order = archive.entries.get(&format!("{folder}byteorder"));
-    if order.is_some_and(|order| archive.bytes(order) != b"little") {
+    if order.is_some_and(|order| content.get(order) != Some(b"little")) {
         return Err("its numbers are not little-endian".to_owned());
     }
-    let pickle = Pickle::read(archive.bytes(range))?;
+    let pickle = Pickle::read(content.get(range).unwrap_or_default())?;
     tensors(&pickle, |key| archive.entries.get(&format!("{folder}data/{key}")).cloned())
 }
 

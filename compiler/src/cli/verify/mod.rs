@@ -1,0 +1,233 @@
+//! `resnetc verify`
+
+mod expectations;
+mod layers;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+use serde_json::json;
+
+use super::model::{self, ModelOptions};
+use super::npy::{self, Array};
+use super::progress::Progress;
+use super::{Failure, output};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::package::{Cache, Package};
+use expectations::{Expectation, expectations};
+use layers::{Layers, compare_layers};
+
+/// Hold a model's program against the outputs that another framework gives for the same input
+///
+/// Builds the program, runs it over the input and compares each output that is expected: the largest
+/// difference, divided by the largest expected magnitude. When that is beyond the tolerance, every layer is
+/// held against a plain interpreter in 64-bit floats, and the first that departs is named.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A network that ships inside (see `resnetc specs`), or a .yaml, .yml or .onnx file
+    model: String,
+
+    #[command(flatten)]
+    options: ModelOptions,
+
+    /// The input, in the network's layout
+    #[arg(long, value_name = "X.npy")]
+    input: PathBuf,
+
+    /// The expected output; of a network with several, an output and what is expected of it, and that as often as wanted
+    #[arg(long, value_name = "Y.npy|NAME=Y.npy", required = true)]
+    expect: Vec<PathBuf>,
+
+    /// The largest difference allowed, as a part of the largest expected magnitude
+    #[arg(long, value_name = "T", default_value_t = 1e-4, value_parser = tolerance, allow_hyphen_values = true)]
+    tolerance: f64,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("expected a number from 0".to_owned()),
+    }
+}
+
+/// How far one tensor is from another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Distance {
+    /// The largest difference.
+    difference: f64,
+    /// The largest magnitude expected.
+    magnitude: f64,
+}
+
+impl Distance {
+    /// NaN anywhere makes it infinite.
+    fn between(got: impl IntoIterator<Item = f64>, expected: impl IntoIterator<Item = f64>) -> Self {
+        let mut distance = Self { difference: 0.0, magnitude: 0.0 };
+        for (got, expected) in got.into_iter().zip(expected) {
+            let difference = (got - expected).abs();
+            distance.difference = distance.difference.max(if difference.is_nan() { f64::INFINITY } else { difference });
+            distance.magnitude = distance.magnitude.max(expected.abs());
+        }
+        distance
+    }
+
+    fn relative(self) -> f64 {
+        if self.difference == 0.0 { 0.0 } else { self.difference / self.magnitude }
+    }
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let input = npy::read(&arguments.input)?;
+    let mut progress = Progress::new();
+    let options = arguments.options.options(&arguments.model)?;
+    let compiled = model::compile(&options, &mut progress)?;
+    fits(&input, &compiled.plan.input.shape, &arguments.input, "input")?;
+    let expected = expectations(&compiled.plan.outputs, &arguments.expect)?;
+    let program = model::build(&Package::new(&compiled), &Cache::open()?, &mut progress)?.path;
+
+    let scratch = tempfile::tempdir()
+        .map_err(|error| Diagnostic::error("E-FILE", format!("cannot make a temporary folder: {error}")))?;
+    progress.line("Running the program");
+    let mut compared = Vec::new();
+    for (index, Expectation { output, array }) in expected.into_iter().enumerate() {
+        let out = scratch.path().join(format!("{index}.npy"));
+        let name = format!("--output={}", output.name);
+        call(&program, ["tensor".as_ref(), name.as_ref(), arguments.input.as_os_str(), out.as_os_str()])?;
+        let got = npy::read(&out)?;
+        fits(&got, &output.shape, &out, &format!("output `{}`", output.name))?;
+        compared.push(Compared { name: &output.name, distance: Distance::between(wide(&got), wide(&array)) });
+    }
+    let right = compared.iter().all(|compared| compared.distance.relative() <= arguments.tolerance);
+    progress.clear();
+
+    let layers = if right {
+        None
+    } else {
+        let folder = scratch.path().join("trace");
+        progress.line("Tracing the program");
+        call(&program, [OsStr::new("trace"), arguments.input.as_os_str(), folder.as_os_str()])?;
+        let layers = compare_layers(&compiled, &input, &folder, &mut progress)?;
+        progress.clear();
+        Some(layers)
+    };
+    report(arguments, &compared, right, layers.as_ref())?;
+    if right { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// An output beside what it should be.
+struct Compared<'a> {
+    name: &'a str,
+    distance: Distance,
+}
+
+fn report(
+    arguments: &Arguments,
+    outputs: &[Compared<'_>],
+    right: bool,
+    layers: Option<&Layers>,
+) -> Result<(), Failure> {
+    let departure = layers.and_then(|layers| layers.departure.as_ref());
+    let equal = |compared: &Compared<'_>| compared.distance.relative() <= arguments.tolerance;
+    if arguments.json {
+        let outputs: Vec<_> = outputs
+            .iter()
+            .map(|compared| {
+                json!({
+                    "name": compared.name,
+                    "equal": equal(compared),
+                    "difference": compared.distance.difference,
+                    "magnitude": compared.distance.magnitude,
+                    "relative": compared.distance.relative(),
+                })
+            })
+            .collect();
+        return output::json(&json!({
+            "equal": right,
+            "outputs": outputs,
+            "tolerance": arguments.tolerance,
+            "layers_compared": layers.map(|layers| layers.compared),
+            "departure": departure.map(|found| json!({
+                "index": found.index,
+                "layer": found.layer,
+                "what": found.summary,
+                "relative": found.distance.relative(),
+            })),
+        }));
+    }
+    let mut text = String::new();
+    for compared in outputs {
+        text.push_str(&format!(
+            "{}: {}: largest difference {:.3e} of {:.3e}: {:.3e}, tolerance {:.3e}\n",
+            if equal(compared) { "equal" } else { "different" },
+            compared.name,
+            compared.distance.difference,
+            compared.distance.magnitude,
+            compared.distance.relative(),
+            arguments.tolerance,
+        ));
+    }
+    if let Some(Layers { compared, all, departure }) = layers {
+        text.push_str(&match departure {
+            Some(found) => format!(
+                "first of {compared} layers compared that departs from the interpreter: {} `{}` ({}), by {:.3e}; this is an \
+                 error of resnetc\n",
+                found.index,
+                found.layer,
+                found.summary,
+                found.distance.relative(),
+            ),
+            None => format!(
+                "all {compared} layers compared, of {all} steps, agree with the interpreter: the expected output is that of \
+                 another network, of other weights, or of another preprocessing of the input\n"
+            ),
+        });
+    }
+    output::print(&text)
+}
+
+/// Runs the program, which tells its own errors.
+fn call<'a>(program: &Path, arguments: impl IntoIterator<Item = &'a OsStr>) -> Result<(), Failure> {
+    let done = Command::new(program).args(arguments).output().map_err(|error| {
+        Diagnostic::error("E-RUN", format!("cannot run the program: {error}")).at(Place::file(program))
+    })?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let message = format!("the program failed ({}): {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
+    Err(Diagnostic::error("E-RUN", message).into())
+}
+
+/// Checks a tensor's shape.
+fn fits(array: &Array, shape: &[usize], path: &Path, what: &str) -> Result<(), Diagnostic> {
+    if array.shape == shape {
+        return Ok(());
+    }
+    Err(Diagnostic::error("E-NPY", format!("its shape is {:?}", array.shape))
+        .at(Place::file(path))
+        .expected(format!("{shape:?}, the shape of the network's {what}")))
+}
+
+fn wide(array: &Array) -> impl Iterator<Item = f64> + '_ {
+    array.values.iter().map(|value| f64::from(*value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_is_the_largest_difference_over_the_largest_magnitude() {
+        let distance = Distance::between([1.0, -4.0, 2.0], [1.0, -4.5, 2.25]);
+        assert_eq!(distance, Distance { difference: 0.5, magnitude: 4.5 });
+        assert_eq!(Distance::between([f64::NAN], [1.0]).relative(), f64::INFINITY);
+        assert_eq!(Distance::between([0.0], [0.0]).relative(), 0.0);
+        assert_eq!(Distance::between([1.0], [0.0]).relative(), f64::INFINITY);
+    }
+}
