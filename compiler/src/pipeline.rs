@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::codegen::{self, Item};
 use crate::diagnostic::Diagnostics;
-use crate::frontend::surroundings::Surroundings;
-use crate::frontend::{self, Network, Overrides, WeightSource};
+use crate::frontend::{self, Changes, Network, WeightSource};
 use crate::ir::Graph;
 use crate::passes::{self, PassReport};
 use crate::plan::{self, Plan};
@@ -19,8 +18,8 @@ pub struct Options {
     pub weights: Option<WeightSource>,
     /// Images per call, from 1.
     pub batch: usize,
-    /// Preprocessing and labels in place of the model's own.
-    pub surroundings: Surroundings,
+    /// What the user changes of the model.
+    pub changes: Changes,
     /// Names of passes that are not to run.
     pub disabled_passes: BTreeSet<String>,
 }
@@ -32,7 +31,7 @@ impl Options {
             model: model.into(),
             weights: None,
             batch: 1,
-            surroundings: Surroundings::default(),
+            changes: Changes::default(),
             disabled_passes: BTreeSet::new(),
         }
     }
@@ -79,13 +78,8 @@ impl Compiled {
 /// Compiles a model: every stage but the writing of code, which [`Compiled`] does.
 pub fn compile(options: &Options, progress: &mut dyn FnMut(Stage)) -> Result<Compiled, Diagnostics> {
     progress(Stage::Load);
-    let (network, mut warnings) = frontend::load_as(
-        &options.model,
-        options.weights.as_ref(),
-        options.batch,
-        &Overrides::default(),
-        &options.surroundings,
-    )?;
+    let (network, mut warnings) =
+        frontend::load_with(&options.model, options.weights.as_ref(), options.batch, &options.changes)?;
     progress(Stage::Optimise);
     let mut graph = network.graph.clone();
     let reports = passes::run(&mut graph, &options.disabled_passes)?;

@@ -11,9 +11,8 @@ use builder::{Builder, int, ints};
 use resnetc::diagnostic::{Diagnostics, Severity};
 use resnetc::frontend::source::Source;
 use resnetc::frontend::surroundings::{PreprocessKeys, Surroundings, preprocess};
-use resnetc::frontend::yaml::Reading;
 use resnetc::frontend::yaml::spec::{Labels, Preprocess, Preset, Scheme, Size};
-use resnetc::frontend::{self, Network, Overrides, WeightSource, shipped, yaml};
+use resnetc::frontend::{self, Changes, Network, WeightSource, shipped, yaml};
 
 /// What keys of `preprocess`, as a spec has them, make of pictures for an input of a height and width.
 fn rules(keys: &str, [height, width]: [usize; 2]) -> Result<String, String> {
@@ -96,8 +95,8 @@ fn values_that_fit_nothing_are_refused() {
 fn described(spec: &str, given: &str) -> Result<(String, Diagnostics), String> {
     let surroundings = Surroundings { preprocess: serde_yaml::from_str(given).unwrap(), labels: None };
     let source = Source::Shipped(shipped::spec(spec).unwrap());
-    let reading = Reading { batch: 1, overrides: &Overrides::default(), surroundings: &surroundings, scheme: None };
-    yaml::describe_as(&source, reading)
+    let changes = Changes { surroundings, ..Changes::default() };
+    yaml::describe_as(&source, yaml::Reading { batch: 1, changes: &changes, scheme: None })
         .map(|(described, warnings)| (described.preprocess.unwrap().to_string(), warnings))
         .map_err(|problems| problems.to_string())
 }
@@ -147,9 +146,6 @@ fn recipes_that_contradict_the_names_are_doubted() {
         ("keras-resnet50", "{preset: torchvision}", true),
         ("keras-resnet50", "{preset: keras_tf}", true),
         ("keras-resnet50", "{preset: raw, color: bgr, mean: [103.939, 116.779, 123.68]}", false),
-        ("keras-resnet50v2", "{preset: keras_caffe}", true),
-        ("keras-inception-resnet-v2", "{preset: torchvision}", true),
-        ("timm-resnetv2_50", "{preset: keras_tf}", true),
         ("caffe-resnet50", "{preset: torchvision}", true),
         ("caffe-resnet50", "{interpolation: bicubic}", false),
         ("mlperf-tiny-resnet8", "{preset: keras_tf}", false),
@@ -177,7 +173,8 @@ fn model(folder: &Path, channels: i64) -> PathBuf {
 fn onnx(channels: i64, surroundings: &Surroundings) -> Result<Network, Diagnostics> {
     let folder = tempfile::tempdir().unwrap();
     let path = model(folder.path(), channels);
-    frontend::load_as(path.to_str().unwrap(), None, 1, &Overrides::default(), surroundings).map(|(network, _)| network)
+    let changes = Changes { surroundings: surroundings.clone(), ..Changes::default() };
+    frontend::load_with(path.to_str().unwrap(), None, 1, &changes).map(|(network, _)| network)
 }
 
 fn labels(labels: Labels) -> Surroundings {
@@ -227,12 +224,14 @@ fn labels_are_read_from_anywhere() {
     assert!(onnx(3, &file).unwrap_err().to_string().contains("more than the 4194304"));
     assert!(onnx(3, &named("no/such.txt")).unwrap_err().to_string().contains("does not exist"));
     assert!(onnx(3, &named("cifra10")).unwrap_err().to_string().contains("did you mean `cifar10`?"));
-    let (network, _) = frontend::load_as(
+    let (network, _) = frontend::load_with(
         "cifar-resnet20",
         Some(&WeightSource::Seed(1)),
         1,
-        &Overrides::default(),
-        &labels(Labels::List((0..10).map(|class| format!("class {class}")).collect())),
+        &Changes {
+            surroundings: labels(Labels::List((0..10).map(|class| format!("class {class}")).collect())),
+            ..Changes::default()
+        },
     )
     .unwrap();
     assert_eq!(network.labels[9], "class 9");

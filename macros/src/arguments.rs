@@ -3,7 +3,9 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use resnetc::diagnostic::{Diagnostic, nearest};
-use resnetc::frontend::surroundings::{Surroundings, word};
+use resnetc::frontend::Changes;
+use resnetc::frontend::surroundings::word;
+use resnetc::frontend::yaml::overrides::input_shape;
 use resnetc::frontend::yaml::spec::{Labels, Size};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
@@ -26,9 +28,9 @@ pub struct Arguments {
     pub batch: usize,
     /// Passes that are not to run.
     pub without: Vec<LitStr>,
-    /// Preprocessing and labels in place of the model's own; paths as written.
-    pub surroundings: Surroundings,
-    /// Where the values of `surroundings` stand, by their fields.
+    /// What is changed of the model; paths as written.
+    pub changes: Changes,
+    /// Where the values of `changes` stand, by their fields.
     pub places: Vec<(String, Span)>,
 }
 
@@ -42,11 +44,17 @@ pub enum Weights {
     Runtime,
 }
 
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 18] = [
     "model",
     "weights",
     "batch",
     "without",
+    "include_top",
+    "pooling",
+    "classes",
+    "classifier_activation",
+    "input_shape",
+    "outputs",
     "preprocess",
     "resize",
     "crop",
@@ -97,7 +105,7 @@ struct Fields {
     weights: Option<Weights>,
     batch: Option<usize>,
     without: Option<Vec<LitStr>>,
-    surroundings: Surroundings,
+    changes: Changes,
     places: Vec<(String, Span)>,
     /// Fields that were there, rightly written or not.
     seen: Vec<String>,
@@ -146,12 +154,19 @@ impl Fields {
         if let Some(first) = value.clone().into_iter().next() {
             self.places.push((word.clone(), first.span()));
         }
-        let preprocess = &mut self.surroundings.preprocess;
+        let Changes { structure, surroundings } = &mut self.changes;
+        let preprocess = &mut surroundings.preprocess;
         match word.as_str() {
             "model" => self.model = errors.keep(text(value, "a path or the name of a network: \"models/net.yaml\"")),
             "weights" => self.weights = errors.keep(weights(value)),
             "batch" => self.batch = errors.keep(batch(value)),
             "without" => self.without = errors.keep(without(value)),
+            "include_top" => structure.include_top = errors.keep(flag(value)),
+            "pooling" => structure.pooling = errors.keep(choice(value)),
+            "classes" => structure.classes = errors.keep(batch(value)),
+            "classifier_activation" => structure.classifier_activation = errors.keep(choice(value)),
+            "input_shape" => structure.input_shape = errors.keep(shape(value)),
+            "outputs" => structure.outputs = errors.keep(outputs(value)).unwrap_or_default(),
             "preprocess" => preprocess.preset = errors.keep(choice(value)),
             "resize" => preprocess.resize = errors.keep(size(value)),
             "crop" => preprocess.crop = errors.keep(size(value)),
@@ -159,7 +174,7 @@ impl Fields {
             "interpolation" => preprocess.interpolation = errors.keep(choice(value)),
             "mean" => preprocess.mean = errors.keep(numbers(value)),
             "std" => preprocess.std = errors.keep(numbers(value)),
-            "labels" => self.surroundings.labels = errors.keep(labels(value)),
+            "labels" => surroundings.labels = errors.keep(labels(value)),
             _ => return Err(Error::new(name.span(), unknown(&word))),
         }
         Ok(())
@@ -187,7 +202,7 @@ impl Fields {
                 weights: self.weights.unwrap_or(Weights::Own),
                 batch: self.batch.unwrap_or(1),
                 without: self.without.unwrap_or_default(),
-                surroundings: self.surroundings,
+                changes: self.changes,
                 places: self.places,
             }),
             (_, errors) => Err(errors.into_error(name.span())),
@@ -237,6 +252,24 @@ fn batch(value: TokenStream) -> syn::Result<usize> {
         Ok(batch) if batch > 0 => Ok(batch),
         _ => Err(Error::new_spanned(span, "expected a whole number from 1")),
     }
+}
+
+fn flag(value: TokenStream) -> syn::Result<bool> {
+    let wrong = Error::new_spanned(&value, "expected `true` or `false`");
+    syn::parse2::<syn::LitBool>(value).map(|flag| flag.value).map_err(|_| wrong)
+}
+
+fn shape(value: TokenStream) -> syn::Result<(Option<usize>, [usize; 2])> {
+    const EXPECTED: &str = "height and width, or channels, height and width: [3, 160, 160]";
+    let wrong = Error::new_spanned(&value, format!("expected {EXPECTED}, each from 1 to 65536"));
+    let extents = list::<LitInt>(value, EXPECTED)?;
+    let extents: Vec<usize> = extents.iter().map(LitInt::base10_parse).collect::<syn::Result<_>>()?;
+    input_shape(&extents).ok_or(wrong)
+}
+
+fn outputs(value: TokenStream) -> syn::Result<Vec<String>> {
+    let names = list::<LitStr>(value, "a list of names of values: [\"stage3\", \"embedding\"]")?;
+    Ok(names.iter().map(LitStr::value).collect())
 }
 
 fn without(value: TokenStream) -> syn::Result<Vec<LitStr>> {
@@ -336,6 +369,9 @@ impl Errors {
 
 #[cfg(test)]
 mod tests {
+    use resnetc::frontend::surroundings::Surroundings;
+    use resnetc::frontend::yaml::spec::Pooling;
+
     use super::*;
 
     fn errors(text: &str) -> Vec<String> {
@@ -357,10 +393,22 @@ mod tests {
     }
 
     #[test]
+    fn changes_of_the_network_are_read() {
+        let text = "struct A { model: \"m\", include_top: false, pooling: \"avg\", input_shape: [3, 160, 128], outputs: [\"a\"] }";
+        let structure = syn::parse_str::<Arguments>(text).unwrap().changes.structure;
+        assert_eq!((structure.include_top, structure.input_shape), (Some(false), Some((Some(3), [160, 128]))));
+        assert_eq!((structure.pooling, structure.outputs), (Some(Pooling::Avg), vec!["a".to_owned()]));
+        let found = errors(
+            "struct A { model: \"m\", include_top: 0, pooling: \"mean\", classes: 0, input_shape: [1, 2, 3, 4] }",
+        );
+        assert_eq!(found.len(), 4, "{found:?}");
+    }
+
+    #[test]
     fn surroundings_are_read() {
         let text = "struct A { model: \"m.onnx\", preprocess: \"timm\", resize: [240, 320], crop_fraction: 1, mean: [0.5, -1, 2e1],
             std: [1], interpolation: \"nearest\", labels: [\"a, b\", \"c\"] }";
-        let Surroundings { preprocess, labels } = syn::parse_str::<Arguments>(text).unwrap().surroundings;
+        let Surroundings { preprocess, labels } = syn::parse_str::<Arguments>(text).unwrap().changes.surroundings;
         assert_eq!(preprocess.preset, Some(resnetc::frontend::yaml::spec::Preset::Timm));
         assert_eq!((preprocess.resize, preprocess.crop), (Some(Size::Pair([240, 320])), None));
         assert_eq!((preprocess.crop_fraction, preprocess.mean), (Some(1.0), Some(vec![0.5, -1.0, 20.0])));

@@ -8,9 +8,8 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use resnetc::codegen::{self, Item};
 use resnetc::diagnostic::{Diagnostic, Diagnostics};
-use resnetc::frontend::WeightSource;
-use resnetc::frontend::surroundings::Surroundings;
 use resnetc::frontend::yaml::spec::Labels;
+use resnetc::frontend::{Changes, WeightSource};
 use resnetc::pipeline::{self, Options};
 use syn::Error;
 
@@ -88,20 +87,20 @@ fn options(arguments: &Arguments, root: &Path) -> Options {
         model: if is_file { root.join(&model).to_string_lossy().into_owned() } else { model },
         weights,
         batch: arguments.batch,
-        surroundings: surroundings(arguments, root),
+        changes: changes(arguments, root),
         disabled_passes: arguments.without.iter().map(syn::LitStr::value).collect::<BTreeSet<_>>(),
     }
 }
 
-/// Preprocessing and labels as given, the path of a file of labels from the crate's folder.
-fn surroundings(arguments: &Arguments, root: &Path) -> Surroundings {
-    let mut surroundings = arguments.surroundings.clone();
-    if let Some(Labels::Named(name)) = &mut surroundings.labels
+/// The changes as given, the path of a file of labels from the crate's folder.
+fn changes(arguments: &Arguments, root: &Path) -> Changes {
+    let mut changes = arguments.changes.clone();
+    if let Some(Labels::Named(name)) = &mut changes.surroundings.labels
         && name.contains(['.', '/', '\\'])
     {
         *name = root.join(&name).to_string_lossy().into_owned();
     }
-    surroundings
+    changes
 }
 
 /// The field that a problem without a place is about, with what of it is meant: `std` and `[1]`.
@@ -110,7 +109,9 @@ fn field(problem: &Diagnostic) -> Option<(&str, &str)> {
     let (key, entry) = key.split_at(key.find('[').unwrap_or(key.len()));
     match key {
         "preprocess.preset" => Some(("preprocess", entry)),
-        "labels" => Some((key, entry)),
+        "labels" | "include_top" | "pooling" | "classes" | "classifier_activation" | "input_shape" | "outputs" => {
+            Some((key, entry))
+        }
         key => key.strip_prefix("preprocess.").map(|field| (field, entry)),
     }
 }

@@ -294,3 +294,7 @@ with Case("split_in_equal_parts", [2, 6, 4, 5], opset=11) as c:
     c.op("Add", a, d)
     c.op("Mul", b, c.last)
     c.op("Transpose", c.last, perm=[0, 3, 1, 2])
+with Case("channels_last_input_padded", [2, 6, 5, 3]) as c:
+    c.op("Pad", "x", ints(0, 1, 2, 0, 0, 1, 0, 0))
+    c.op("Transpose", c.last, perm=[0, 3, 1, 2])
+    c.op("Conv", c.last, random(4, 3, 3, 3), strides=[2, 2])

@@ -71,13 +71,12 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
         text.push_str(&format!(": {}", network.description.trim()));
     }
     text.push_str(&format!("\nweights: {}\n", network.weights));
-    let pictures = network.preprocess.map_or_else(|| "none, raw tensors only".to_owned(), |rules| rules.to_string());
-    text.push_str(&format!("pictures: {pictures}\nlabels: {}\n", network.labels.len()));
     text.push_str(&format!("input: {} {:?}\n", plan.input.name, plan.input.shape));
     for output in &plan.outputs {
         text.push_str(&format!("output: {} {:?}\n", output.name, output.shape));
     }
-    text.push('\n');
+    let pictures = network.preprocess.map_or_else(|| "none, raw tensors only".to_owned(), |rules| rules.to_string());
+    text.push_str(&format!("pictures: {pictures}\nlabels: {}\n\n", network.labels.len()));
     let rows: Vec<Vec<String>> = plan
         .steps
         .iter()

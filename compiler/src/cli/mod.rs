@@ -9,6 +9,7 @@ mod progress;
 mod pull;
 mod run;
 mod specs;
+mod structure;
 mod surroundings;
 mod table;
 mod verify;

@@ -6,10 +6,11 @@ use std::path::Path;
 use clap::Args;
 
 use super::progress::Progress;
+use super::structure::StructureOptions;
 use super::surroundings::{SurroundingsOptions, named};
 use super::{Failure, output};
 use crate::diagnostic::Diagnostic;
-use crate::frontend::WeightSource;
+use crate::frontend::{Changes, WeightSource};
 use crate::package;
 use crate::package::{Cache, Package, Program};
 use crate::pipeline::{self, Compiled, Options};
@@ -30,6 +31,9 @@ pub struct ModelOptions {
     pub no_pass: Vec<String>,
 
     #[command(flatten)]
+    structure: StructureOptions,
+
+    #[command(flatten)]
     surroundings: SurroundingsOptions,
 }
 
@@ -40,7 +44,10 @@ impl ModelOptions {
             model: model.to_owned(),
             weights: self.weights.as_deref().map(weights).transpose()?,
             batch: self.batch,
-            surroundings: self.surroundings.surroundings()?,
+            changes: Changes {
+                structure: self.structure.overrides()?,
+                surroundings: self.surroundings.surroundings()?,
+            },
             disabled_passes: self.no_pass.iter().cloned().collect::<BTreeSet<_>>(),
         })
     }

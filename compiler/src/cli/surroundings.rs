@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, structure};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::frontend::surroundings::{PreprocessKeys, Surroundings, numbers, size, unfit, word};
 use crate::frontend::yaml::spec::{Labels, Preprocess};
@@ -87,7 +87,8 @@ impl SurroundingsOptions {
     }
 }
 
-fn read<'a, T>(
+/// The value that an option gives for a key; what is wrong with it goes to `wrong`.
+pub fn read<'a, T>(
     key: &str,
     text: &'a Option<String>,
     parse: impl Fn(&'a str) -> Result<T, Diagnostic>,
@@ -109,7 +110,7 @@ pub fn named(mut problems: Diagnostics) -> Diagnostics {
             Some((key, entry)) => (key, format!("[{entry}")),
             None => (subject.as_str(), String::new()),
         };
-        if let Some((_, option)) = OPTIONS.iter().find(|(known, _)| *known == key) {
+        if let Some((_, option)) = OPTIONS.iter().chain(&structure::OPTIONS).find(|(known, _)| *known == key) {
             problem.subject = Some(format!("{option}{entry}"));
         }
     }

@@ -85,7 +85,7 @@ impl Importer<'_> {
         Ok(View::whole(id, &shape))
     }
 
-    /// Whether the input, possibly after operations on each element, is transposed from `[N, H, W, C]` to `[N, C, H, W]`.
+    /// Whether the input, possibly after operations on each element and padding, is transposed from `[N, H, W, C]` to `[N, C, H, W]`.
     fn channels_last(&self) -> bool {
         let mut names = BTreeSet::from([self.schedule.input.name.as_str()]);
         for proto in self.schedule.nodes.iter().filter_map(|index| self.model.graph.node.get(*index)) {
@@ -97,7 +97,7 @@ impl Importer<'_> {
                     let order = proto.attribute.iter().find(|attribute| attribute.name == "perm");
                     return order.is_some_and(|order| order.ints == [0, 3, 1, 2]);
                 }
-                "Identity" | "Cast" | "Add" | "Sub" | "Mul" | "Div" => {
+                "Identity" | "Cast" | "Add" | "Sub" | "Mul" | "Div" | "Pad" => {
                     names.extend(proto.output.iter().map(String::as_str));
                 }
                 _ => return false,

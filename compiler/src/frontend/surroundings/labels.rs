@@ -23,8 +23,7 @@ pub struct LabelKeys<'a> {
     pub place: &'a dyn Fn(&str) -> Option<Place>,
 }
 
-/// The labels, and the file that they were read from. `beside` reads a file that the model names, `outputs` are the network's:
-/// there is a label per class of one of them.
+/// The labels, and the file that they were read from. `beside` reads a file that the model names, `outputs` are the network's.
 pub fn labels(
     keys: &LabelKeys<'_>,
     beside: &dyn Fn(&str) -> Result<Content, String>,
@@ -75,14 +74,18 @@ pub fn labels(
             }
         },
     };
-    let classes: Vec<usize> = outputs.iter().filter_map(|shape| shape.vector()).map(|[_, classes]| classes).collect();
-    match (classes.first(), outputs.first()) {
-        (Some(first), _) if !classes.contains(&labels.len()) => {
+    let mut classes = outputs.iter().filter_map(|shape| shape.vector()).map(|[_, classes]| classes).peekable();
+    match (classes.peek().copied(), outputs.first()) {
+        (Some(first), _) if !classes.any(|classes| classes == labels.len()) => {
             problem(format!("{} labels", labels.len()), format!("{first}, one per class"), None);
         }
         (None, Some(shape)) => {
-            let hint = "leave the labels out, or compile a network that ends in a `dense` layer".to_owned();
-            problem(format!("the output {shape} has no classes"), "an output [N, classes]".to_owned(), Some(hint));
+            let hint = "leave the labels out, or compile a network that ends in a `dense` layer";
+            problem(
+                format!("the output {shape} has no classes"),
+                "an output [N, classes]".to_owned(),
+                Some(hint.to_owned()),
+            );
         }
         (Some(_), _) | (None, None) => {}
     }

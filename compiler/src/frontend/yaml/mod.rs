@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::source::Source;
-use super::surroundings::Surroundings;
 use super::weights::{self, Checksum, LeftOut, Published, TensorFile, Wanted};
 use super::{Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::frontend::Changes;
 use crate::ir::Tensor;
 use library::Library;
 use overrides::Overrides;
@@ -79,9 +79,7 @@ pub struct Reading<'a> {
     /// Images per call.
     pub batch: usize,
     /// What the user changes.
-    pub overrides: &'a Overrides,
-    /// Preprocessing and labels in place of the spec's own.
-    pub surroundings: &'a Surroundings,
+    pub changes: &'a Changes,
     /// The scheme that names the tensors, when not the spec's own.
     pub scheme: Option<Scheme>,
 }
@@ -93,11 +91,13 @@ pub struct Reading<'a> {
 pub fn load(
     source: &Source<'_>,
     weights: Option<&WeightSource>,
-    reading: Reading<'_>,
+    batch: usize,
+    changes: &Changes,
 ) -> Result<(Network, Diagnostics), Diagnostics> {
+    let reading = Reading { batch, changes, scheme: None };
     let (mut described, warnings) = describe_as(source, reading)?;
     let (tensors, origin) = tensors(source, weights, reading, &mut described)?;
-    let graph = build::graph(&described.spec, &described.resolution, &tensors, reading.batch)?;
+    let graph = build::graph(&described.spec, &described.resolution, &tensors, batch)?;
     let Described { spec, counts, preprocess, labels, files, .. } = described;
     let network = Network {
         name: spec.name.clone(),
@@ -117,8 +117,7 @@ pub fn load(
 /// # Errors
 /// All that is wrong with it.
 pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnostics), Diagnostics> {
-    let (overrides, surroundings) = (&Overrides::default(), &Surroundings::default());
-    describe_as(source, Reading { batch, overrides, surroundings, scheme: None })
+    describe_as(source, Reading { batch, changes: &Changes::default(), scheme: None })
 }
 
 /// Reads a spec without weights, with what the user changes.
@@ -126,7 +125,7 @@ pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnos
 /// # Errors
 /// All that is wrong with it, or with the changes.
 pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Described, Diagnostics), Diagnostics> {
-    let Reading { batch, overrides, surroundings, scheme } = reading;
+    let Reading { batch, changes, scheme } = reading;
     let file = source.label();
     let bytes = source
         .content(document::LARGEST as u64)
@@ -134,7 +133,7 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     let text = utf8(&bytes, &file)?;
     let document = document::parse(&text, &file)?;
     let mut spec = parse(&text, &file)?;
-    overrides.apply(&mut spec).map_err(|refused| {
+    changes.structure.apply(&mut spec).map_err(|refused| {
         Diagnostics::from(Diagnostic::error("E-ARG", refused.message).about(refused.subject).hint(refused.hint))
     })?;
     let spec = Rc::new(spec);
@@ -148,7 +147,7 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     let library = Library::collect(&spec, source, &mut problems)?;
     let scheme = scheme.unwrap_or(spec.weights.names.scheme());
     let expanded = expand::expand(&spec, scheme, &library, &mut problems);
-    let preprocess = surround::preprocess(&spec, surroundings, &mut problems);
+    let preprocess = surround::preprocess(&spec, &changes.surroundings, &mut problems);
     let map = name_map(&spec, &mut problems);
     let checksums = own_weights::checksums(&spec, &mut problems);
     if problems.any() {
@@ -160,7 +159,7 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     }
     let left_out = left_out(source, reading, &resolution);
     let counts = surround::counts(&resolution);
-    let (labels, labels_file) = surround::labels(&spec, surroundings, source, &resolution, &mut problems);
+    let (labels, labels_file) = surround::labels(&spec, &changes.surroundings, source, &resolution, &mut problems);
     if !problems.any() {
         surround::expect(&spec, counts, &mut problems);
     }
@@ -190,14 +189,13 @@ fn utf8(bytes: &[u8], file: &Path) -> Result<String, Diagnostics> {
 
 /// The tensors of the head, when it is left out of a network that has one.
 fn left_out(source: &Source<'_>, reading: Reading<'_>, kept: &Resolution) -> LeftOut {
-    if reading.overrides.include_top != Some(false) {
+    if reading.changes.structure.include_top != Some(false) {
         return LeftOut::default();
     }
-    let overrides = Overrides { input_shape: reading.overrides.input_shape, ..Overrides::default() };
+    let structure = Overrides { input_shape: reading.changes.structure.input_shape, ..Overrides::default() };
+    let changes = Changes { structure, ..Changes::default() };
     // A whole network that does not hold together has nothing that could be left over.
-    let Ok((whole, _)) =
-        describe_as(source, Reading { overrides: &overrides, surroundings: &Surroundings::default(), ..reading })
-    else {
+    let Ok((whole, _)) = describe_as(source, Reading { changes: &changes, ..reading }) else {
         return LeftOut::default();
     };
     let names = |resolution: &Resolution| -> BTreeSet<String> {

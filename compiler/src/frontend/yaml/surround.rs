@@ -13,6 +13,7 @@ use crate::frontend::count;
 use crate::frontend::source::Source;
 use crate::frontend::surroundings::{self, LARGEST_LABELS, LabelKeys, PreprocessKeys, Surroundings};
 use crate::frontend::weights::Role;
+use crate::ir::Shape;
 
 /// How a picture becomes the input, with the preset's values filled in; what is given in `over` takes the place of what the spec says.
 pub fn preprocess(spec: &Spec, over: &Surroundings, problems: &mut Problems<'_>) -> Option<Preprocess> {
@@ -51,10 +52,13 @@ fn usual(spec: &Spec) -> Usual {
             Preset::Raw,
         ],
     };
+    let preactivation = spec.stages.as_ref().is_some_and(|stages| {
+        let blocks = [ResidualBlock::PreactivationBasic, ResidualBlock::PreactivationBottleneck];
+        blocks.map(StageBlock::Residual).contains(&stages.block)
+    });
     match spec.weights.names.scheme() {
         Scheme::Torchvision | Scheme::TimmResnetv2 | Scheme::HuggingFace => PYTORCH,
-        // Keras' ResNetV2, whose names are those of its first ResNet.
-        Scheme::Keras if activates_first(spec) => Usual { epsilons: &[1.001e-5], presets: &[Preset::KerasTf] },
+        Scheme::Keras if preactivation => Usual { epsilons: &[1.001e-5], presets: &[Preset::KerasTf] },
         Scheme::Keras => Usual { epsilons: &[1.001e-5], presets: &[Preset::KerasCaffe] },
         // Inception-ResNet-v2, and ResNet-8 of MLPerf Tiny.
         Scheme::KerasNumbered => Usual { epsilons: &[1e-3], presets: &[Preset::KerasTf, Preset::Raw] },
@@ -62,25 +66,16 @@ fn usual(spec: &Spec) -> Usual {
     }
 }
 
-/// Whether the blocks have normalisation and activation before their convolutions.
-fn activates_first(spec: &Spec) -> bool {
-    let block = spec.stages.as_ref().map(|stages| &stages.block);
-    matches!(
-        block,
-        Some(StageBlock::Residual(ResidualBlock::PreactivationBasic | ResidualBlock::PreactivationBottleneck))
-    )
-}
-
 /// Warns of values for pixels that no usual preset of the weights gives.
 fn doubt_preset(spec: &Spec, preset: Preset, rules: &Preprocess, given: bool, problems: &mut Problems<'_>) {
-    let usual = usual(spec).presets;
+    let (scheme, usual) = (spec.weights.names.scheme(), usual(spec).presets);
     if usual.contains(&preset) || usual.iter().any(|usual| usual.gives(rules)) {
         return;
     }
     let Some(likeliest) = usual.first() else { return };
     let message = format!(
         "weights with `{}` names are usually trained with `{}`, not with `{}`",
-        word(&spec.weights.names.scheme()),
+        word(&scheme),
         word(likeliest),
         word(&preset)
     );
@@ -93,14 +88,14 @@ fn doubt_preset(spec: &Spec, preset: Preset, rules: &Preprocess, given: bool, pr
 /// Warns of an epsilon that the weights are not usually trained with.
 fn doubt_epsilon(spec: &Spec, problems: &mut Problems<'_>) {
     let epsilon = spec.defaults.batch_norm.epsilon;
-    let usual = usual(spec).epsilons;
+    let (scheme, usual) = (spec.weights.names.scheme(), usual(spec).epsilons);
     if usual.iter().any(|usual| (usual - epsilon).abs() <= usual * 1e-6) {
         return;
     }
     let list: Vec<_> = usual.iter().map(|epsilon| format!("{epsilon:e}")).collect();
     let message = format!(
         "weights with `{}` names are usually trained with an epsilon of {}, not of {epsilon:e}",
-        word(&spec.weights.names.scheme()),
+        word(&scheme),
         list.join(" or ")
     );
     problems
@@ -124,8 +119,8 @@ pub fn labels(
     let mut found = Vec::new();
     let place = |path: &str| Some(problems.place(path));
     let keys = LabelKeys { own: spec.labels.as_ref(), given: over.labels.as_ref(), place: &place };
-    let outputs: Vec<_> = resolution.outputs.iter().map(|output| &output.shape).collect();
     let beside = |name: &str| source.beside(name, LARGEST_LABELS);
+    let outputs: Vec<&Shape> = resolution.outputs.iter().map(|output| &output.shape).collect();
     let labels = surroundings::labels(&keys, &beside, &outputs, &mut |problem| found.push(problem));
     found.into_iter().for_each(|problem| problems.report(problem));
     labels
