@@ -13,6 +13,7 @@ mod structure;
 mod surroundings;
 mod table;
 mod verify;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ Examples:
   resnetc verify backbone.onnx --input x.npy --expect c2=c2.npy --expect logits=y.npy
   resnetc compile model.onnx --preprocess timm --crop-fraction 0.95 --labels imagenet1k
   resnetc specs                                         the networks that ship inside
+  resnetc weights model.h5                              what a file of weights holds, and which network it fits
   resnetc pull resnet50                                 fetch its published weights: from then on they are found
 
 A model is the name of a network that ships inside (`resnetc specs`), or a file: a spec (.yaml, .yml) or
@@ -66,6 +68,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Specs(specs::Arguments),
+    Weights(weights::Arguments),
     Pull(pull::Arguments),
 }
 
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Specs(arguments) => specs::run(&arguments),
+        Command::Weights(arguments) => weights::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),
     };
     match done {

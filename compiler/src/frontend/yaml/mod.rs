@@ -5,6 +5,7 @@ pub mod check;
 pub mod document;
 pub mod expand;
 mod expression;
+pub mod fitting;
 mod library;
 pub mod names;
 mod order;
@@ -240,7 +241,7 @@ fn tensors(
         Some(WeightSource::File(path)) => {
             let file = weights::load(path)?;
             rename(source, &file, reading, described);
-            let bound = weights::bind(&described.wanted(), &file)?;
+            let bound = bind(described, &file)?;
             described.files.push(path.clone());
             Ok((bound, file_name(path)))
         }
@@ -252,6 +253,25 @@ fn tensors(
             Ok((bound, file_name(&file.path)))
         }
     }
+}
+
+/// The tensors of a file; when it does not fit, also which of the specs that ship it would fit.
+fn bind(described: &Described, file: &TensorFile) -> Result<Vec<Tensor>, Diagnostics> {
+    weights::bind(&described.wanted(), file).map_err(|mut problems| {
+        let fits = fitting::fitting(file);
+        let others = fits.iter().filter(|fit| fit.described.spec.name != described.spec.name);
+        for fit in others {
+            let differences = fitting::differences(&described.spec, &fit.described.spec);
+            let without = if fit.include_top { "" } else { " without its classifier" };
+            let message = format!("the weights fit `{}`{without}, not `{}`", fit.name, described.spec.name);
+            let mut problem = Diagnostic::error("E-WSPEC", message).at(Place::file(&file.path));
+            if !differences.is_empty() {
+                problem = problem.expected(format!("a network with {}", differences.join(", ")));
+            }
+            problems.push(problem.hint(format!("compile `{}` with them", fit.name)));
+        }
+        problems
+    })
 }
 
 /// Schemes of the same tensors in the same layouts: a file is read by whichever of them names its tensors.
