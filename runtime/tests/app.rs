@@ -4,7 +4,6 @@ mod app_support;
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
 
 use resnet::app::{self, Picture, decode, preprocess};
 use resnet::network::{Color, Interpolation, Network, Preprocess, Resize};
