@@ -215,34 +215,94 @@ fn mlperf_tiny_agrees_with_onnx_runtime_on_real_pictures() {
     println!("{right} of {batch} right");
     assert_eq!(right, 171);
 
-    let fixture = fs::read_to_string(Path::new(ROOT).join("tests/reference/resnet8_predictions.txt")).unwrap();
-    let expected: BTreeMap<&str, usize> = fixture
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.split_once(' ').map(|(file, class)| (file, class.parse().unwrap())).unwrap())
-        .collect();
+    let expected = predictions_of_resnet8();
     assert_eq!(expected.len(), batch);
     for ((file, _), class) in rows.iter().zip(classes) {
-        assert_eq!(Some(&class), expected.get(file.as_str()), "{file}");
+        assert_eq!(Some(&class), expected.get(file), "{file}");
     }
+}
+
+/// What ONNX Runtime says of each picture with `resnet8.onnx`.
+fn predictions_of_resnet8() -> BTreeMap<String, usize> {
+    let fixture = fs::read_to_string(Path::new(ROOT).join("tests/reference/resnet8_predictions.txt")).unwrap();
+    fixture
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once(' ').map(|(file, class)| (file.to_owned(), class.parse().unwrap())).unwrap())
+        .collect()
 }
 
 fn best(values: &[f32]) -> usize {
     (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap()
 }
 
-#[test]
-#[ignore = "needs ../shared; run by .ci/run"]
-fn the_bundled_network_is_right_on_real_pictures() {
-    let Some((folder, rows)) = pictures() else { return };
-    let program = program("cifar-resnet20", None, 1);
+/// The classes that a program says the pictures are.
+fn classes(program: &Path, folder: &Path, rows: &[(String, usize)]) -> Vec<usize> {
     let output =
         Command::new(program).arg("--json").args(rows.iter().map(|(file, _)| folder.join(file))).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let found = found.as_array().unwrap();
     assert_eq!(found.len(), rows.len());
-    let class = |found: &serde_json::Value| found["predictions"][0]["class"].as_u64().unwrap() as usize;
-    let right = found.iter().zip(&rows).filter(|(found, (_, label))| class(found) == *label).count();
-    assert_eq!(right, 173);
+    found.iter().map(|found| found["predictions"][0]["class"].as_u64().unwrap() as usize).collect()
+}
+
+#[test]
+#[ignore = "needs ../shared; run by .ci/run"]
+fn trained_networks_are_right_on_real_pictures() {
+    let Some((folder, rows)) = pictures() else { return };
+    for (model, weights, expected) in [
+        ("cifar-resnet20", None, 173),
+        ("akamaster-cifar-resnet20", Some("realdata/cifar10_resnet/resnet20-12fca82f.th"), 180),
+        ("cifar-resnet56", Some("realdata/cifar10_resnet/resnet56-4bfd9763.th"), 182),
+        ("mlperf-tiny-resnet8", Some("realdata/mlperf_tiny_resnet8/resnet8.h5"), 171),
+    ] {
+        let weights = match weights {
+            Some(file) => match shared(file) {
+                Some(path) => Some(WeightSource::File(path)),
+                None => return,
+            },
+            None => None,
+        };
+        // Seven at a time: the last batch is not full.
+        let classes = classes(&program(model, weights, 7), &folder, &rows);
+        let right = classes.iter().zip(&rows).filter(|(class, (_, label))| *class == label).count();
+        println!("{model}: {right} of {} right", rows.len());
+        assert_eq!(right, expected, "{model}");
+        if model == "mlperf-tiny-resnet8" {
+            let expected = predictions_of_resnet8();
+            for ((file, _), class) in rows.iter().zip(classes) {
+                assert_eq!(Some(&class), expected.get(file), "{file}");
+            }
+        }
+    }
+}
+
+/// The same network from every format that it can be saved in, `networks.py --weights` of the references: the same bits.
+#[test]
+#[ignore = "needs RESNET_WEIGHTS, a folder that networks.py --weights wrote; run by .ci/run"]
+fn every_format_gives_the_same_bits() {
+    let Some(folder) = env::var_os("RESNET_WEIGHTS").map(PathBuf::from) else {
+        println!("skipped: RESNET_WEIGHTS names no folder with the weights of the references");
+        return;
+    };
+    for (model, files) in [
+        ("resnet18", ["torchvision/resnet18.safetensors", "torchvision/resnet18.pth"].as_slice()),
+        ("keras-resnet50", &["keras/ResNet50.h5", "keras/ResNet50.weights.h5", "keras/ResNet50.keras"]),
+        ("keras-resnet50v2", &["keras/ResNet50V2.h5", "keras/ResNet50V2.weights.h5", "keras/ResNet50V2.keras"]),
+        (
+            "keras-inception-resnet-v2",
+            &["keras/InceptionResNetV2.h5", "keras/InceptionResNetV2.weights.h5", "keras/InceptionResNetV2.keras"],
+        ),
+    ] {
+        let packed = |weights| {
+            let options = Options { weights: Some(weights), ..Options::new(model) };
+            pipeline::compile(&options, &mut |_| ()).unwrap_or_else(|problems| panic!("{problems}")).plan.blob()
+        };
+        let seeded = packed(WeightSource::Seed(SEED));
+        for file in files {
+            assert!(packed(WeightSource::File(folder.join(file))) == seeded, "{file} gives other weights");
+            println!("{file}: the same bits");
+        }
+    }
 }

@@ -37,7 +37,12 @@ fn as_text(file: &TensorFile, fits: &[Fit]) -> String {
         .iter()
         .map(|(name, tensor)| {
             let name = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            vec![name, tensor.shape.to_string(), element(&tensor.element).to_owned(), grouped(tensor.shape.len() as u64)]
+            vec![
+                name,
+                tensor.shape.to_string(),
+                element(&tensor.element).to_owned(),
+                grouped(tensor.shape.len() as u64),
+            ]
         })
         .collect();
     let mut text = table(
@@ -53,7 +58,9 @@ fn as_text(file: &TensorFile, fits: &[Fit]) -> String {
         text.push_str(&format!("fits {}{without}: {}\n", fit.name, fit.described.spec.description));
     }
     if fits.is_empty() {
-        text.push_str("fits none of the networks that ship inside; a spec of your own may still describe its network\n");
+        text.push_str(
+            "fits none of the networks that ship inside; a spec of your own may still describe its network\n",
+        );
     }
     text
 }

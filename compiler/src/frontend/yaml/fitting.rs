@@ -32,7 +32,10 @@ pub fn fitting(file: &TensorFile) -> Vec<Fit> {
                 let reading = Reading { scheme: Some(scheme), ..reading };
                 describe_as(&Source::Shipped(shipped), reading).ok().map(|(described, _)| described)
             };
-            let found = std::iter::once(Some(described)).chain(others.map(other)).flatten().find(|described| fits_exactly(described, file));
+            let found = std::iter::once(Some(described))
+                .chain(others.map(other))
+                .flatten()
+                .find(|described| fits_exactly(described, file));
             if let Some(described) = found {
                 fits.push(Fit { name: shipped.name, include_top, described });
                 break;
