@@ -245,8 +245,12 @@ pub fn axes(scheme: Scheme) -> Axes {
     }
 }
 
+/// The name of the how manieth layer of a class it is, from 1.
 fn counted(name: &str, count: usize) -> String {
-    if count == 1 { name.to_owned() } else { format!("{name}_{}", count - 1) }
+    match count {
+        0 | 1 => name.to_owned(),
+        count => format!("{name}_{}", count - 1),
+    }
 }
 
 fn caffe_branch(branch: Branch) -> String {
