@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::codegen::{self, Item};
 use crate::diagnostic::Diagnostics;
-use crate::frontend::{self, Network, WeightSource};
+use crate::frontend::{self, Changes, Network, WeightSource};
 use crate::ir::Graph;
 use crate::passes::{self, PassReport};
 use crate::plan::{self, Plan};
@@ -18,14 +18,22 @@ pub struct Options {
     pub weights: Option<WeightSource>,
     /// Images per call, from 1.
     pub batch: usize,
+    /// What the user changes of the model.
+    pub changes: Changes,
     /// Names of passes that are not to run.
     pub disabled_passes: BTreeSet<String>,
 }
 
 impl Options {
-    /// A model with everything else at its default: its own weights, one image per call, every pass.
+    /// A model with everything else at its default: its own weights and surroundings, one image per call, every pass.
     pub fn new(model: impl Into<String>) -> Self {
-        Self { model: model.into(), weights: None, batch: 1, disabled_passes: BTreeSet::new() }
+        Self {
+            model: model.into(),
+            weights: None,
+            batch: 1,
+            changes: Changes::default(),
+            disabled_passes: BTreeSet::new(),
+        }
     }
 }
 
@@ -70,7 +78,8 @@ impl Compiled {
 /// Compiles a model: every stage but the writing of code, which [`Compiled`] does.
 pub fn compile(options: &Options, progress: &mut dyn FnMut(Stage)) -> Result<Compiled, Diagnostics> {
     progress(Stage::Load);
-    let (network, mut warnings) = frontend::load(&options.model, options.weights.as_ref(), options.batch)?;
+    let (network, mut warnings) =
+        frontend::load_with(&options.model, options.weights.as_ref(), options.batch, &options.changes)?;
     progress(Stage::Optimise);
     let mut graph = network.graph.clone();
     let reports = passes::run(&mut graph, &options.disabled_passes)?;

@@ -50,7 +50,7 @@ fn cat() -> String {
 #[test]
 fn wrong_arguments_exit_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 20] = [
         (&[], "Usage"),
         (&["compute"], "unrecognized subcommand"),
         (&["compile"], "<MODEL>"),
@@ -59,6 +59,15 @@ fn wrong_arguments_exit_with_2() {
         (&["compile", "resnet18", "--batch=18446744073709551616"], "whole number from 1"),
         (&["compile", "resnet18", "--emit", "wasm"], "possible values"),
         (&["compile", "resnet18", "--weights", "seed:x"], "no seed"),
+        (&["compile", "resnet18", "--preprocess", "torchvison"], "--preprocess: unknown value `torchvison`"),
+        (&["inspect", "resnet18", "--interpolation", "lanczos"], "`nearest`, `bilinear`, `bicubic`"),
+        (&["run", "resnet18", "cat.jpg", "--resize", "256x256"], "--resize: `256x256` is no size"),
+        (&["compile", "resnet18", "--crop", "0"], "error[E-RANGE]: --crop: a side of 0"),
+        (&["compile", "resnet18", "--crop-fraction", "-1"], "error[E-RANGE]: --crop-fraction: -1"),
+        (&["compile", "resnet18", "--crop-fraction", "7/8"], "--crop-fraction: `7/8` is no number"),
+        (&["compile", "resnet18", "--std", "1,0,1"], "error[E-RANGE]: --std[1]: 0 cannot divide"),
+        (&["compile", "resnet18", "--mean", "-1,nan,0"], "error[E-RANGE]: --mean[1]: NaN"),
+        (&["compile", "resnet18", "--mean", "0.5"], "error[E-LEN]: --mean: 1 entries"),
         (&["run"], "no picture"),
         (&["verify", "resnet18", "--input", "a", "--expect", "b", "--tolerance", "-1"], "tolerance"),
         (&["specs", "cifar-resnet21"], "did you mean"),
@@ -87,11 +96,18 @@ fn bad_models_exit_with_1_and_leave_nothing() {
     fs::write(folder.path().join("bad.onnx"), "no protobuf \u{ff}").unwrap();
     fs::write(folder.path().join("bad.safetensors"), "no tensors").unwrap();
     let before = names(folder.path());
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["compile", "bad.yaml", "--weights", "seed:1", "-o", "out"], "bad.yaml:"),
         (&["compile", "bad.onnx", "-o", "out"], "bad.onnx"),
         (&["compile", "missing.yaml", "-o", "out"], "missing.yaml"),
         (&["compile", "resnet81", "-o", "out"], "resnet81"),
+        (&["compile", "cifar-resnet20", "--resize", "30", "-o", "out"], "--resize: a crop of [32, 32]"),
+        (&["compile", "cifar-resnet20", "--labels", "a,b", "-o", "out"], "--labels: 2 labels"),
+        (&["compile", "cifar-resnet20", "--labels", "cifra10", "-o", "out"], "did you mean `cifar10`?"),
+        (
+            &["compile", "cifar-resnet20", "--labels", "./none.txt", "-o", "out"],
+            "--labels: `./none.txt` does not exist",
+        ),
         (&["compile", "cifar-resnet20", "--weights", "bad.safetensors", "-o", "out"], "bad.safetensors"),
         (&["compile", "cifar-resnet20", "--no-pass", "fold_batch_nrom", "-o", "out"], "fold_batch_norm"),
     ];
@@ -153,6 +169,52 @@ fn passes_can_be_switched_off() {
     let all = count(&["inspect", "cifar-resnet20", "--json"]);
     let fewer = count(&["inspect", "cifar-resnet20", "--json", "--no-pass", "fold_batch_norm"]);
     assert!(fewer > all, "{fewer} {all}");
+}
+
+#[test]
+fn recipes_are_given_from_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = |arguments: &[&str]| {
+        let output = tool(folder.path(), arguments);
+        let json: serde_json::Value = serde_json::from_str(&done(&output)).unwrap();
+        (json["pictures"].as_str().unwrap().to_owned(), json["labels"].clone(), text(&output.stderr))
+    };
+    let (pictures, labels, _) = json(&["inspect", "cifar-resnet20", "--json"]);
+    assert_eq!(
+        pictures,
+        "squash to 32x32, bilinear; rgb; (x / 255 - [0.4914, 0.4822, 0.4465]) / [0.247, 0.2435, 0.2616]"
+    );
+    assert_eq!(labels[3], "cat");
+    fs::write(folder.path().join("names.txt"), "0\n1\n2\n3\n4\n5\n6\n7\n8\nnine\n").unwrap();
+    let (pictures, labels, told) = json(&[
+        "inspect",
+        "cifar-resnet20",
+        "--json",
+        "--preprocess",
+        "keras_tf",
+        "--crop-fraction=0.8",
+        "--interpolation",
+        "bicubic",
+        "--mean",
+        "-0.5,0,0.5",
+        "--std=2,2,2",
+        "--labels",
+        "names.txt",
+    ]);
+    assert_eq!(pictures, "shorter side 40, bicubic; crop 32x32; rgb; (x / 127.5 - [0.5, 1.0, 1.5]) / [2.0, 2.0, 2.0]");
+    assert_eq!(labels[9], "nine");
+    assert!(told.contains("warning[W-ACC]: --preprocess: weights with `torchvision` names"), "{told}");
+    let text = done(&tool(folder.path(), &["inspect", "cifar-resnet20", "--labels", "a,b,c,d,e,f,g,h,i,j"]));
+    assert!(text.contains("\npictures: squash to 32x32") && text.contains("\nlabels: 10\n"), "{text}");
+
+    // The program does what the options say: with the classes' names turned round, the cat is a dog.
+    let turned = "airplane,automobile,bird,dog,deer,cat,frog,horse,ship,truck";
+    let shown = done(&tool(folder.path(), &["run", "--labels", turned, "--json", &cat()]));
+    assert!(probabilities(&shown)["dog"] > 0.9, "{shown}");
+    // A flat input tells nothing of the picture.
+    let arguments = ["run", "cifar-resnet20", "--std", "1e6,1e6,1e6", "--json", &cat()];
+    let flat = probabilities(&done(&tool(folder.path(), &arguments)));
+    assert!(flat.get("cat").is_none_or(|cat| *cat < 0.9), "{flat:?}");
 }
 
 #[test]

@@ -213,7 +213,13 @@ fn ranges_that_are_not_what_was_asked_for_start_over() {
             _ => serve(request, stream, &served, TAG, ALL),
         });
         let case = Case::new(&server, &content);
-        assert!(case.pull().unwrap().fetched, "{answer}");
+        let mut troubles = Vec::new();
+        let mut tell = |event| match event {
+            Event::Again(message) => troubles.push(message),
+            Event::Waiting | Event::Arrived(..) => {}
+        };
+        assert!(fetch::pull(&case.published, &case.place(), &case.settings, &mut tell).unwrap().fetched, "{answer}");
+        assert_eq!(troubles, ["the connection ended early", "the server does not go on where it stopped"], "{answer}");
         assert_eq!(server.requests().iter().map(Request::from).collect::<Vec<_>>(), [0, 600_000, 0], "{answer}");
     }
 }

@@ -2,11 +2,15 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use resnetc::diagnostic::nearest;
+use resnetc::diagnostic::{Diagnostic, nearest};
+use resnetc::frontend::Changes;
+use resnetc::frontend::surroundings::word;
+use resnetc::frontend::yaml::overrides::input_shape;
+use resnetc::frontend::yaml::spec::{Labels, Size};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Error, LitInt, LitStr, Token, Visibility, braced, bracketed};
+use syn::{Attribute, Error, Lit, LitInt, LitStr, Token, Visibility, braced, bracketed};
 
 /// The arguments of one invocation.
 pub struct Arguments {
@@ -24,6 +28,10 @@ pub struct Arguments {
     pub batch: usize,
     /// Passes that are not to run.
     pub without: Vec<LitStr>,
+    /// What is changed of the model; paths as written.
+    pub changes: Changes,
+    /// Where the values of `changes` stand, by their fields.
+    pub places: Vec<(String, Span)>,
 }
 
 /// The field `weights`.
@@ -36,7 +44,26 @@ pub enum Weights {
     Runtime,
 }
 
-const FIELDS: [&str; 4] = ["model", "weights", "batch", "without"];
+const FIELDS: [&str; 18] = [
+    "model",
+    "weights",
+    "batch",
+    "without",
+    "include_top",
+    "pooling",
+    "classes",
+    "classifier_activation",
+    "input_shape",
+    "outputs",
+    "preprocess",
+    "resize",
+    "crop",
+    "crop_fraction",
+    "interpolation",
+    "mean",
+    "std",
+    "labels",
+];
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -78,6 +105,8 @@ struct Fields {
     weights: Option<Weights>,
     batch: Option<usize>,
     without: Option<Vec<LitStr>>,
+    changes: Changes,
+    places: Vec<(String, Span)>,
     /// Fields that were there, rightly written or not.
     seen: Vec<String>,
 }
@@ -122,11 +151,30 @@ impl Fields {
             return Err(Error::new(name.span(), format!("`{name}` is given twice")));
         }
         self.seen.push(word.clone());
+        if let Some(first) = value.clone().into_iter().next() {
+            self.places.push((word.clone(), first.span()));
+        }
+        let Changes { structure, surroundings } = &mut self.changes;
+        let preprocess = &mut surroundings.preprocess;
         match word.as_str() {
             "model" => self.model = errors.keep(text(value, "a path or the name of a network: \"models/net.yaml\"")),
             "weights" => self.weights = errors.keep(weights(value)),
             "batch" => self.batch = errors.keep(batch(value)),
             "without" => self.without = errors.keep(without(value)),
+            "include_top" => structure.include_top = errors.keep(flag(value)),
+            "pooling" => structure.pooling = errors.keep(choice(value)),
+            "classes" => structure.classes = errors.keep(batch(value)),
+            "classifier_activation" => structure.classifier_activation = errors.keep(choice(value)),
+            "input_shape" => structure.input_shape = errors.keep(shape(value)),
+            "outputs" => structure.outputs = errors.keep(outputs(value)).unwrap_or_default(),
+            "preprocess" => preprocess.preset = errors.keep(choice(value)),
+            "resize" => preprocess.resize = errors.keep(size(value)),
+            "crop" => preprocess.crop = errors.keep(size(value)),
+            "crop_fraction" => preprocess.crop_fraction = errors.keep(number(value)),
+            "interpolation" => preprocess.interpolation = errors.keep(choice(value)),
+            "mean" => preprocess.mean = errors.keep(numbers(value)),
+            "std" => preprocess.std = errors.keep(numbers(value)),
+            "labels" => surroundings.labels = errors.keep(labels(value)),
             _ => return Err(Error::new(name.span(), unknown(&word))),
         }
         Ok(())
@@ -154,6 +202,8 @@ impl Fields {
                 weights: self.weights.unwrap_or(Weights::Own),
                 batch: self.batch.unwrap_or(1),
                 without: self.without.unwrap_or_default(),
+                changes: self.changes,
+                places: self.places,
             }),
             (_, errors) => Err(errors.into_error(name.span())),
         }
@@ -204,21 +254,97 @@ fn batch(value: TokenStream) -> syn::Result<usize> {
     }
 }
 
-fn without(value: TokenStream) -> syn::Result<Vec<LitStr>> {
-    struct Names(Punctuated<LitStr, Token![,]>);
+fn flag(value: TokenStream) -> syn::Result<bool> {
+    let wrong = Error::new_spanned(&value, "expected `true` or `false`");
+    syn::parse2::<syn::LitBool>(value).map(|flag| flag.value).map_err(|_| wrong)
+}
 
-    impl Parse for Names {
+fn shape(value: TokenStream) -> syn::Result<(Option<usize>, [usize; 2])> {
+    const EXPECTED: &str = "height and width, or channels, height and width: [3, 160, 160]";
+    let wrong = Error::new_spanned(&value, format!("expected {EXPECTED}, each from 1 to 65536"));
+    let extents = list::<LitInt>(value, EXPECTED)?;
+    let extents: Vec<usize> = extents.iter().map(LitInt::base10_parse).collect::<syn::Result<_>>()?;
+    input_shape(&extents).ok_or(wrong)
+}
+
+fn outputs(value: TokenStream) -> syn::Result<Vec<String>> {
+    let names = list::<LitStr>(value, "a list of names of values: [\"stage3\", \"embedding\"]")?;
+    Ok(names.iter().map(LitStr::value).collect())
+}
+
+fn without(value: TokenStream) -> syn::Result<Vec<LitStr>> {
+    list(value, "a list of names of passes: [\"fold_batch_norm\"]")
+}
+
+/// One of the words that a key of a spec takes.
+fn choice<T: for<'de> serde::Deserialize<'de>>(value: TokenStream) -> syn::Result<T> {
+    let text = text(value, "a word in quotes, such as \"torchvision\" or \"bicubic\"")?;
+    word(&text.value()).map_err(|problem: Diagnostic| Error::new(text.span(), problem))
+}
+
+fn size(value: TokenStream) -> syn::Result<Size> {
+    const EXPECTED: &str = "a whole number, or height and width: [224, 224]";
+    let wrong = Error::new_spanned(&value, format!("expected {EXPECTED}"));
+    let lengths = match syn::parse2::<LitInt>(value.clone()) {
+        Ok(side) => vec![side],
+        Err(_) => list::<LitInt>(value, EXPECTED)?,
+    };
+    let lengths: Vec<usize> = lengths.iter().map(LitInt::base10_parse).collect::<syn::Result<_>>()?;
+    match lengths.as_slice() {
+        [side] => Ok(Size::One(*side)),
+        [height, width] => Ok(Size::Pair([*height, *width])),
+        _ => Err(wrong),
+    }
+}
+
+fn number(value: TokenStream) -> syn::Result<f64> {
+    let wrong = Error::new_spanned(&value, "expected a number such as 0.875");
+    syn::parse2::<Number>(value).map(|Number(number)| number).map_err(|_| wrong)
+}
+
+fn numbers(value: TokenStream) -> syn::Result<Vec<f64>> {
+    let numbers = list::<Number>(value, "a list of numbers: [0.485, 0.456, 0.406]")?;
+    Ok(numbers.into_iter().map(|Number(number)| number).collect())
+}
+
+fn labels(value: TokenStream) -> syn::Result<Labels> {
+    const EXPECTED: &str = "\"imagenet1k\", \"models/labels.txt\", or a list of labels: [\"cat\", \"dog\"]";
+    if matches!(value.clone().into_iter().next(), Some(TokenTree::Group(_))) {
+        let labels = list::<LitStr>(value, EXPECTED)?;
+        return Ok(Labels::List(labels.iter().map(LitStr::value).collect()));
+    }
+    text(value, EXPECTED).map(|text| Labels::Named(text.value()))
+}
+
+/// A number with or without a point, negative perhaps.
+struct Number(f64);
+
+impl Parse for Number {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let sign = if input.parse::<Option<Token![-]>>()?.is_some() { -1.0 } else { 1.0 };
+        let number: f64 = match input.parse()? {
+            Lit::Int(number) => number.base10_parse()?,
+            Lit::Float(number) => number.base10_parse()?,
+            other => return Err(Error::new(other.span(), "expected a number")),
+        };
+        Ok(Self(sign * number))
+    }
+}
+
+fn list<T: Parse>(value: TokenStream, expected: &str) -> syn::Result<Vec<T>> {
+    struct Items<T>(Punctuated<T, Token![,]>);
+
+    impl<T: Parse> Parse for Items<T> {
         fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-            let names;
-            bracketed!(names in input);
-            Punctuated::parse_terminated(&names).map(Self)
+            let items;
+            bracketed!(items in input);
+            Punctuated::parse_terminated(&items).map(Self)
         }
     }
 
     let span = value.clone();
-    let names: Names = syn::parse2(value)
-        .map_err(|_| Error::new_spanned(span, "expected a list of names of passes: [\"fold_batch_norm\"]"))?;
-    Ok(names.0.into_iter().collect())
+    let items: Items<T> = syn::parse2(value).map_err(|_| Error::new_spanned(span, format!("expected {expected}")))?;
+    Ok(items.0.into_iter().collect())
 }
 
 /// Every misuse, so that all can be mended at once.
@@ -243,6 +369,9 @@ impl Errors {
 
 #[cfg(test)]
 mod tests {
+    use resnetc::frontend::surroundings::Surroundings;
+    use resnetc::frontend::yaml::spec::Pooling;
+
     use super::*;
 
     fn errors(text: &str) -> Vec<String> {
@@ -261,6 +390,35 @@ mod tests {
         assert_eq!(arguments.model.value(), "m.yaml");
         assert!(matches!(arguments.weights, Weights::Runtime));
         assert_eq!((arguments.batch, arguments.without.len()), (4, 2));
+    }
+
+    #[test]
+    fn changes_of_the_network_are_read() {
+        let text = "struct A { model: \"m\", include_top: false, pooling: \"avg\", input_shape: [3, 160, 128], outputs: [\"a\"] }";
+        let structure = syn::parse_str::<Arguments>(text).unwrap().changes.structure;
+        assert_eq!((structure.include_top, structure.input_shape), (Some(false), Some((Some(3), [160, 128]))));
+        assert_eq!((structure.pooling, structure.outputs), (Some(Pooling::Avg), vec!["a".to_owned()]));
+        let found = errors(
+            "struct A { model: \"m\", include_top: 0, pooling: \"mean\", classes: 0, input_shape: [1, 2, 3, 4] }",
+        );
+        assert_eq!(found.len(), 4, "{found:?}");
+    }
+
+    #[test]
+    fn surroundings_are_read() {
+        let text = "struct A { model: \"m.onnx\", preprocess: \"timm\", resize: [240, 320], crop_fraction: 1, mean: [0.5, -1, 2e1],
+            std: [1], interpolation: \"nearest\", labels: [\"a, b\", \"c\"] }";
+        let Surroundings { preprocess, labels } = syn::parse_str::<Arguments>(text).unwrap().changes.surroundings;
+        assert_eq!(preprocess.preset, Some(resnetc::frontend::yaml::spec::Preset::Timm));
+        assert_eq!((preprocess.resize, preprocess.crop), (Some(Size::Pair([240, 320])), None));
+        assert_eq!((preprocess.crop_fraction, preprocess.mean), (Some(1.0), Some(vec![0.5, -1.0, 20.0])));
+        assert_eq!(labels, Some(Labels::List(vec!["a, b".into(), "c".into()])));
+        let found = errors(
+            "struct A { model: \"m\", preprocess: \"tim\", resize: 1.5, crop: [1, 2, 3], crop_fraction: \"1\", mean: 0.5,
+            std: [\"1\"], interpolation: bicubic, labels: 3 }",
+        );
+        assert_eq!(found.len(), 8, "{found:#?}");
+        assert!(found.iter().any(|error| error.contains("did you mean `timm`?")));
     }
 
     #[test]

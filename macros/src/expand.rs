@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use resnetc::codegen::{self, Item};
-use resnetc::diagnostic::Diagnostics;
-use resnetc::frontend::WeightSource;
+use resnetc::diagnostic::{Diagnostic, Diagnostics};
+use resnetc::frontend::yaml::spec::Labels;
+use resnetc::frontend::{Changes, WeightSource};
 use resnetc::pipeline::{self, Options};
 use syn::Error;
 
@@ -86,7 +87,32 @@ fn options(arguments: &Arguments, root: &Path) -> Options {
         model: if is_file { root.join(&model).to_string_lossy().into_owned() } else { model },
         weights,
         batch: arguments.batch,
+        changes: changes(arguments, root),
         disabled_passes: arguments.without.iter().map(syn::LitStr::value).collect::<BTreeSet<_>>(),
+    }
+}
+
+/// The changes as given, the path of a file of labels from the crate's folder.
+fn changes(arguments: &Arguments, root: &Path) -> Changes {
+    let mut changes = arguments.changes.clone();
+    if let Some(Labels::Named(name)) = &mut changes.surroundings.labels
+        && name.contains(['.', '/', '\\'])
+    {
+        *name = root.join(&name).to_string_lossy().into_owned();
+    }
+    changes
+}
+
+/// The field that a problem without a place is about, with what of it is meant: `std` and `[1]`.
+fn field(problem: &Diagnostic) -> Option<(&str, &str)> {
+    let key = problem.subject.as_deref().filter(|_| problem.place.is_none())?;
+    let (key, entry) = key.split_at(key.find('[').unwrap_or(key.len()));
+    match key {
+        "preprocess.preset" => Some(("preprocess", entry)),
+        "labels" | "include_top" | "pooling" | "classes" | "classifier_activation" | "input_shape" | "outputs" => {
+            Some((key, entry))
+        }
+        key => key.strip_prefix("preprocess.").map(|field| (field, entry)),
     }
 }
 
@@ -98,6 +124,12 @@ fn at_literals(arguments: &Arguments, options: &Options, problems: &Diagnostics,
         _ => None,
     };
     let mut errors = problems.0.iter().map(|problem| {
+        if let Some((name, entry)) = field(problem)
+            && let Some((_, span)) = arguments.places.iter().find(|(field, _)| field == name)
+        {
+            let told = problem.clone().about(format!("{name}{entry}"));
+            return Error::new(*span, told.to_string().replace(&prefix, ""));
+        }
         let place = problem.place.as_ref().map(|place| place.file.as_path());
         let span = match weights {
             Some((literal, path)) if place == Some(path) => literal.span(),

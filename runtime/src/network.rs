@@ -1,6 +1,6 @@
 //! What a compiled program knows about its network besides how to run it.
 
-pub use crate::preprocess::{Color, Interpolation, Preprocess, Resize};
+pub use crate::preprocess::{Color, Interpolation, Preprocess, Resize, Rounding};
 
 /// The description of a compiled network, a constant of its program.
 #[derive(Debug, Clone, Copy, PartialEq)]

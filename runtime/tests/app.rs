@@ -4,10 +4,9 @@ mod app_support;
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
 
 use resnet::app::{self, Picture, decode, preprocess};
-use resnet::network::{Color, Interpolation, Network, Preprocess, Resize};
+use resnet::network::{Color, Interpolation, Network, Preprocess, Resize, Rounding};
 use serde_json::Value;
 
 use app_support::{COLORS, Colors, NoLabels, NoPictures, One, RULES, call, colors, fixture, npy, text};
@@ -68,12 +67,18 @@ fn turns_pictures_upright_and_resolves_their_kinds() {
 }
 
 #[test]
-fn crops_as_torchvision() {
+fn crops_as_torchvision_and_hugging_face() {
     let row = Picture { width: 5, height: 1, pixels: (1..=5).flat_map(|value| [value; 3]).collect() };
-    let reds = |width| preprocess::center_crop(&row, [1, width]).pixels.iter().step_by(3).copied().collect::<Vec<_>>();
-    assert_eq!(reds(2), [3, 4]);
-    assert_eq!(reds(4), [1, 2, 3, 4]);
-    assert_eq!(reds(8), [0, 1, 2, 3, 4, 5, 0, 0]);
+    let reds = |width, rounding| {
+        let cut = preprocess::center_crop(&row, [1, width], rounding);
+        cut.pixels.iter().step_by(3).copied().collect::<Vec<_>>()
+    };
+    assert_eq!(reds(2, Rounding::HalfToEven), [3, 4]);
+    assert_eq!(reds(4, Rounding::HalfToEven), [1, 2, 3, 4]);
+    assert_eq!(reds(8, Rounding::HalfToEven), [0, 1, 2, 3, 4, 5, 0, 0]);
+    assert_eq!(reds(2, Rounding::Down), [2, 3]);
+    assert_eq!(reds(4, Rounding::Down), [1, 2, 3, 4]);
+    assert_eq!(reds(8, Rounding::Down), [0, 0, 1, 2, 3, 4, 5, 0]);
 }
 
 #[test]

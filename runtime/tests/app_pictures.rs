@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use resnet::app::{Picture, decode, preprocess};
-use resnet::network::{Color, Interpolation, Preprocess, Resize};
+use resnet::network::{Color, Interpolation, Preprocess, Resize, Rounding};
 
 const RULES: Preprocess = Preprocess {
     resize: Resize::ShorterSide(256),
     interpolation: Interpolation::Bilinear,
     antialias: true,
     crop: None,
+    rounding: Rounding::HalfToEven,
     color: Color::Rgb,
     scale: 1.0,
     mean: [0.0; 3],
@@ -48,6 +49,37 @@ fn reads_rare_kinds() {
     let bilevel = decode(&fixture("bilevel.png")).unwrap();
     assert!(bilevel.pixels.iter().all(|value| [0, 255].contains(value)));
     assert!(bilevel.pixels.contains(&0) && bilevel.pixels.contains(&255));
+}
+
+#[test]
+fn reads_every_kind_as_pillow() {
+    let lines = fs::read_to_string(reference("kinds.txt")).unwrap();
+    assert_eq!(lines.lines().count(), fs::read_dir(fixture("kinds")).unwrap().count());
+    let mut wrong = Vec::new();
+    for line in lines.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let picture = match decode(&fixture("kinds").join(words[0])) {
+            Ok(picture) => picture,
+            Err(problem) => {
+                wrong.push(format!("{}: {problem}", words[0]));
+                continue;
+            }
+        };
+        let size = [picture.width.to_string(), picture.height.to_string()];
+        assert_eq!(size.each_ref().map(String::as_str), words[1..3], "{}", words[0]);
+        let expected = words[3].as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let expected: Vec<u8> = expected.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        assert_eq!(picture.pixels.len(), expected.len());
+        let differences = picture.pixels.iter().zip(&expected).map(|(&found, &expected)| found.abs_diff(expected));
+        let largest = differences.clone().max().unwrap();
+        // The decoder of JPEG rounds otherwise than libjpeg.
+        let tolerance = if words[0].ends_with(".jpg") { 3 } else { 0 };
+        println!("{}: {largest} at most, {} in all", words[0], differences.map(usize::from).sum::<usize>());
+        if largest > tolerance {
+            wrong.push(format!("{}: {largest} levels from Pillow's", words[0]));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -194,8 +226,9 @@ fn refuses_to_resize_long_and_narrow_pictures_into_too_much() {
         assert!(preprocess::resize(&wide, &rules).unwrap_err().contains("too long and narrow"));
     }
     let exact = Preprocess { resize: Resize::Exact([224, 224]), ..RULES };
-    assert!(preprocess::resize(&tall, &exact).unwrap_err().contains("too long and narrow"));
-    assert!(preprocess::resize(&wide, &exact).unwrap().pixels.iter().all(|&value| value == 9));
+    for picture in [tall, wide] {
+        assert!(preprocess::resize(&picture, &exact).unwrap().pixels.iter().all(|&value| value == 9));
+    }
 }
 
 #[test]
@@ -230,7 +263,8 @@ fn reads_and_resizes_photographs_as_pillow() {
         };
         let source = decoded.as_ref().unwrap();
         let resized = rules.map_or_else(|| source.clone(), |rules| preprocess::resize(source, &rules).unwrap());
-        let picture = crop.map_or(resized.clone(), |size| preprocess::center_crop(&resized, size));
+        let picture =
+            crop.map_or(resized.clone(), |size| preprocess::center_crop(&resized, size, Rounding::HalfToEven));
         assert_eq!([picture.width, picture.height], numbers[..2], "{line}");
         // The decoder's inverse transform and upsampling are rounded otherwise than libjpeg's, by 5 at most and less
         // than 0.3 on average; from the same pixels, the resized ones are Pillow's own.

@@ -202,7 +202,8 @@ fn outputs_as_arrays() {
     let mut input = [[[[-1.0; 3]; 2]; 16]; 1];
     input[0][15][1][2] = 4.0;
     let outputs = engine.infer_array(&input);
-    let (after, before): (&[[[[f32; 3]; 2]; 16]; 1], &[[f32; 96]; 1]) = (outputs.get::<0, _>(), outputs.get::<1, _>());
+    let after = outputs.get::<0, [[[[f32; 3]; 2]; 16]; 1]>();
+    let before = outputs.get::<1, [[f32; 96]; 1]>();
     assert_eq!((after[0][0][0][0], after[0][15][1][2]), (0.0, 4.0));
     assert_eq!((before[0][0], before[0][95]), (-1.0, 4.0));
 }

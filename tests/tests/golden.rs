@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use resnetc::frontend::WeightSource;
 use resnetc::frontend::weights::seeded;
+use resnetc::frontend::yaml::spec::OutputActivation;
+use resnetc::frontend::{Changes, Overrides, WeightSource};
 use resnetc::package::{self, Cache, Package};
 use resnetc::pipeline::{self, Options};
 
@@ -33,8 +34,11 @@ fn shared(path: &str) -> Option<PathBuf> {
 
 /// The program of a model.
 fn program(model: &str, weights: Option<WeightSource>, batch: usize) -> PathBuf {
-    let options = Options { weights, batch, ..Options::new(model) };
-    let compiled = pipeline::compile(&options, &mut |_| ()).unwrap_or_else(|problems| panic!("{problems}"));
+    build(&Options { weights, batch, ..Options::new(model) })
+}
+
+fn build(options: &Options) -> PathBuf {
+    let compiled = pipeline::compile(options, &mut |_| ()).unwrap_or_else(|problems| panic!("{problems}"));
     let cache = Cache::inside(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("resnetc-cache")).unwrap();
     package::build(&Package::new(&compiled), &cache, &mut |_| ()).unwrap_or_else(|problem| panic!("{problem}")).path
 }
@@ -78,9 +82,14 @@ fn distance(got: &[f32], expected: &[f32]) -> f64 {
 
 /// A model on the seeded input against its reference, on every set of instructions.
 fn compare(model: &str, weights: Option<WeightSource>, shape: [usize; 4], reference: &Path) {
+    compare_as(&Options { weights, ..Options::new(model) }, shape, reference);
+}
+
+fn compare_as(options: &Options, shape: [usize; 4], reference: &Path) {
+    let model = &options.model;
     let expected = npy::read(reference);
     let input = seeded::values("input", (-1.0, 1.0), shape.iter().product(), SEED);
-    let program = program(model, weights, 1);
+    let program = build(options);
     for isa in instruction_sets() {
         let distance = distance(&run(&program, &shape, &input, Some(isa)), &expected);
         println!("{model} {isa}: {distance:.2e}");
@@ -90,21 +99,59 @@ fn compare(model: &str, weights: Option<WeightSource>, shape: [usize; 4], refere
 
 const PLANES: [usize; 4] = [1, 3, 224, 224];
 const PIXELS: [usize; 4] = [1, 224, 224, 3];
+const LARGE_PIXELS: [usize; 4] = [1, 299, 299, 3];
 
 #[test]
 #[ignore = "needs ../shared and minutes; run by .ci/run"]
 fn specs_agree_with_torchvision() {
     let Some(golden) = shared("golden/torchvision") else { return };
-    for name in ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"] {
+    for name in [
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "resnet152",
+        "resnext50_32x4d",
+        "resnext101_32x8d",
+        "wide_resnet50_2",
+        "wide_resnet101_2",
+    ] {
         compare(name, Some(WeightSource::Seed(SEED)), PLANES, &golden.join(format!("{name}.output.npy")));
     }
 }
 
 #[test]
 #[ignore = "needs ../shared and minutes; run by .ci/run"]
-fn the_keras_spec_agrees_with_keras() {
+fn specs_agree_with_timm() {
+    let Some(golden) = shared("golden/timm") else { return };
+    for name in ["resnet50d", "resnet26t", "seresnet50", "resnetv2_50"] {
+        let model = format!("timm-{name}");
+        compare(&model, Some(WeightSource::Seed(SEED)), PLANES, &golden.join(format!("{name}.output.npy")));
+    }
+}
+
+#[test]
+#[ignore = "needs ../shared and minutes; run by .ci/run"]
+fn specs_agree_with_keras() {
     let Some(golden) = shared("golden/keras") else { return };
-    compare("keras-resnet50", Some(WeightSource::Seed(SEED)), PIXELS, &golden.join("ResNet50.output.npy"));
+    for (name, model, shape) in [
+        ("ResNet50", "keras-resnet50", PIXELS),
+        ("ResNet101", "keras-resnet101", PIXELS),
+        ("ResNet152", "keras-resnet152", PIXELS),
+        ("ResNet50V2", "keras-resnet50v2", PIXELS),
+        ("ResNet101V2", "keras-resnet101v2", PIXELS),
+        ("ResNet152V2", "keras-resnet152v2", PIXELS),
+        ("InceptionResNetV2", "keras-inception-resnet-v2", LARGE_PIXELS),
+    ] {
+        // The references are logits, without the softmax that the constructors apply when not told otherwise.
+        let structure = Overrides { classifier_activation: Some(OutputActivation::None), ..Overrides::default() };
+        let options = Options {
+            weights: Some(WeightSource::Seed(SEED)),
+            changes: Changes { structure, ..Changes::default() },
+            ..Options::new(model)
+        };
+        compare_as(&options, shape, &golden.join(format!("{name}.output.npy")));
+    }
 }
 
 #[test]

@@ -58,8 +58,10 @@ fn each_output_is_a_field_of_its_shape() {
     let mut network = Backbone::new().unwrap();
     let outputs: BackboneOutputs<'_> = network.infer(&[image]);
     let BackboneOutputs { c2, c3, embedding, logits } = outputs;
-    let (c2, c3): (&[[[[f32; 16]; 16]; 8]; 1], &[[[[f32; 8]; 8]; 16]; 1]) = (c2, c3);
-    let (embedding, logits): (&[[f32; 16]; 1], &[[f32; 10]; 1]) = (embedding, logits);
+    let c2: &[[[[f32; 16]; 16]; 8]; 1] = c2;
+    let c3: &[[[[f32; 8]; 8]; 16]; 1] = c3;
+    let embedding: &[[f32; 16]; 1] = embedding;
+    let logits: &[[f32; 10]; 1] = logits;
     check(c2, &expected["c2"], "c2");
     check(c3, &expected["c3"], "c3");
     check(embedding, &expected["embedding"], "embedding");

@@ -312,7 +312,6 @@ fn vectors(batch: usize) -> Graph {
     net.graph
 }
 
-
 /// A backbone that gives out its input, maps of three sizes, one of them before and after its activation, the pooled vector before and
 /// after it is flattened, the logits under two names, and the probabilities: those of them that are wanted by name.
 fn pyramid(batch: usize, layout: Layout, wanted: impl Fn(&str) -> bool) -> Graph {

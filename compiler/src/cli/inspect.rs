@@ -75,7 +75,8 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
     for output in &plan.outputs {
         text.push_str(&format!("output: {} {:?}\n", output.name, output.shape));
     }
-    text.push('\n');
+    let pictures = network.preprocess.map_or_else(|| "none, raw tensors only".to_owned(), |rules| rules.to_string());
+    text.push_str(&format!("pictures: {pictures}\nlabels: {}\n\n", network.labels.len()));
     let rows: Vec<Vec<String>> = plan
         .steps
         .iter()
@@ -168,6 +169,8 @@ fn as_json(compiled: &Compiled) -> Value {
         "weights": network.weights,
         "input": { "name": plan.input.name, "shape": plan.input.shape, "channels_last": plan.input.channels_last },
         "outputs": outputs,
+        "pictures": network.preprocess.map(|rules| rules.to_string()),
+        "labels": network.labels,
         "parameters": network.parameters,
         "macs": plan.macs(),
         "arena_bytes": plan.arena * 4,

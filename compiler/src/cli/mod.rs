@@ -9,8 +9,11 @@ mod progress;
 mod pull;
 mod run;
 mod specs;
+mod structure;
+mod surroundings;
 mod table;
 mod verify;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -27,12 +30,14 @@ Examples:
   resnetc inspect resnet50 --weights seed:0             layers, shapes, parameters, what each pass did
   resnetc verify model.onnx --input x.npy --expect y.npy
   resnetc verify backbone.onnx --input x.npy --expect c2=c2.npy --expect logits=y.npy
+  resnetc compile model.onnx --preprocess timm --crop-fraction 0.95 --labels imagenet1k
   resnetc specs                                         the networks that ship inside
+  resnetc weights model.h5                              what a file of weights holds, and which network it fits
   resnetc pull resnet50                                 fetch its published weights: from then on they are found
 
 A model is the name of a network that ships inside (`resnetc specs`), or a file: a spec (.yaml, .yml) or
 an ONNX model (.onnx). Weights are a file, or `seed:N` for reproducible random ones, which test speed and
-arithmetic but recognise nothing.
+arithmetic but recognise nothing. An ONNX model says nothing about pictures and labels: options do.
 
 Exit status:
   0  done
@@ -63,6 +68,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Specs(specs::Arguments),
+    Weights(weights::Arguments),
     Pull(pull::Arguments),
 }
 
@@ -107,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Specs(arguments) => specs::run(&arguments),
+        Command::Weights(arguments) => weights::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),
     };
     match done {

@@ -6,9 +6,11 @@ use std::path::Path;
 use clap::Args;
 
 use super::progress::Progress;
+use super::structure::StructureOptions;
+use super::surroundings::{SurroundingsOptions, named};
 use super::{Failure, output};
 use crate::diagnostic::Diagnostic;
-use crate::frontend::WeightSource;
+use crate::frontend::{Changes, WeightSource};
 use crate::package;
 use crate::package::{Cache, Package, Program};
 use crate::pipeline::{self, Compiled, Options};
@@ -27,6 +29,12 @@ pub struct ModelOptions {
     /// Switch a pass off; may be given several times
     #[arg(long, value_name = "NAME")]
     pub no_pass: Vec<String>,
+
+    #[command(flatten)]
+    structure: StructureOptions,
+
+    #[command(flatten)]
+    surroundings: SurroundingsOptions,
 }
 
 impl ModelOptions {
@@ -36,6 +44,10 @@ impl ModelOptions {
             model: model.to_owned(),
             weights: self.weights.as_deref().map(weights).transpose()?,
             batch: self.batch,
+            changes: Changes {
+                structure: self.structure.overrides()?,
+                surroundings: self.surroundings.surroundings()?,
+            },
             disabled_passes: self.no_pass.iter().cloned().collect::<BTreeSet<_>>(),
         })
     }
@@ -72,7 +84,8 @@ pub fn is_model(text: &str) -> bool {
 pub fn compile(options: &Options, progress: &mut Progress) -> Result<Compiled, Failure> {
     let compiled = pipeline::compile(options, &mut |stage| progress.stage(stage));
     progress.clear();
-    let compiled = compiled?;
+    let mut compiled = compiled.map_err(named)?;
+    compiled.warnings = named(compiled.warnings);
     output::tell(&compiled.warnings);
     Ok(compiled)
 }

@@ -38,7 +38,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "offline")]
     force: bool,
 
-    /// Keep the files in another cache [default: RESNETC_CACHE, or the user's]
+    /// Keep the files in another cache [default: that of RESNETC_CACHE, or the user's, where other commands look]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 

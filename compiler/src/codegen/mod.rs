@@ -77,7 +77,7 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
                 #[allow(unused_imports)]
                 use #runtime::kernel::Tile;
                 #[allow(unused_imports)]
-                use #runtime::network::{Color, Interpolation, Network, Output, Preprocess, Resize};
+                use #runtime::network::{Color, Interpolation, Network, Output, Preprocess, Resize, Rounding};
                 #[allow(unused_imports)]
                 use #runtime::{Isa, Layer, Operands, Step, Tiles};
 

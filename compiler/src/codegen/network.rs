@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::outputs::{self, array};
 use super::{Item, Weights, number, quoted};
-use crate::frontend::{Color, Interpolation, Preprocess, Resize};
+use crate::frontend::{Color, Interpolation, Preprocess, Resize, Rounding};
 use crate::pipeline::Compiled;
 use crate::plan::Output;
 
@@ -243,6 +243,10 @@ fn preprocess(preprocess: &Preprocess) -> TokenStream {
             let length = number(length);
             quote!(Resize::ShorterSide(#length))
         }
+        Resize::Cover(size) => {
+            let size = size.map(number);
+            quote!(Resize::Cover([#(#size),*]))
+        }
         Resize::Exact(size) => {
             let size = size.map(number);
             quote!(Resize::Exact([#(#size),*]))
@@ -261,6 +265,10 @@ fn preprocess(preprocess: &Preprocess) -> TokenStream {
         }
         None => quote!(None),
     };
+    let rounding = match preprocess.rounding {
+        Rounding::HalfToEven => quote!(Rounding::HalfToEven),
+        Rounding::Down => quote!(Rounding::Down),
+    };
     let color = match preprocess.color {
         Color::Rgb => quote!(Color::Rgb),
         Color::Bgr => quote!(Color::Bgr),
@@ -271,6 +279,7 @@ fn preprocess(preprocess: &Preprocess) -> TokenStream {
         interpolation: #interpolation,
         antialias: #antialias,
         crop: #crop,
+        rounding: #rounding,
         color: #color,
         scale: #scale,
         mean: [#(#mean),*],

@@ -183,7 +183,7 @@ mod tests {
             "gen_",
             "union",
             "last_hidden_state",
-            "layer4_out",
+            "layer4out",
             "get_fpn",
             "head_gemm_output_0",
             "a_b",
@@ -191,10 +191,10 @@ mod tests {
             "output",
             "gr_e",
             "output_2",
-            "output_0",
+            "output_3",
             "crate_",
             "async_",
-            "output_3",
+            "output_4",
             "outputs",
         ];
         assert_eq!(fields, expected);

@@ -9,17 +9,19 @@ pub mod onnx;
 mod preprocess;
 pub mod shipped;
 pub mod source;
+pub mod surroundings;
 pub mod weights;
 pub mod yaml;
 
 use std::path::{Path, PathBuf};
 
-pub use preprocess::{Color, Interpolation, Preprocess, Resize};
+pub use preprocess::{Color, Interpolation, Preprocess, Resize, Rounding};
 pub use yaml::overrides::Overrides;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::Graph;
 use source::Source;
+use surroundings::Surroundings;
 
 /// A network as the passes take it.
 #[derive(Debug, Clone)]
@@ -40,6 +42,15 @@ pub struct Network {
     pub files: Vec<PathBuf>,
     /// Where the weights came from: `seed:7`, a file's name, or `the model`.
     pub weights: String,
+}
+
+/// What a user changes of a model without writing another.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Changes {
+    /// Of the network itself.
+    pub structure: Overrides,
+    /// Of what surrounds it.
+    pub surroundings: Surroundings,
 }
 
 /// Where the weights of a network come from.
@@ -63,37 +74,44 @@ impl WeightSource {
     }
 }
 
+/// [`load_with`] nothing changed.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn load(model: &str, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
+    load_with(model, weights, batch, &Changes::default())
+}
+
 /// Reads a model with its weights: `model` is the path of a spec (`.yaml`, `.yml`) or an ONNX model (`.onnx`), or the name of a spec
-/// that ships with the compiler. Without `weights`, the model's own are taken, or those that its spec names.
+/// that ships with the compiler. Without `weights`, the model's own are taken, or those that its spec names. What is given in
+/// `surroundings` takes the place of the model's own preprocessing and labels.
 ///
 /// # Errors
 /// All that is wrong with the model's files; `E-MODEL` when it is none.
-pub fn load(model: &str, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
-    load_as(model, weights, batch, &Overrides::default())
-}
-
-/// As [`load`], with what the user changes of a spec.
-///
-/// # Errors
-/// As [`load`]; `E-ARG` for changes that the model does not allow.
-pub fn load_as(
+pub fn load_with(
     model: &str,
     weights: Option<&WeightSource>,
     batch: usize,
-    overrides: &Overrides,
+    changes: &Changes,
 ) -> Result<(Network, Diagnostics), Diagnostics> {
     let path = Path::new(model);
     match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch, overrides),
-        Some("onnx") if !overrides.is_empty() => Err(Diagnostic::error(
-            "E-ARG",
-            "an ONNX model is compiled as it is: its classes, its input and its head cannot be changed",
-        )
-        .hint("export another model, or compile a spec")
-        .into()),
-        Some("onnx") => onnx::load(path, weights, batch),
+        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch, changes),
+        Some("onnx") => {
+            if !changes.structure.is_empty() {
+                let message =
+                    "an ONNX model is compiled as it is: its classes, its input, its head and its results stay";
+                return Err(Diagnostic::error("E-ARG", message)
+                    .at(crate::diagnostic::Place::file(path))
+                    .hint("export another model, or compile a spec")
+                    .into());
+            }
+            let (mut network, warnings) = onnx::load(path, weights, batch)?;
+            changes.surroundings.surround(&mut network)?;
+            Ok((network, warnings))
+        }
         _ => match shipped::spec(model) {
-            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch, overrides),
+            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch, changes),
             None => Err(unknown(model).into()),
         },
     }

@@ -75,8 +75,9 @@ macro_rules! files {
 /// The files that shipped specs name, by their path from the specs' folder.
 static FILES: [(&str, &[u8]); 1] = files! { "weights/cifar-resnet20.safetensors" };
 
-static LABELS: [(&str, &str); 2] = [
+static LABELS: [(&str, &str); 3] = [
     ("cifar10", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../specs/labels/cifar10.txt"))),
+    ("cifar100", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../specs/labels/cifar100.txt"))),
     ("imagenet1k", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../specs/labels/imagenet1k.txt"))),
 ];
 
@@ -135,5 +136,8 @@ mod tests {
     fn labels_are_complete() {
         assert_eq!(labels("imagenet1k").unwrap().lines().count(), 1000);
         assert_eq!(labels("cifar10").unwrap().lines().count(), 10);
+        let cifar100: Vec<_> = labels("cifar100").unwrap().lines().collect();
+        // The classes are numbered in the order of the alphabet, without a repetition.
+        assert!(cifar100.len() == 100 && cifar100.is_sorted_by(|a, b| a < b));
     }
 }

@@ -3,8 +3,7 @@
     KERAS_BACKEND=torch python make_weights.py ../fixtures/weights
 
 `plain.safetensors` has every tensor by its name, `<layer>/<variable>`; each other file has the same tensors in another format.
-Needs keras, torch, h5py, numpy, safetensors, onnx, ml_dtypes. Keras' own files have no time of writing in them, but the
-version of h5py decides their bytes.
+Needs keras, torch, h5py, numpy, safetensors, onnx, ml_dtypes. A `.keras` file has the time of its writing in it.
 """
 
 import json
@@ -114,9 +113,9 @@ def older_files(model, named):
     with h5py.File(out / "keras3.weights.h5") as source:
         with h5py.File(out / "nameless.weights.h5", "w", libver="latest") as file:
             copy(source, file, attributes=False)
-        # TensorFlow 2.13 counts a layer with weights twice, and writes no names.
+        # TensorFlow 2.13 counts a layer with weights twice, and writes no names; on Windows, it joins paths as there.
         def rename(path):
-            parts = path.replace("layers", "_layer_checkpoint_dependencies", 1).split("/")
+            parts = re.sub("^layers(/|$)", "_layer_checkpoint_dependencies\\\\", path).split("/")
             return "/".join(re.sub(r"(?<=_)[0-9]+$", lambda number: str(2 * int(number[0])), part) for part in parts)
 
         with h5py.File(out / "tensorflow213.weights.h5", "w", libver="latest") as file:
@@ -209,6 +208,54 @@ def element_files():
     onnx.save(onnx.helper.make_model(graph, ir_version=8, producer_name="test"), out / "elements.onnx")
 
 
+def hostile_files():
+    """Files of HDF5 that no one writes by mistake. Those of damaged bytes are made by the tests."""
+
+    def layer(file, name="dense"):
+        file.attrs["layer_names"], group = [name], file.create_group(name)
+        group.attrs["weight_names"] = [f"{name}/kernel"]
+        return group
+
+    values = np.ones((2, 3), np.float32)
+    with h5py.File(out / "loop.weights.h5", "w", libver="latest") as file:
+        file.create_dataset("layers/dense/vars/0", data=values)
+        file["layers/dense/again"] = file["layers"]
+    with h5py.File(out / "soft_loop.h5", "w") as file:
+        group = layer(file)
+        group["dense"] = h5py.SoftLink("/dense/other")
+        group["other"] = h5py.SoftLink("/dense/dense")
+    with h5py.File(out / "external_link.h5", "w", libver="latest") as file:
+        layer(file)["dense"] = h5py.ExternalLink("plain.h5", "/dense/dense")
+    with h5py.File(out / "external_storage.h5", "w", libver="latest") as file:
+        layer(file).create_dataset("dense/kernel", (2, 3), "f4", external=[("plain.safetensors", 0, 24)])
+    with h5py.File(out / "terabytes.h5", "w") as file:
+        made = layer(file).create_dataset("dense/kernel", (1 << 40,), "f4", chunks=(1 << 10,), compression="gzip")
+        made[:1024] = 1
+    with h5py.File(out / "unwritten.h5", "w", libver="latest") as file:
+        layer(file).create_dataset("dense/kernel", (1 << 40,), "f4")
+    with h5py.File(out / "bomb.h5", "w", libver="latest") as file:
+        layer(file).create_dataset("dense/kernel", data=np.zeros(1 << 20, np.float32), chunks=(1 << 20,), compression=9)
+    shared_text()
+    with h5py.File(out / "none.h5", "w", libver="latest") as file:
+        file.create_dataset("table", data=values)
+
+
+def shared_text():
+    """A list of names that are one and the same long text of the file: its references are made equal afterwards."""
+    path = out / "shared_text.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["long"] = "x" * 8001
+        file.attrs["layer_names"] = np.array(["n"] * 600, h5py.string_dtype())
+    content = path.read_bytes()
+    at = content.index((8001).to_bytes(4, "little"))
+    long = content[at : at + 16]
+    # A reference is the length, the address of a heap and a number in it.
+    short = (1).to_bytes(4, "little")
+    many = lambda at: all(content[at + 16 * step : at + 16 * step + 4] == short for step in range(600))
+    at = next(at for at in range(len(content)) if many(at))
+    path.write_bytes(content[:at] + long * 600 + content[at + 600 * 16 :])
+
+
 def main():
     out.mkdir(exist_ok=True)
     keras.utils.clear_session()
@@ -222,6 +269,7 @@ def main():
     other_files(named)
     nested_files()
     element_files()
+    hostile_files()
 
 
 main()

@@ -38,6 +38,11 @@ impl Draft {
         self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
     }
 
+    /// Hands all that was written to the system, which may find now that it has no room.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), BufWriter::flush)
+    }
+
     /// Gives the file its name.
     pub(super) fn finish(mut self) -> io::Result<()> {
         if let Some(mut file) = self.file.take() {

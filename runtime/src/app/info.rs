@@ -47,6 +47,7 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
             "compiler": network.compiler,
             "labels": network.labels.len(),
             "classifies_pictures": network.preprocess.is_some(),
+            "pictures": network.preprocess.map(|rules| rules.to_string()),
             "isas": INSTRUCTION_SETS,
             "isa": model.isa(),
             "threads": model.threads(),
@@ -73,6 +74,9 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
     line("weights from", network.weights.to_string())?;
     for (name, sum) in network.checksums {
         line(&format!("checksum, {name}"), (*sum).to_string())?;
+    }
+    if let Some(rules) = network.preprocess {
+        line("pictures", rules.to_string())?;
     }
     line("labels", network.labels.len().to_string())?;
     line("compiler", network.compiler.to_string())?;

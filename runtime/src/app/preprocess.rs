@@ -1,8 +1,8 @@
-//! From a picture to the network's input, as torchvision's transforms and Pillow do it.
+//! From a picture to the network's input, as Pillow and the transforms of torchvision, timm, Keras and Hugging Face do it.
 
 use super::decode::{MOST_PIXELS, Picture};
 use super::resample::{self, Filter};
-use crate::network::{Color, Interpolation, Network, Preprocess, Resize};
+use crate::network::{Color, Interpolation, Network, Preprocess, Resize, Rounding};
 
 /// The part of one image in the network's input: resized, cropped, scaled and normalised into `input`, which holds
 /// `C * H * W` values in the network's own order.
@@ -14,7 +14,7 @@ pub fn fill(network: &Network, rules: &Preprocess, picture: &Picture, input: &mu
     let [height, width] = input_size(network);
     let resized = resize(picture, rules)?;
     let cropped = match rules.crop {
-        Some(size) => center_crop(&resized, size),
+        Some(size) => center_crop(&resized, size, rules.rounding),
         None => resized,
     };
     if [cropped.height, cropped.width] != [height, width] {
@@ -56,16 +56,15 @@ fn tables(rules: &Preprocess) -> [[f32; 256]; 3] {
     })
 }
 
-/// Resizes as Pillow does: 8-bit values, first along the rows, then along the columns.
+/// Resizes as Pillow does, in 8-bit values.
 ///
 /// # Errors
 /// When the picture is so long and narrow that its resized form, or what lies between the passes, would be beyond the
 /// limit of pictures.
 pub fn resize(picture: &Picture, rules: &Preprocess) -> Result<Picture, String> {
     let [height, width] = resized_size([picture.height, picture.width], rules.resize);
-    // Rows come first, so the picture between the passes has the new width and the old height.
-    let most = height.max(picture.height) as u64;
-    if (width as u64).checked_mul(most).is_none_or(|pixels| pixels > MOST_PIXELS) {
+    let pixels = [(width as u64).checked_mul(height as u64), resample::between(picture, width, height)];
+    if pixels.iter().any(|pixels| pixels.is_none_or(|pixels| pixels > MOST_PIXELS)) {
         return Err(format!(
             "the picture of {}x{} pixels (width x height) is too long and narrow to be resized to {width}x{height}",
             picture.width, picture.height
@@ -88,14 +87,17 @@ fn resized_size([height, width]: [usize; 2], rule: Resize) -> [usize; 2] {
         Resize::Exact(size) => size,
         Resize::ShorterSide(side) if width <= height => [side.saturating_mul(height) / width.max(1), side],
         Resize::ShorterSide(side) => [side, side.saturating_mul(width) / height.max(1)],
+        Resize::Cover([least_height, least_width]) => {
+            let ratio = (height as f64 / least_height as f64).min(width as f64 / least_width as f64);
+            [height, width].map(|length| (length as f64 / ratio).round_ties_even().max(1.0) as usize)
+        }
     }
 }
 
-/// Cuts `[height, width]` from the middle; where the picture is smaller, it gets a black border first. Odd rests are
-/// rounded as torchvision's `center_crop` rounds them.
-pub fn center_crop(picture: &Picture, [height, width]: [usize; 2]) -> Picture {
-    let top = offset(picture.height, height);
-    let left = offset(picture.width, width);
+/// Cuts `[height, width]` from the middle; where the picture is smaller, it gets a black border first.
+pub fn center_crop(picture: &Picture, [height, width]: [usize; 2], rounding: Rounding) -> Picture {
+    let top = offset(picture.height, height, rounding);
+    let left = offset(picture.width, width, rounding);
     let mut pixels = vec![0; height * width * 3];
     let columns = overlap(picture.width, width, left);
     for row in overlap(picture.height, height, top) {
@@ -108,14 +110,15 @@ pub fn center_crop(picture: &Picture, [height, width]: [usize; 2]) -> Picture {
 }
 
 /// Where the cut begins in the picture; negative when a border comes first.
-fn offset(length: usize, crop: usize) -> isize {
-    if crop > length {
-        return -(((crop - length) / 2) as isize);
+fn offset(length: usize, crop: usize, rounding: Rounding) -> isize {
+    let rest = length as isize - crop as isize;
+    let down = rest.div_euclid(2);
+    match rounding {
+        Rounding::Down => down,
+        // torchvision's border is the smaller half before the picture, whatever its parity.
+        Rounding::HalfToEven if rest < 0 => down + rest.rem_euclid(2),
+        Rounding::HalfToEven => down + rest % 2 * (down % 2),
     }
-    // Half to even, as Python rounds.
-    let rest = length - crop;
-    let half = rest / 2;
-    (half + (rest % 2) * (half % 2)) as isize
 }
 
 /// The positions of the cut that lie in the picture.

@@ -1,5 +1,5 @@
-//! Resampling of 8-bit pictures, equal to Pillow's: first along the rows, then along the columns, with values rounded and
-//! clipped to 8 bits between the two.
+//! Resampling of 8-bit pictures, equal to Pillow's: along the rows and along the columns, with values rounded and clipped to
+//! 8 bits between the two.
 
 use super::decode::Picture;
 
@@ -39,16 +39,31 @@ const BITS: u32 = 22;
 /// counts; without, it takes the pixels beside the sampled point only. Points lie at the centres of pixels; what a filter
 /// would take from beyond the border, the pixels within it give.
 pub(super) fn filtered(picture: &Picture, width: usize, height: usize, filter: Filter, antialias: bool) -> Picture {
-    let wide = if width == picture.width {
-        None
-    } else {
-        Some(along_rows(picture, &Taps::new(picture.width, width, filter, antialias)))
-    };
-    let wide = wide.as_ref().unwrap_or(picture);
-    if height == picture.height {
-        return wide.clone();
+    let rows = |picture: &Picture| along_rows(picture, &Taps::new(picture.width, width, filter, antialias));
+    let columns = |picture: &Picture| along_columns(picture, &Taps::new(picture.height, height, filter, antialias));
+    match (width == picture.width, height == picture.height) {
+        (true, true) => picture.clone(),
+        (false, true) => rows(picture),
+        (true, false) => columns(picture),
+        (false, false) if columns_first(picture, width, height) => rows(&columns(picture)),
+        (false, false) => columns(&rows(picture)),
     }
-    along_columns(wide, &Taps::new(picture.height, height, filter, antialias))
+}
+
+/// Whether the columns come first: where the height shrinks, by more than twice what the width shrinks by. Pillow does so from
+/// version 13 on; before, rows came first, and such pictures differ in single pixels.
+fn columns_first(picture: &Picture, width: usize, height: usize) -> bool {
+    let shrinks = |from: usize, to: usize| from as i128 - to as i128;
+    shrinks(picture.height, height) > (2 * shrinks(picture.width, width)).max(0)
+}
+
+/// The number of pixels between the two passes.
+pub(super) fn between(picture: &Picture, width: usize, height: usize) -> Option<u64> {
+    let [width, height] = match columns_first(picture, width, height) {
+        true => [picture.width, height],
+        false => [width, picture.height],
+    };
+    (width as u64).checked_mul(height as u64)
 }
 
 /// Takes the pixel that each point falls into.

@@ -38,6 +38,10 @@ pub(super) fn run<M: Model>(task: &cli::Tensor) -> Result<(), Failure> {
             written.map_err(|error| unwritable(&file.path, &error))?;
         }
     }
+    // What can fail on the way comes before the first file has its name.
+    for file in &mut files {
+        file.draft.flush().map_err(|error| unwritable(&file.path, &error))?;
+    }
     for File { path, draft, .. } in files {
         draft.finish().map_err(|error| unwritable(&path, &error))?;
     }

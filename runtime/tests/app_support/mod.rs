@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use resnet::app;
 use resnet::error::Error;
-use resnet::network::{Color, Interpolation, Network, Output, Preprocess, Resize};
+use resnet::network::{Color, Interpolation, Network, Output, Preprocess, Resize, Rounding};
 use resnet::program::{Model, Options};
 use resnet::{Outputs, Traced};
 
@@ -17,6 +17,7 @@ pub const RULES: Preprocess = Preprocess {
     interpolation: Interpolation::Bilinear,
     antialias: true,
     crop: Some([4, 4]),
+    rounding: Rounding::HalfToEven,
     color: Color::Rgb,
     scale: 1.0 / 255.0,
     mean: [0.0; 3],

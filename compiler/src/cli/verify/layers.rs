@@ -9,8 +9,9 @@ use crate::cli::Failure;
 use crate::cli::npy::{self, Array};
 use crate::cli::progress::Progress;
 use crate::diagnostic::Diagnostic;
-use crate::ir::{Op, interpreter};
+use crate::ir::{Graph, NodeId, Op, interpreter};
 use crate::pipeline::Compiled;
+use crate::plan::Step;
 
 /// A layer of the program that does not compute what the interpreter says.
 #[derive(Debug)]
@@ -62,11 +63,7 @@ pub fn compare_layers(
     let walked = interpreter::walk(graph, &inputs, &mut |id, values| {
         let name = &graph.node(id).name;
         progress.line(&format!("Interpreting {name}"));
-        // A step that writes an output has the output's name, which may be that of some other layer.
-        let found = steps.iter().enumerate().filter(|(_, step)| match step.operands.network_output {
-            Some(output) => graph.outputs().get(output).is_some_and(|output| output.node == id),
-            None => step.name == *name && step.shape == graph.node(id).shape().0,
-        });
+        let found = steps.iter().enumerate().filter(|(_, step)| writes(graph, step, id));
         for (index, step) in found {
             compared.insert(index);
             if first.as_ref().is_some_and(|first| first.index <= index) {
@@ -101,6 +98,14 @@ pub fn compare_layers(
     }
 }
 
+/// Whether a step writes what a node computes. One that writes an output has the output's name, which may be that of some other node.
+fn writes(graph: &Graph, step: &Step, id: NodeId) -> bool {
+    match step.operands.network_output {
+        Some(output) => graph.outputs().get(output).is_some_and(|output| output.node == id),
+        None => step.name == graph.node(id).name && step.shape == graph.node(id).shape().0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +122,7 @@ mod tests {
         }
         interpreter::walk(graph, &inputs, &mut |id, values| {
             for (index, step) in compiled.plan.steps.iter().enumerate() {
-                if step.name == graph.node(id).name && step.shape == graph.node(id).shape().0 {
+                if writes(graph, step, id) {
                     write(&folder.join(format!("{index}.npy")), values);
                 }
             }

@@ -28,8 +28,10 @@ impl Archive {
         let bytes = (*part).as_ref();
         let mut entries = BTreeMap::new();
         let mut budget = Budget::of(bytes.len());
-        let mut packed = bytes.len() as u64;
         let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
+        if overlap(&mut archive).map_err(|error| broken(&error))? {
+            return Err(broken(&"its entries overlap"));
+        }
         for index in 0..archive.len() {
             let mut entry = archive.by_index(index).map_err(|error| broken(&error))?;
             if !entry.is_file() {
@@ -37,9 +39,6 @@ impl Archive {
             }
             let name = entry.name().map_err(|error| broken(&error))?.into_owned();
             let fail = |message: &dyn std::fmt::Display| format!("entry `{}`: {message}", name.escape_debug());
-            packed = packed
-                .checked_sub(entry.compressed_size())
-                .ok_or_else(|| broken(&"its entries overlap, or claim more bytes than there are"))?;
             let size = entry.size();
             let range = match entry.compression() {
                 CompressionMethod::Stored => {
@@ -69,4 +68,16 @@ impl Archive {
         }
         Ok(Self { entries })
     }
+}
+
+/// Whether two entries share bytes, so that little would be read over and over.
+fn overlap(archive: &mut ZipArchive<Cursor<&[u8]>>) -> zip::result::ZipResult<bool> {
+    let mut ranges = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index)?;
+        let start = entry.data_start().unwrap_or_default();
+        ranges.push((start, start.saturating_add(entry.compressed_size())));
+    }
+    ranges.sort_unstable();
+    Ok(ranges.windows(2).any(|pair| matches!(pair, [(_, end), (next, _)] if next < end)))
 }

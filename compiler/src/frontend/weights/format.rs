@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 use super::archive::Archive;
 use super::content::Content;
 use super::{FileLayer, FileTensor, index, keras, npz, onnx, pytorch, safetensors};
@@ -130,4 +132,18 @@ fn archived(content: &mut Content) -> Result<Found, String> {
         return Ok(npz::parse(&archive, content)?.into());
     }
     Err("the zip archive is of no format that is known".to_owned())
+}
+
+/// A description in JSON may have this many bytes.
+const LARGEST_TEXT: usize = 1 << 24;
+
+/// Reads JSON.
+///
+/// # Errors
+/// A sentence, which begins with what it calls the text.
+pub fn json<T: DeserializeOwned>(what: &str, text: &[u8]) -> Result<T, String> {
+    if text.len() > LARGEST_TEXT {
+        return Err(format!("{what} has {} bytes, more than the {LARGEST_TEXT} that are read", text.len()));
+    }
+    serde_json::from_slice(text).map_err(|error| format!("{what} is not valid JSON: {error}"))
 }

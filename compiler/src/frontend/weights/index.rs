@@ -7,6 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::format::json;
+
 /// Which shards have what is called by a key: one shard a tensor (Hugging Face), or several a group (Keras).
 #[derive(Debug, Default)]
 pub struct Index {
@@ -25,8 +27,7 @@ impl Index {
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn read(text: &[u8]) -> Result<Self, String> {
-        let file: File = serde_json::from_slice(text)
-            .map_err(|error| format!("the file is no index of weights in shards: {error}"))?;
+        let file: File = json("the index of shards", text)?;
         let mut entries = BTreeMap::new();
         let mut twice = BTreeSet::new();
         for (key, shards) in file.weight_map.0 {

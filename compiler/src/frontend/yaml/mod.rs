@@ -5,6 +5,7 @@ pub mod check;
 pub mod document;
 pub mod expand;
 mod expression;
+pub mod fitting;
 mod library;
 pub mod names;
 mod order;
@@ -24,6 +25,7 @@ use super::source::Source;
 use super::weights::{self, Checksum, LeftOut, Published, TensorFile, Wanted};
 use super::{Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::frontend::Changes;
 use crate::ir::Tensor;
 use library::Library;
 use overrides::Overrides;
@@ -78,7 +80,7 @@ pub struct Reading<'a> {
     /// Images per call.
     pub batch: usize,
     /// What the user changes.
-    pub overrides: &'a Overrides,
+    pub changes: &'a Changes,
     /// The scheme that names the tensors, when not the spec's own.
     pub scheme: Option<Scheme>,
 }
@@ -91,9 +93,9 @@ pub fn load(
     source: &Source<'_>,
     weights: Option<&WeightSource>,
     batch: usize,
-    overrides: &Overrides,
+    changes: &Changes,
 ) -> Result<(Network, Diagnostics), Diagnostics> {
-    let reading = Reading { batch, overrides, scheme: None };
+    let reading = Reading { batch, changes, scheme: None };
     let (mut described, warnings) = describe_as(source, reading)?;
     let (tensors, origin) = tensors(source, weights, reading, &mut described)?;
     let graph = build::graph(&described.spec, &described.resolution, &tensors, batch)?;
@@ -116,7 +118,7 @@ pub fn load(
 /// # Errors
 /// All that is wrong with it.
 pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnostics), Diagnostics> {
-    describe_as(source, Reading { batch, overrides: &Overrides::default(), scheme: None })
+    describe_as(source, Reading { batch, changes: &Changes::default(), scheme: None })
 }
 
 /// Reads a spec without weights, with what the user changes.
@@ -124,7 +126,7 @@ pub fn describe(source: &Source<'_>, batch: usize) -> Result<(Described, Diagnos
 /// # Errors
 /// All that is wrong with it, or with the changes.
 pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Described, Diagnostics), Diagnostics> {
-    let Reading { batch, overrides, scheme } = reading;
+    let Reading { batch, changes, scheme } = reading;
     let file = source.label();
     let bytes = source
         .content(document::LARGEST as u64)
@@ -132,7 +134,7 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     let text = utf8(&bytes, &file)?;
     let document = document::parse(&text, &file)?;
     let mut spec = parse(&text, &file)?;
-    overrides.apply(&mut spec).map_err(|refused| {
+    changes.structure.apply(&mut spec).map_err(|refused| {
         Diagnostics::from(Diagnostic::error("E-ARG", refused.message).about(refused.subject).hint(refused.hint))
     })?;
     let spec = Rc::new(spec);
@@ -146,7 +148,7 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     let library = Library::collect(&spec, source, &mut problems)?;
     let scheme = scheme.unwrap_or(spec.weights.names.scheme());
     let expanded = expand::expand(&spec, scheme, &library, &mut problems);
-    let preprocess = surround::preprocess(&spec, &mut problems);
+    let preprocess = surround::preprocess(&spec, &changes.surroundings, &mut problems);
     let map = name_map(&spec, &mut problems);
     let checksums = own_weights::checksums(&spec, &mut problems);
     if problems.any() {
@@ -158,7 +160,7 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     }
     let left_out = left_out(source, reading, &resolution);
     let counts = surround::counts(&resolution);
-    let (labels, labels_file) = surround::labels(&spec, source, &resolution, &mut problems);
+    let (labels, labels_file) = surround::labels(&spec, &changes.surroundings, source, &resolution, &mut problems);
     if !problems.any() {
         surround::expect(&spec, counts, &mut problems);
     }
@@ -188,12 +190,13 @@ fn utf8(bytes: &[u8], file: &Path) -> Result<String, Diagnostics> {
 
 /// The tensors of the head, when it is left out of a network that has one.
 fn left_out(source: &Source<'_>, reading: Reading<'_>, kept: &Resolution) -> LeftOut {
-    if reading.overrides.include_top != Some(false) {
+    if reading.changes.structure.include_top != Some(false) {
         return LeftOut::default();
     }
-    let overrides = Overrides { input_shape: reading.overrides.input_shape, ..Overrides::default() };
+    let structure = Overrides { input_shape: reading.changes.structure.input_shape, ..Overrides::default() };
+    let changes = Changes { structure, ..Changes::default() };
     // A whole network that does not hold together has nothing that could be left over.
-    let Ok((whole, _)) = describe_as(source, Reading { overrides: &overrides, ..reading }) else {
+    let Ok((whole, _)) = describe_as(source, Reading { changes: &changes, ..reading }) else {
         return LeftOut::default();
     };
     let names = |resolution: &Resolution| -> BTreeSet<String> {
@@ -238,7 +241,7 @@ fn tensors(
         Some(WeightSource::File(path)) => {
             let file = weights::load(path)?;
             rename(source, &file, reading, described);
-            let bound = weights::bind(&described.wanted(), &file)?;
+            let bound = bind(described, &file)?;
             described.files.push(path.clone());
             Ok((bound, file_name(path)))
         }
@@ -250,6 +253,25 @@ fn tensors(
             Ok((bound, file_name(&file.path)))
         }
     }
+}
+
+/// The tensors of a file; when it does not fit, also which of the specs that ship it would fit.
+fn bind(described: &Described, file: &TensorFile) -> Result<Vec<Tensor>, Diagnostics> {
+    weights::bind(&described.wanted(), file).map_err(|mut problems| {
+        let fits = fitting::fitting(file);
+        let others = fits.iter().filter(|fit| fit.described.spec.name != described.spec.name);
+        for fit in others {
+            let differences = fitting::differences(&described.spec, &fit.described.spec);
+            let without = if fit.include_top { "" } else { " without its classifier" };
+            let message = format!("the weights fit `{}`{without}, not `{}`", fit.name, described.spec.name);
+            let mut problem = Diagnostic::error("E-WSPEC", message).at(Place::file(&file.path));
+            if !differences.is_empty() {
+                problem = problem.expected(format!("a network with {}", differences.join(", ")));
+            }
+            problems.push(problem.hint(format!("compile `{}` with them", fit.name)));
+        }
+        problems
+    })
 }
 
 /// Schemes of the same tensors in the same layouts: a file is read by whichever of them names its tensors.

@@ -22,6 +22,17 @@ pub struct Overrides {
     pub outputs: Vec<String>,
 }
 
+/// Channels when they are given, height and width: of a side, of height and width, or of channels, height and width.
+pub fn input_shape(extents: &[usize]) -> Option<(Option<usize>, [usize; 2])> {
+    let shape = match extents {
+        [side] => (None, [*side; 2]),
+        [height, width] => (None, [*height, *width]),
+        [channels, height, width] => (Some(*channels), [*height, *width]),
+        _ => return None,
+    };
+    extents.iter().all(|extent| (1..=65536).contains(extent)).then_some(shape)
+}
+
 /// A change that the spec does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -77,6 +88,9 @@ impl Overrides {
             behead(spec, self.pooling.unwrap_or_default());
         }
         if let Some(classes) = self.classes {
+            if !(1..=1_000_000).contains(&classes) {
+                return Err(Refused::new("classes", format!("{classes} classes"), "1 to 1000000 classes are possible"));
+            }
             reclassify(spec, classes)?;
         }
         if let Some(activation) = self.classifier_activation.filter(|_| kept) {

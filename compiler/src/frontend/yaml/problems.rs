@@ -33,6 +33,11 @@ impl<'a> Problems<'a> {
         self.push(Diagnostic::warning(code, message), path)
     }
 
+    /// Adds a problem as it is: one with a place of its own, or with none, as what is given from outside has.
+    pub fn report(&mut self, problem: Diagnostic) {
+        self.found.push(problem);
+    }
+
     /// Whether there is an error among them.
     pub fn any(&self) -> bool {
         self.found.iter().any(|problem| problem.severity == crate::diagnostic::Severity::Error)

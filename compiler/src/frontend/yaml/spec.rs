@@ -7,7 +7,7 @@ mod ordered;
 mod stages;
 mod value;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use layer::{
     AveragePool, BatchNorm, Block, BlockArguments, BlockUse, Conv, Dense, Layer, LayerWith, MaxPool, NetworkArguments,
@@ -60,7 +60,7 @@ pub struct Spec {
     pub output: Option<Outputs>,
     /// How a picture becomes the input.
     pub preprocess: Option<Preprocess>,
-    /// A label per class: `imagenet1k`, `cifar10`, a text file beside the spec with one label per line, or a list.
+    /// A label per class: `imagenet1k`, `cifar10`, `cifar100`, a text file beside the spec with one label per line, or a list.
     pub labels: Option<Labels>,
     /// How tensors are named, and where they are found.
     #[serde(default)]
@@ -266,12 +266,15 @@ pub enum Pooling {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Preprocess {
-    /// Where the values come from that are not given.
-    pub preset: Preset,
-    /// A number for the shorter side, `[height, width]` for an exact size; the default is the input's size.
+    /// Where the values come from that are not given; `unit` when not given.
+    pub preset: Option<Preset>,
+    /// A number for the shorter side, `[height, width]` for an exact size; the default is the preset's fraction, or the input's size.
     pub resize: Option<Size>,
     /// What is cut from the middle: a number for a square, or `[height, width]`; the default is the input's size after a resize of the shorter side, else nothing.
     pub crop: Option<Size>,
+    /// Instead of `resize` and `crop`: the part of the shorter side that the crop keeps, timm's `crop_pct`. The picture is resized to cover the input's size divided by it, rounded down.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "maximum" = 1)))]
+    pub crop_fraction: Option<f64>,
     /// How the picture is resampled.
     pub interpolation: Option<Interpolation>,
     /// Whether the filter widens when the picture shrinks, as Pillow's does.
@@ -289,15 +292,21 @@ pub struct Preprocess {
 }
 
 /// Sets of preprocessing values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// RGB from 0 to 1, nothing subtracted, bilinear with antialiasing.
     #[default]
     Unit,
-    /// RGB from 0 to 1 with the mean and deviation of ImageNet, bilinear with antialiasing.
+    /// RGB from 0 to 1 with the mean and deviation of ImageNet, bilinear with antialiasing, seven eighths from the middle.
     Torchvision,
+    /// As `torchvision`, bicubic: timm's evaluation transform.
+    Timm,
+    /// As `timm`, with mean and deviation 0.5.
+    TimmInception,
+    /// As `timm`, odd rests of the crop rounded down, and from an input of 384 on the whole picture squashed: Hugging Face's processor of ResNet and ConvNeXT.
+    HuggingFace,
     /// BGR from 0 to 255 minus the mean of ImageNet, nearest pixel: Keras' `caffe` mode.
     KerasCaffe,
     /// RGB from -1 to 1, nearest pixel: Keras' `tf` mode.
@@ -346,7 +355,7 @@ pub enum Color {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Labels {
-    /// `imagenet1k`, `cifar10`, or a text file beside the spec with one label per line.
+    /// `imagenet1k`, `cifar10`, `cifar100`, or a text file beside the spec with one label per line.
     Named(String),
     /// In class order.
     List(Vec<String>),
@@ -414,7 +423,7 @@ pub struct MappedNames {
 }
 
 /// How tensors are named, and how their axes are ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {

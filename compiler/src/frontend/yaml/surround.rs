@@ -1,202 +1,129 @@
 //! What surrounds a network: preprocessing, labels, expected counts.
 
+use std::path::PathBuf;
+
+use serde::Serialize;
+
 use super::problems::Problems;
 use super::resolve::Resolution;
-use super::spec::{self, Labels, Preset, Scheme, Size, Spec};
-use crate::diagnostic::nearest;
+use super::spec::{InputShape, Preset, ResidualBlock, Scheme, Spec, StageBlock};
+use crate::diagnostic::Diagnostic;
+use crate::frontend::Preprocess;
 use crate::frontend::count;
 use crate::frontend::source::Source;
+use crate::frontend::surroundings::{self, LARGEST_LABELS, LabelKeys, PreprocessKeys, Surroundings};
 use crate::frontend::weights::Role;
-use crate::frontend::{Color, Interpolation, Preprocess, Resize, shipped};
+use crate::ir::Shape;
 
-/// A file of labels may have this many bytes.
-const LARGEST_LABELS: u64 = 1 << 22;
-
-const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
-const IMAGENET_STD: [f64; 3] = [0.229, 0.224, 0.225];
-/// Blue, green, red, of values from 0 to 255.
-const CAFFE_MEAN: [f64; 3] = [103.939, 116.779, 123.68];
-
-/// How a picture becomes the input, with the preset's values filled in.
-pub fn preprocess(spec: &Spec, problems: &mut Problems<'_>) -> Option<Preprocess> {
-    let given = spec.preprocess.as_ref()?;
-    let spec::InputShape(_, channels, height, width) = spec.input.shape;
-    if channels != 3 {
-        problems
-            .error("E-PRE", "preprocess", format!("pictures have 3 channels, the input has {channels}"))
-            .hint("leave `preprocess` out: the program then takes raw tensors only");
-        return None;
+/// How a picture becomes the input, with the preset's values filled in; what is given in `over` takes the place of what the spec says.
+pub fn preprocess(spec: &Spec, over: &Surroundings, problems: &mut Problems<'_>) -> Option<Preprocess> {
+    let InputShape(_, channels, height, width) = spec.input.shape;
+    let mut found = Vec::new();
+    let place = |path: &str| Some(problems.place(path));
+    let keys = PreprocessKeys { own: spec.preprocess.as_ref(), given: &over.preprocess, place: &place };
+    let rules = surroundings::preprocess(&keys, [channels, height, width], &mut |problem| found.push(problem));
+    let preset = keys.merged().and_then(|keys| keys.preset).unwrap_or_default();
+    let given = over.preprocess.preset.is_some();
+    found.into_iter().for_each(|problem| problems.report(problem));
+    if let Some(rules) = &rules {
+        doubt_preset(spec, preset, rules, given, problems);
     }
-    let preset = preset(given.preset);
-    let (resize, shorter) = match given.resize {
-        Some(Size::One(side)) => (Resize::ShorterSide(side), true),
-        Some(Size::Pair(pair)) => (Resize::Exact(pair), false),
-        None => (Resize::Exact([height, width]), false),
-    };
-    let crop = match given.crop {
-        Some(Size::One(side)) => Some([side; 2]),
-        Some(Size::Pair(pair)) => Some(pair),
-        None => shorter.then_some([height, width]),
-    };
-    let smallest = match resize {
-        Resize::ShorterSide(side) => [side; 2],
-        Resize::Exact(pair) => pair,
-    };
-    if let Some(crop) = crop
-        && crop.iter().zip(&smallest).any(|(crop, resized)| crop > resized)
-    {
-        problems
-            .error("E-PRE", "preprocess.crop", format!("a crop of {crop:?} from a picture that may be {smallest:?}"))
-            .expected("a crop no larger than `resize`");
-    }
-    let result = crop.unwrap_or(smallest);
-    if result != [height, width] {
-        let key = if given.crop.is_some() { "preprocess.crop" } else { "preprocess.resize" };
-        problems
-            .error("E-PRE", key, format!("the picture becomes {result:?}, height and width"))
-            .expected(format!("{:?}, as `input.shape` says", [height, width]));
-    }
-    let range = given.range.unwrap_or(preset.range);
-    let [low, high] = range;
-    if low >= high {
-        problems.error("E-RANGE", "preprocess.range", format!("{range:?}")).expected("the smaller value first");
-    }
-    let mean = three(given.mean.as_deref(), preset.mean, "preprocess.mean", problems);
-    let std = three(given.std.as_deref(), preset.std, "preprocess.std", problems);
-    if let Some(index) = std.iter().position(|std| *std <= 0.0) {
-        problems
-            .error("E-RANGE", &format!("preprocess.std[{index}]"), "a deviation that cannot divide")
-            .expected("more than 0");
-    }
-    let color = given.color.unwrap_or(preset.color);
-    if matches!(spec.weights.names.scheme(), Scheme::Keras | Scheme::Caffe) && color == spec::Color::Rgb {
-        problems
-            .warning("W-ACC", "preprocess", "weights with these names are usually trained on blue, green, red")
-            .hint("`preset: keras_caffe` is what they expect");
-    }
-    Some(Preprocess {
-        resize,
-        interpolation: match given.interpolation.unwrap_or(preset.interpolation) {
-            spec::Interpolation::Nearest => Interpolation::Nearest,
-            spec::Interpolation::Bilinear => Interpolation::Bilinear,
-            spec::Interpolation::Bicubic => Interpolation::Bicubic,
-        },
-        antialias: given.antialias.unwrap_or(preset.antialias),
-        crop,
-        color: match color {
-            spec::Color::Rgb => Color::Rgb,
-            spec::Color::Bgr => Color::Bgr,
-        },
-        scale: (high - low) / 255.0,
-        // x * scale + low - mean, written with one subtraction.
-        mean: mean.map(|mean| mean - low),
-        std,
-    })
+    doubt_epsilon(spec, problems);
+    rules
 }
 
-struct Values {
-    interpolation: spec::Interpolation,
-    antialias: bool,
-    color: spec::Color,
-    range: [f64; 2],
-    mean: [f64; 3],
-    std: [f64; 3],
+/// What the weights of a naming scheme are usually trained with.
+struct Usual {
+    /// Epsilons of batch normalisation.
+    epsilons: &'static [f64],
+    /// Presets, the likeliest first. `unit` and `raw` are in the list where nothing speaks against values of one's own.
+    presets: &'static [Preset],
 }
 
-fn preset(preset: Preset) -> Values {
-    let unit = Values {
-        interpolation: spec::Interpolation::Bilinear,
-        antialias: true,
-        color: spec::Color::Rgb,
-        range: [0.0, 1.0],
-        mean: [0.0; 3],
-        std: [1.0; 3],
+fn usual(spec: &Spec) -> Usual {
+    const PYTORCH: Usual = Usual {
+        epsilons: &[1e-5],
+        presets: &[
+            Preset::Torchvision,
+            Preset::Timm,
+            Preset::TimmInception,
+            Preset::HuggingFace,
+            Preset::Unit,
+            Preset::Raw,
+        ],
     };
-    let keras = spec::Interpolation::Nearest;
-    match preset {
-        Preset::Unit => unit,
-        Preset::Torchvision => Values { mean: IMAGENET_MEAN, std: IMAGENET_STD, ..unit },
-        Preset::KerasCaffe => Values {
-            interpolation: keras,
-            antialias: false,
-            color: spec::Color::Bgr,
-            range: [0.0, 255.0],
-            mean: CAFFE_MEAN,
-            ..unit
-        },
-        Preset::KerasTf => Values { interpolation: keras, antialias: false, range: [-1.0, 1.0], ..unit },
-        Preset::Raw => Values { range: [0.0, 255.0], ..unit },
+    let preactivation = spec.stages.as_ref().is_some_and(|stages| {
+        let blocks = [ResidualBlock::PreactivationBasic, ResidualBlock::PreactivationBottleneck];
+        blocks.map(StageBlock::Residual).contains(&stages.block)
+    });
+    match spec.weights.names.scheme() {
+        Scheme::Torchvision | Scheme::TimmResnetv2 | Scheme::HuggingFace => PYTORCH,
+        Scheme::Keras if preactivation => Usual { epsilons: &[1.001e-5], presets: &[Preset::KerasTf] },
+        Scheme::Keras => Usual { epsilons: &[1.001e-5], presets: &[Preset::KerasCaffe] },
+        // Inception-ResNet-v2, and ResNet-8 of MLPerf Tiny.
+        Scheme::KerasNumbered => Usual { epsilons: &[1e-3], presets: &[Preset::KerasTf, Preset::Raw] },
+        Scheme::Caffe => Usual { epsilons: &[1e-5], presets: &[Preset::KerasCaffe] },
     }
 }
 
-fn three(given: Option<&[f64]>, preset: [f64; 3], path: &str, problems: &mut Problems<'_>) -> [f64; 3] {
-    match given {
-        None => preset,
-        Some(values) => values.try_into().unwrap_or_else(|_| {
-            problems.error("E-LEN", path, format!("{} entries", values.len())).expected("3, one per channel");
-            preset
-        }),
+/// Warns of values for pixels that no usual preset of the weights gives.
+fn doubt_preset(spec: &Spec, preset: Preset, rules: &Preprocess, given: bool, problems: &mut Problems<'_>) {
+    let (scheme, usual) = (spec.weights.names.scheme(), usual(spec).presets);
+    if usual.contains(&preset) || usual.iter().any(|usual| usual.gives(rules)) {
+        return;
     }
+    let Some(likeliest) = usual.first() else { return };
+    let message = format!(
+        "weights with `{}` names are usually trained with `{}`, not with `{}`",
+        word(&scheme),
+        word(likeliest),
+        word(&preset)
+    );
+    let hint = format!("say `{}` if they are the published ones", word(likeliest));
+    let key = if given { "preprocess.preset" } else { "preprocess" };
+    let warning = Diagnostic::warning("W-ACC", message).about(key).hint(hint);
+    problems.report(if given { warning } else { warning.at(problems.place("preprocess")) });
+}
+
+/// Warns of an epsilon that the weights are not usually trained with.
+fn doubt_epsilon(spec: &Spec, problems: &mut Problems<'_>) {
+    let epsilon = spec.defaults.batch_norm.epsilon;
+    let (scheme, usual) = (spec.weights.names.scheme(), usual(spec).epsilons);
+    if usual.iter().any(|usual| (usual - epsilon).abs() <= usual * 1e-6) {
+        return;
+    }
+    let list: Vec<_> = usual.iter().map(|epsilon| format!("{epsilon:e}")).collect();
+    let message = format!(
+        "weights with `{}` names are usually trained with an epsilon of {}, not of {epsilon:e}",
+        word(&scheme),
+        list.join(" or ")
+    );
+    problems
+        .warning("W-ACC", "defaults.batch_norm.epsilon", message)
+        .hint("results depart a little where the epsilon is another than in training");
+}
+
+/// A value of the spec as it is written.
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// The labels, read from their file if they have one, and the file.
 pub fn labels(
     spec: &Spec,
+    over: &Surroundings,
     source: &Source<'_>,
     resolution: &Resolution,
     problems: &mut Problems<'_>,
-) -> (Vec<String>, Option<std::path::PathBuf>) {
-    let mut file = None;
-    let labels: Vec<String> = match &spec.labels {
-        None => return (Vec::new(), None),
-        Some(Labels::List(labels)) => labels.clone(),
-        Some(Labels::Named(name)) => match shipped::labels(name) {
-            Some(text) => text.lines().map(str::to_owned).collect(),
-            None if !name.contains(['.', '/', '\\']) => {
-                let names = shipped::label_sets();
-                let problem = problems
-                    .error("E-LABELS", "labels", format!("no set of labels is called `{name}`"))
-                    .expected(format!("one of `{}`, a file, or a list", names.join("`, `")));
-                if let Some(near) = nearest(name, names) {
-                    problem.hint(format!("did you mean `{near}`?"));
-                }
-                return (Vec::new(), None);
-            }
-            None => match source.beside(name, LARGEST_LABELS) {
-                Ok((path, bytes)) => {
-                    file = path;
-                    match std::str::from_utf8(&bytes) {
-                        Ok(text) => text.lines().map(str::to_owned).collect(),
-                        Err(_) => {
-                            problems.error("E-LABELS", "labels", format!("`{name}` is not UTF-8 text"));
-                            return (Vec::new(), file);
-                        }
-                    }
-                }
-                Err(message) => {
-                    problems
-                        .error("E-LABELS", "labels", message)
-                        .expected("a text file beside or below the spec, one label per line");
-                    return (Vec::new(), None);
-                }
-            },
-        },
-    };
-    let classes = resolution.outputs.iter().filter_map(|output| output.shape.vector()).map(|[_, classes]| classes);
-    match (classes.clone().next(), resolution.outputs.first()) {
-        (Some(first), _) if !classes.clone().any(|classes| classes == labels.len()) => {
-            problems
-                .error("E-LABELS", "labels", format!("{} labels", labels.len()))
-                .expected(format!("{first}, one per class"));
-        }
-        (None, Some(output)) => {
-            problems
-                .error("E-LABELS", "labels", format!("the output {} has no classes", output.shape))
-                .hint("leave `labels` out, or end `head` with a `dense` layer");
-        }
-        (Some(_), _) | (None, None) => {}
-    }
-    (labels, file)
+) -> (Vec<String>, Option<PathBuf>) {
+    let mut found = Vec::new();
+    let place = |path: &str| Some(problems.place(path));
+    let keys = LabelKeys { own: spec.labels.as_ref(), given: over.labels.as_ref(), place: &place };
+    let beside = |name: &str| source.beside(name, LARGEST_LABELS);
+    let outputs: Vec<&Shape> = resolution.outputs.iter().map(|output| &output.shape).collect();
+    let labels = surroundings::labels(&keys, &beside, &outputs, &mut |problem| found.push(problem));
+    found.into_iter().for_each(|problem| problems.report(problem));
+    labels
 }
 
 /// Parameters, statistics and multiply-accumulates of one image.

@@ -37,8 +37,8 @@ enum Refusal {
 }
 
 /// Reads a JPEG or PNG file, whatever its name, and turns it upright as its EXIF orientation says. Grey becomes three
-/// equal channels, alpha is dropped, of 16-bit values the upper half counts (all as Pillow does), palettes and CMYK are
-/// resolved.
+/// equal channels, alpha is dropped, palettes are resolved, and so is CMYK, always taken as Adobe stores it, inverted:
+/// all as Pillow does. Of 16-bit values the upper half counts, of grey ones too, which Pillow clips to white.
 ///
 /// # Errors
 /// When the file cannot be read, is no ordinary file, is no JPEG or PNG, is damaged or cut off, or has more than 100

@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::FileLayer;
+use super::super::format::json;
 use super::super::hdf5::{Group, Hdf5};
 use super::{Layer, STATE, config};
 
 /// The layers that have weights, in the file's order.
 pub fn layers(file: &mut Hdf5<'_>, group: &Group, model: Option<&str>) -> Result<Vec<Layer>, String> {
     // What the classes are is a help, not a must: a model's description that is none changes nothing else.
-    let classes = model.and_then(|text| serde_json::from_str::<Value>(text).ok()).map(|model| config::classes(&model));
+    let classes = model.and_then(|text| json::<Value>("it", text.as_bytes()).ok()).map(|model| config::classes(&model));
     let names = file.texts(group, "layer_names")?.ok_or("the group of weights has no `layer_names`")?;
     let mut layers = Vec::new();
     for name in &names {
         let fail = |message: &str| format!("layer `{}`: {message}", name.escape_debug());
-        let absent = "it is listed, but not in the file; links to other files are not followed";
-        let group = file.group(group, name)?.ok_or_else(|| fail(absent))?;
+        let absent = "it is listed, but not in the file";
+        let found = file.group(group, name).map_err(|message| fail(&message))?;
+        let group = found.ok_or_else(|| fail(absent))?;
         let weights = file.texts(&group, "weight_names")?.ok_or_else(|| fail("it has no `weight_names`"))?;
         let mut owners: Vec<Layer> = Vec::new();
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
@@ -27,7 +29,8 @@ pub fn layers(file: &mut Hdf5<'_>, group: &Group, model: Option<&str>) -> Result
             if owner.split('/').any(|part| STATE.contains(&part)) || variable == "seed_generator_state" {
                 continue;
             }
-            let dataset = file.dataset(&group, weight)?.ok_or_else(|| fail(absent))?;
+            let found = file.dataset(&group, weight).map_err(|message| fail(&message))?;
+            let dataset = found.ok_or_else(|| fail(absent))?;
             let tensor = file.tensor(&dataset).map_err(|message| fail(&message))?;
             let at = *known.entry(owner.to_owned()).or_insert(owners.len());
             if at == owners.len() {

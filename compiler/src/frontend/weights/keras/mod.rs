@@ -8,8 +8,8 @@
 //!   file; it is listed here as the layers that own its variables.
 //! - `.weights.h5` (Keras 3): `layers/<class>[_<k>]/vars/<i>`. `k` counts the layers of a class in the model's order; the name of the layer is
 //!   an attribute of `vars` in newer files, and not in the file at all in older ones. Without names, a tensor is called by class and number
-//!   (`conv2d_1/kernel`), and the layers stand by class, then by number: an order among the layers of one class only.
-//!   TensorFlow 2.13 has `_layer_checkpoint_dependencies` for `layers` and takes two numbers for each layer that has weights.
+//!   among the layers of the class that have weights (`conv2d_1/kernel`). The layers stand by class, then by number: an order among the
+//!   layers of one class only. TensorFlow 2.13 has `_layer_checkpoint_dependencies` for `layers`, and counts a layer with weights twice.
 //! - `.keras`: a zip archive of such a file and `config.json`, which gives the layers' names and the model's order.
 //!
 //! Variables by index: 0 kernel, 1 bias; a normalisation has gamma, beta, moving mean and moving variance. Three of these are taken to lack
@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use super::archive::Archive;
 use super::content::Content;
+use super::format::json;
 use super::hdf5::{self, Hdf5};
 use super::index::Index;
 use super::{FileLayer, FileTensor, Found};
@@ -75,8 +76,7 @@ pub fn is_archive(archive: &Archive) -> bool {
 pub fn parse_archive(archive: &Archive, content: &mut Content) -> Result<Found, String> {
     let entry = |name: &str| archive.entries.get(name);
     let config = entry("config.json").and_then(|range| content.get(range)).unwrap_or_default();
-    let config: Value =
-        serde_json::from_slice(config).map_err(|error| format!("`config.json` is not valid JSON: {error}"))?;
+    let config: Value = json("`config.json`", config)?;
     let index = match (entry("model.weights.h5"), entry("model.weights.json")) {
         (Some(_), _) => Index::of_one("model.weights.h5"),
         (None, Some(range)) => Index::read(content.get(range).unwrap_or_default())?,

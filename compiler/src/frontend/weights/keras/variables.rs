@@ -49,10 +49,16 @@ impl Variables {
                         any = true;
                         self.owner(file, &path, &child).map_err(|message| fail(&message))?;
                     }
-                    name if STATE.contains(&name) => {}
                     name => {
-                        let name = if name == TENSORFLOW_213 { "layers" } else { name }.to_owned();
-                        open.push((path.iter().cloned().chain([name]).collect(), child));
+                        // On Windows, older Keras wrote `layers\conv2d` for a name.
+                        let parts = name.split('\\').map(|part| if part == TENSORFLOW_213 { "layers" } else { part });
+                        let parts: Vec<_> = parts.collect();
+                        if !parts.iter().any(|part| STATE.contains(part)) {
+                            open.push((
+                                path.iter().map(String::as_str).chain(parts).map(str::to_owned).collect(),
+                                child,
+                            ));
+                        }
                     }
                 }
             }
@@ -86,18 +92,23 @@ impl Variables {
     /// The layers: in the order of a description, if there is one; what it does not list comes with what it lies in.
     pub fn layers(&self, model: Option<&Value>) -> Vec<Layer> {
         let described = model.map(|model| self.described(model)).unwrap_or_default();
-        let mut layers: Vec<_> = self
-            .owners
-            .iter()
-            .map(|(path, owner)| {
-                let said = described.get(path.as_slice()).map(|(_, said)| said);
-                let listed = (0..=path.len()).rev().find_map(|length| described.get(path.get(..length)?));
-                let place = listed.map_or(usize::MAX, |(place, _)| *place);
-                let natural: Vec<(String, u64)> =
-                    path.iter().map(|part| (numbered(part).0.to_owned(), numbered(part).1)).collect();
-                ((place, natural), layer(path, owner, said))
-            })
-            .collect();
+        let natural = |path: &[String]| -> Vec<(String, u64)> {
+            path.iter().map(|part| numbered(part)).map(|(class, number)| (class.to_owned(), number)).collect()
+        };
+        let mut owners: Vec<_> = self.owners.iter().map(|(path, owner)| (natural(path), path, owner)).collect();
+        owners.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        let mut counts: BTreeMap<(&[String], String), usize> = BTreeMap::new();
+        let mut layers = Vec::new();
+        for (natural, path, owner) in owners {
+            let said = described.get(path).map(|(_, said)| said);
+            let listed = (0..=path.len()).rev().find_map(|length| described.get(path.get(..length)?));
+            let place = listed.map_or(usize::MAX, |(place, _)| *place);
+            let parent = path.get(..path.len().saturating_sub(1)).unwrap_or_default();
+            let class = natural.last().map(|(class, _)| class.clone()).unwrap_or_default();
+            let number = counts.entry((parent, class.clone())).or_default();
+            layers.push(((place, natural), layer(path, class, *number, owner, said)));
+            *number += 1;
+        }
         layers.sort_by(|(a, _), (b, _)| a.cmp(b));
         layers.into_iter().map(|(_, layer)| layer).collect()
     }
@@ -156,12 +167,16 @@ impl Variables {
     }
 }
 
-fn layer(path: &[String], owner: &Owner, said: Option<&Described>) -> Layer {
-    let last = path.last().map(String::as_str);
-    let class = last.map(|last| numbered(last).0.to_owned());
+/// A layer, which is the one of this number among those of its class that have weights.
+fn layer(path: &[String], class: String, number: usize, owner: &Owner, said: Option<&Described>) -> Layer {
     let name = owner.name.clone().or_else(|| said.and_then(|said| said.name.clone()));
-    let label = name.as_deref().or(last).unwrap_or("model").to_owned();
-    let names = names(class.as_deref().unwrap_or_default(), owner.tensors.len(), said);
+    let label = name.clone().unwrap_or_else(|| match (class.as_str(), number) {
+        ("", _) => "model".to_owned(),
+        (class, 0) => class.to_owned(),
+        (class, number) => format!("{class}_{number}"),
+    });
+    let names = names(&class, owner.tensors.len(), said);
+    let class = Some(class).filter(|class| !class.is_empty());
     let tensors = owner.tensors.iter().enumerate().map(|(at, (number, tensor))| {
         let in_order = *number == at as u64;
         let name = names.get(at).filter(|_| in_order && names.len() >= owner.tensors.len());

@@ -1,8 +1,10 @@
 //! HDF5 files: groups, texts and tensors by path.
 //!
 //! `hdf5-reader` decodes the format. What it must not do for a hostile file is bounded here: the bytes it may read (`Window`), what it may
-//! decode (`Budget`), the filters it runs (deflate, shuffle, checksums). Files that links or storages name are never opened. Its sizes are
-//! checked arithmetic but in one old layout message, where a debug build would panic; `guarded` turns that into an error.
+//! copy (`Claims`) and decode (`Budget`), the filters it runs (deflate, shuffle, checksums). Files that links or storages name are never
+//! opened. Its sizes are checked arithmetic but in one old layout message, where a debug build would panic; `guarded` turns that into an error.
+
+mod claims;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,6 +18,8 @@ use hdf5_reader::messages::HdfMessage;
 use hdf5_reader::messages::layout::DataLayout;
 use hdf5_reader::{Attribute, ByteOrder, Dataset, Datatype, Hdf5File, OpenOptions, Storage, StorageBuffer};
 
+use claims::Claims;
+
 use super::content::{Budget, Content, Part};
 use super::{Element, FileTensor};
 use crate::ir::Shape;
@@ -23,7 +27,7 @@ use crate::ir::Shape;
 /// A header of a group or a dataset may have this many bytes.
 const LARGEST_HEADER: usize = 1 << 26;
 /// Bytes that may be read for every byte of the file, and besides: headers and heaps are read more than once.
-const READS: (u64, u64) = (16, 1 << 26);
+const READS: (u64, u64) = (8, 1 << 22);
 /// Lists of names are split when they are longer than 64 KB; this many pieces are looked for.
 const MOST_PIECES: usize = 1 << 12;
 
@@ -35,6 +39,7 @@ pub struct Hdf5<'a> {
     origin: usize,
     end: usize,
     budget: Budget,
+    claims: Claims,
     read: BTreeMap<u64, FileTensor>,
 }
 
@@ -53,7 +58,7 @@ impl<'a> Hdf5<'a> {
         let (part, inside) = content.part(range).ok_or("the HDF5 file is in pieces")?;
         let length = inside.len();
         let left = AtomicU64::new((length as u64).saturating_mul(READS.0).saturating_add(READS.1));
-        let budget = Budget::of(length);
+        let (budget, claims) = (Budget::of(length), Claims::of(length));
         let options = OpenOptions::default()
             .with_chunk_cache_bytes(0)
             .with_max_object_header_bytes(LARGEST_HEADER)
@@ -67,18 +72,21 @@ impl<'a> Hdf5<'a> {
             return Err(format!("the HDF5 file is truncated: it claims {claimed} bytes and has {length}"));
         }
         let origin = range.start.saturating_add(base);
-        Ok(Self { file, content, origin, end: range.end, budget, read: BTreeMap::new() })
+        Ok(Self { file, content, origin, end: range.end, budget, claims, read: BTreeMap::new() })
     }
 
     /// The group that holds everything.
-    pub fn root(&self) -> Result<Group, String> {
-        self.file.root_group().map_err(|error| explain(&error))
+    pub fn root(&mut self) -> Result<Group, String> {
+        let root = self.file.root_group().map_err(|error| explain(&error))?;
+        self.claims.group(&self.file, root.address())?;
+        Ok(root)
     }
 
     /// The group at a path below another.
-    pub fn group(&self, from: &Group, path: &str) -> Result<Option<Group>, String> {
+    pub fn group(&mut self, from: &Group, path: &str) -> Result<Option<Group>, String> {
         let mut group = from.clone();
         for name in path.split('/').filter(|name| !name.is_empty()) {
+            self.claims.group(&self.file, group.address())?;
             match group.group(name) {
                 Ok(found) => group = found,
                 Err(Error::GroupNotFound(_)) => return Ok(None),
@@ -89,14 +97,16 @@ impl<'a> Hdf5<'a> {
     }
 
     /// The groups and the datasets of a group, with their names.
-    pub fn members(&self, group: &Group) -> Result<(Vec<Group>, Vec<Dataset>), String> {
+    pub fn members(&mut self, group: &Group) -> Result<(Vec<Group>, Vec<Dataset>), String> {
+        self.claims.group(&self.file, group.address())?;
         group.members().map_err(|error| explain(&error))
     }
 
     /// The dataset at a path below a group.
-    pub fn dataset(&self, from: &Group, path: &str) -> Result<Option<Dataset>, String> {
+    pub fn dataset(&mut self, from: &Group, path: &str) -> Result<Option<Dataset>, String> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(group) = self.group(from, folder)? else { return Ok(None) };
+        self.claims.group(&self.file, group.address())?;
         match group.dataset(name) {
             Ok(dataset) => Ok(Some(dataset)),
             Err(Error::DatasetNotFound(_)) => Ok(None),
