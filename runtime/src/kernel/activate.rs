@@ -96,7 +96,7 @@ unsafe fn reduced<I: Isa>(value: I::Vector) -> (I::Vector, I::Vector) {
     /// Added to a number of less than 2^22 in size, it leaves a whole number: the last bit of the sum is worth 1.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; a whole number of three digits times the first is exact.
-    const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+    const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
     const Q: [f32; 5] = [1.381_422_2e-3, 8.368_899e-3, 4.166_840_4e-2, 1.666_652e-1, 4.999_999_4e-1];
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
