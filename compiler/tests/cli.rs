@@ -457,3 +457,63 @@ fn without_cargo_the_error_says_so() {
     );
     assert_eq!(names(folder.path()), ["cache"]);
 }
+
+/// The tool in no folder of its own.
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_resnetc"))
+}
+
+#[test]
+fn weights_are_listed_with_the_networks_that_they_fit() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/weights/cifar-resnet20.safetensors");
+    let output = command().arg("weights").arg(&file).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("layer1.0.conv1.weight") && text.contains("fits cifar-resnet20: "), "{text}");
+    let output = command().arg("weights").arg(&file).arg("--json").output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["fits"], serde_json::json!([{"spec": "cifar-resnet20", "include_top": true}]));
+    assert_eq!(found["values"], 269_722 + 1_376);
+}
+
+#[test]
+fn weights_of_another_network_name_it() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/weights/cifar-resnet20.safetensors");
+    let output = command().args(["inspect", "cifar-resnet32", "--weights"]).arg(&file).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = "the weights fit `cifar-resnet20`, not `cifar-resnet32`\n  expected: a network with depth [3, 3, 3]\n  hint: compile `cifar-resnet20` with them";
+    assert!(text.contains("error[E-WSPEC]: ") && text.contains(said), "{text}");
+}
+
+#[test]
+fn a_network_is_changed_by_options() {
+    let output = command()
+        .args([
+            "inspect",
+            "resnet18",
+            "--weights",
+            "seed:1",
+            "--input-shape",
+            "64,96",
+            "--outputs",
+            "stage2,embedding",
+            "--json",
+        ])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["outputs"][0]["shape"], serde_json::json!([1, 128, 8, 12]));
+    assert_eq!(found["outputs"][1]["shape"], serde_json::json!([1, 512]));
+    for (arguments, said) in [
+        (["--pooling", "mean"], "--pooling: unknown value `mean`"),
+        (["--input-shape", "64x64"], "--input-shape: `64x64` is no shape"),
+        (["--classes", "0"], "--classes: 0 classes"),
+        (["--pooling", "avg"], "--pooling: pooling stands in place of the head"),
+    ] {
+        let output = command().args(["inspect", "resnet18", "--weights", "seed:1"]).args(arguments).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && text.contains(said), "{text}");
+    }
+}

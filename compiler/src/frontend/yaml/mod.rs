@@ -243,6 +243,7 @@ fn tensors(
             rename(source, &file, reading, described);
             let bound = bind(described, &file)?;
             described.files.push(path.clone());
+            described.files.extend(file.shards.iter().cloned());
             Ok((bound, file_name(path)))
         }
         Some(WeightSource::Model) | None => {
@@ -250,6 +251,7 @@ fn tensors(
             rename(source, &file, reading, described);
             let bound = weights::bind(&described.wanted(), &file)?;
             described.files.extend(path);
+            described.files.extend(file.shards.iter().cloned());
             Ok((bound, file_name(&file.path)))
         }
     }

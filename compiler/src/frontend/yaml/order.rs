@@ -42,9 +42,9 @@ pub fn keras_order(expanded: &Expanded) -> Vec<usize> {
 
 /// Whether two steps are one layer of Keras.
 fn same_layer(source: &Step, reader: &Step) -> bool {
-    match (&source.kind, &reader.kind) {
-        (StepKind::Scale(_), StepKind::Add) => true,
-        (StepKind::GlobalAveragePool | StepKind::GlobalMaxPool, StepKind::Flatten) => true,
-        _ => false,
-    }
+    matches!(
+        (&source.kind, &reader.kind),
+        (StepKind::Scale(_), StepKind::Add)
+            | (StepKind::GlobalAveragePool | StepKind::GlobalMaxPool, StepKind::Flatten)
+    )
 }

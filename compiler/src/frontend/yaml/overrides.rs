@@ -129,10 +129,16 @@ fn resize(spec: &mut Spec, channels: Option<usize>, [height, width]: [usize; 2])
     *own_channels = channels.unwrap_or(*own_channels);
     (*own_height, *own_width) = (height, width);
     if let Some(preprocess) = &mut spec.preprocess {
-        preprocess.resize = preprocess.resize.map(|size| match size {
-            Size::One(side) => Size::One((side * after).div_ceil(before)),
-            Size::Pair(_) => Size::Pair([height, width]),
-        });
+        match preprocess.resize {
+            // What covers an input that is no square follows from the part that the crop keeps.
+            Some(Size::One(side)) if height != width => {
+                (preprocess.resize, preprocess.crop) = (None, None);
+                preprocess.crop_fraction = Some(before as f64 / side as f64);
+            }
+            Some(Size::One(side)) => preprocess.resize = Some(Size::One((side * after).div_ceil(before))),
+            Some(Size::Pair(_)) => preprocess.resize = Some(Size::Pair([height, width])),
+            None => {}
+        }
         preprocess.crop = preprocess.crop.map(|_| Size::Pair([height, width]));
     }
     if *own_channels != 3 {
