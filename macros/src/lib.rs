@@ -35,6 +35,12 @@ use proc_macro::TokenStream;
 /// | `weights` | the path of a file, or `"seed:N"`, or the word `runtime`; the model's own when left out |
 /// | `batch` | images per call, from 1, which it is when left out |
 /// | `without` | names of passes that are not to run, such as `["fold_batch_norm"]` |
+/// | `include_top` | whether the classifier is a part of the network: `true` or `false` |
+/// | `pooling` | what stands in its place when it is left out: `"none"`, `"avg"` or `"max"` |
+/// | `classes` | classes of the classifier, from 1 |
+/// | `classifier_activation` | what the classifier applies last: `"none"`, `"softmax"` or `"sigmoid"` |
+/// | `input_shape` | height and width of the input, or channels, height and width: `[160, 160]` |
+/// | `outputs` | the values that are the results, such as `["stage2", "stage3", "embedding"]` |
 /// | `preprocess` | how a picture becomes the input, in place of the model's own: `"torchvision"`, `"timm"`, `"timm_inception"`, `"hugging_face"`, `"keras_caffe"`, `"keras_tf"`, `"unit"` or `"raw"` |
 /// | `resize`, `crop` | sizes of that: `256` for the shorter side or a square, `[224, 224]` for height and width |
 /// | `crop_fraction` | in place of these two, the part of the shorter side that the crop keeps: `0.95` |
@@ -42,7 +48,7 @@ use proc_macro::TokenStream;
 /// | `mean`, `std` | subtracted and divided per channel: `[0.485, 0.456, 0.406]` |
 /// | `labels` | `"imagenet1k"`, `"cifar10"`, `"cifar100"`, the path of a file with one label per line, or a list: `["cat", "dog"]` |
 ///
-/// The fields from `preprocess` on say what an ONNX model does not say, and take the place of what a spec says; a program's `NETWORK`
+/// The fields from `include_top` to `outputs` change a spec; an ONNX model stays as it is. Those from `preprocess` on say what an ONNX model does not say, and take the place of what a spec says; a program's `NETWORK`
 /// and the type's `LABELS` show it, `infer` takes the finished input either way.
 ///
 /// Paths are relative to the folder of the crate's `Cargo.toml`. A change of the model or its weights rebuilds the crate.

@@ -42,7 +42,10 @@ fn the_example_runs_and_follows_its_files() {
     let first = run(&folder);
     let shown = String::from_utf8_lossy(&first.stdout).into_owned();
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
-    assert_eq!(shown, "cifar-resnet20: cat\nsmall: 42650 parameters, [2, 10]\nbackbone: c2, c3, embedding, logits\n");
+    assert_eq!(
+        shown,
+        "cifar-resnet20: cat\nsmall: 42650 parameters, [2, 10]\nbackbone: c2, c3, embedding, logits\nfeatures: stage2, stage3, embedding\n"
+    );
 
     // A change of the weights rebuilds the crate: a bias of the first class that outweighs all else.
     let trained = folder.join("models/cifar.safetensors");

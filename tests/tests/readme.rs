@@ -35,7 +35,7 @@ fn sh(script: &str, folder: &Path) -> String {
 #[test]
 fn every_command_runs() {
     let blocks = blocks("sh");
-    let [first, tests, tool] = blocks.as_slice() else { panic!("three blocks of commands: {blocks:?}") };
+    let [first, tests, tool, recipes] = blocks.as_slice() else { panic!("four blocks of commands: {blocks:?}") };
     // This builds the tool too, for the commands below.
     let shown = sh(first, Path::new(ROOT));
     assert!(shown.lines().nth(1).is_some_and(|best| best.contains("0.98") && best.contains("cat")), "{shown}");
@@ -45,13 +45,19 @@ fn every_command_runs() {
     assert!(ci.lines().any(|line| line == tests.trim()), "{tests}");
 
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(Path::new(ROOT).join("specs").canonicalize().unwrap(), folder.path().join("specs"))
-        .unwrap();
+    for name in ["specs", "examples"] {
+        let there = Path::new(ROOT).join(name).canonicalize().unwrap();
+        std::os::unix::fs::symlink(there, folder.path().join(name)).unwrap();
+    }
     let shown = sh(tool, folder.path());
     assert!(shown.contains("cat") && shown.contains("layer1.0.conv1"), "{shown}");
-    for name in ["classify", "classify-rust", "cifar.weights"] {
+    assert!(shown.contains("fits cifar-resnet20") && shown.contains("resnet50-11ad3fa6.pth"), "{shown}");
+    for name in ["classify", "classify-rust", "cifar.weights", "features"] {
         assert!(folder.path().join(name).exists(), "{name}");
     }
+
+    let shown = sh(recipes, folder.path());
+    assert!(shown.contains("labels: 10") && shown.contains("labels: 1000"), "{shown}");
 
     let spec = self::blocks("yaml").remove(0);
     std::fs::write(folder.path().join("net.yaml"), spec).unwrap();

@@ -1,4 +1,4 @@
-//! Three networks inside a program: one that ships with the compiler, trained, and two of our own, with made-up weights.
+//! Networks inside a program: one that ships with the compiler, trained, as a classifier and as a backbone, and two of our own.
 
 use std::error::Error;
 
@@ -35,6 +35,20 @@ fn profile(network: &mut Backbone, picture: &[[[[f32; 32]; 32]; 3]; 1]) -> [f32;
     means.map(|mean| mean / all)
 }
 
+resnet::resnet! {
+    /// The maps of two stages, and what they come down to.
+    pub struct Features {
+        model: "cifar-resnet20",
+        outputs: ["stage2", "stage3", "embedding"],
+    }
+}
+
+/// The 64 numbers that describe a picture, and the first of the maps that they are the means of.
+fn describe<'a>(network: &'a mut Features, picture: &[[[[f32; 32]; 32]; 3]; 1]) -> (&'a [f32; 64], &'a [[f32; 8]; 8]) {
+    let outputs = network.infer(picture);
+    (&outputs.embedding[0], &outputs.stage3[0][0])
+}
+
 /// 32 rows of 32 pixels, red, green and blue.
 static PICTURE: &[u8; 32 * 32 * 3] = include_bytes!("cat.rgb");
 
@@ -54,6 +68,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert!((profile.iter().sum::<f32>() - 1.0).abs() < 1e-5);
     let names: Vec<&str> = Backbone::OUTPUTS.iter().map(|output| output.name).collect();
     println!("{}: {}", Backbone::NAME, names.join(", "));
+
+    let mut features = Features::new()?;
+    let (embedding, map) = describe(&mut features, &normalised(PICTURE));
+    let mean = map.iter().flatten().sum::<f32>() / 64.0;
+    assert!((mean - embedding[0]).abs() < 1e-5);
+    let names: Vec<&str> = Features::OUTPUTS.iter().map(|output| output.name).collect();
+    println!("features: {}", names.join(", "));
     Ok(())
 }
 
