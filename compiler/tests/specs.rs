@@ -9,7 +9,7 @@ use resnetc::frontend::{self, Color, Network, Resize, WeightSource, count, shipp
 use resnetc::ir::{Layout, Op, Padding};
 
 /// Name, parameters, statistics, multiply-accumulates: from the papers' and libraries' tables and an independent count.
-const COUNTS: [(&str, u64, u64, u64); 41] = [
+const COUNTS: [(&str, u64, u64, u64); 45] = [
     ("akamaster-cifar-resnet20", 269_722, 1_376, 40_551_040),
     ("caffe-resnet101", 44_549_160, 105_344, 7_570_194_432),
     ("caffe-resnet152", 60_192_808, 151_424, 11_282_415_616),
@@ -45,9 +45,13 @@ const COUNTS: [(&str, u64, u64, u64); 41] = [
     ("resnext101_32x8d", 88_791_336, 202_880, 16_414_015_488),
     ("resnext101_64x4d", 83_455_272, 202_880, 15_460_270_080),
     ("resnext50_32x4d", 25_028_904, 68_224, 4_230_479_872),
+    ("timm-legacy_senet154", 115_088_984, 247_552, 20_688_363_520),
     ("timm-resnet26t", 16_011_872, 30_960, 2_550_286_336),
+    ("timm-resnet50_gn", 25_557_032, 0, 4_089_184_256),
     ("timm-resnet50d", 25_576_264, 53_248, 4_328_824_832),
+    ("timm-resnetrs50", 35_691_912, 53_376, 2_278_629_376),
     ("timm-resnetv2_50", 25_549_352, 45_440, 4_089_184_256),
+    ("timm-resnetv2_50x1_bit", 25_549_352, 0, 4_089_184_256),
     ("timm-seresnet50", 28_088_024, 53_120, 4_091_699_200),
     ("wide_resnet101_2", 126_886_696, 137_856, 22_753_050_624),
     ("wide_resnet50_2", 68_883_240, 68_224, 11_398_021_120),

@@ -22,7 +22,7 @@ macro_rules! specs {
 }
 
 /// Every spec that ships, sorted by name.
-pub static SPECS: [Shipped; 41] = specs! {
+pub static SPECS: [Shipped; 45] = specs! {
     "akamaster-cifar-resnet20"
     "caffe-resnet101"
     "caffe-resnet152"
@@ -58,9 +58,13 @@ pub static SPECS: [Shipped; 41] = specs! {
     "resnext101_32x8d"
     "resnext101_64x4d"
     "resnext50_32x4d"
+    "timm-legacy_senet154"
     "timm-resnet26t"
+    "timm-resnet50_gn"
     "timm-resnet50d"
+    "timm-resnetrs50"
     "timm-resnetv2_50"
+    "timm-resnetv2_50x1_bit"
     "timm-seresnet50"
     "wide_resnet101_2"
     "wide_resnet50_2"

@@ -3,6 +3,7 @@
 use super::resolve::Resolution;
 use super::spec::{self, Spec};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::frontend::weights::Role;
 use crate::ir::{Graph, Layout, Tensor};
 
 /// The graph of a network whose tensors are at hand, in the order of the requests.
@@ -21,7 +22,11 @@ pub fn graph(spec: &Spec, resolution: &Resolution, tensors: &[Tensor], batch: us
         let mut operands: Vec<_> = layer.reads.iter().filter_map(|value| values.get(*value).copied()).collect();
         for index in layer.tensors.clone() {
             if let (Some(request), Some(tensor)) = (resolution.requests.get(index), tensors.get(index)) {
-                operands.push(graph.constant(&request.name, tensor.clone()));
+                let tensor = match layer.weight_standardization {
+                    Some(epsilon) if request.role == Role::Kernel => standardized(tensor, epsilon),
+                    Some(_) | None => tensor.clone(),
+                };
+                operands.push(graph.constant(&request.name, tensor));
             }
         }
         let node = graph
@@ -35,4 +40,19 @@ pub fn graph(spec: &Spec, resolution: &Resolution, tensors: &[Tensor], batch: us
         }
     }
     Ok(graph)
+}
+
+/// A kernel `[C_out, ...]` whose weights have mean 0 and variance 1 in each output channel.
+fn standardized(kernel: &Tensor, epsilon: f64) -> Tensor {
+    let channels = kernel.shape().0.first().copied().unwrap_or(1).max(1);
+    let each = kernel.values().len() / channels;
+    let mut values = Vec::with_capacity(kernel.values().len());
+    for weights in kernel.values().chunks(each.max(1)) {
+        let count = weights.len() as f64;
+        let mean = weights.iter().map(|weight| f64::from(*weight)).sum::<f64>() / count;
+        let variance = weights.iter().map(|weight| (f64::from(*weight) - mean).powi(2)).sum::<f64>() / count;
+        let scale = 1.0 / (variance + epsilon).sqrt();
+        values.extend(weights.iter().map(|weight| ((f64::from(*weight) - mean) * scale) as f32));
+    }
+    Tensor::new(kernel.shape().clone(), values).unwrap_or_else(|| kernel.clone())
 }

@@ -68,7 +68,9 @@ pub fn differences(spec: &Spec, other: &Spec) -> Vec<String> {
         if stages.width != others.width {
             found.push(format!("width {:?}", others.width));
         }
-        if stride_on(stages) != stride_on(others) {
+        if bottleneck(stages) != bottleneck(others) {
+            found.push(if bottleneck(others) { "bottlenecks" } else { "basic blocks" }.to_owned());
+        } else if stride_on(stages) != stride_on(others) {
             let kernel = if bottleneck(others) && stride_on(others) != 2 { "1x1" } else { "3x3" };
             found.push(format!("the stride on the {kernel} convolution (`stride_on: {}`)", stride_on(others)));
         }

@@ -9,7 +9,7 @@ use super::order::keras_order;
 use super::problems::Problems;
 use super::spec::{self, PaddingRule, Spec};
 use crate::frontend::weights::{Request, Role, Weighted};
-use crate::ir::{BatchNorm, Conv, Dense, Op, Pad, Padding, Pool, Shape, infer};
+use crate::ir::{BatchNorm, Conv, Dense, GroupNorm, Op, Pad, Padding, Pool, Shape, infer};
 
 /// Values that one map may have.
 const LARGEST_MAP: u64 = 1 << 31;
@@ -30,6 +30,8 @@ pub struct Resolved {
     pub tensors: Range<usize>,
     /// The shape of its result.
     pub shape: Shape,
+    /// What is added to the variance of an output channel's weights when they are standardised.
+    pub weight_standardization: Option<f64>,
 }
 
 /// Every layer, and every tensor they ask for.
@@ -88,6 +90,7 @@ pub fn resolve(spec: &Spec, expanded: &Expanded, batch: usize, problems: &mut Pr
         let class = match layer.op {
             Op::Conv(_) => "conv2d",
             Op::Dense(_) => "dense",
+            Op::GroupNorm(_) => "group_normalization",
             _ => "batch_normalization",
         };
         result.weighted.push(Weighted { class, tensors: layer.tensors.clone() });
@@ -144,7 +147,18 @@ impl Resolver<'_, '_> {
             return None;
         }
         let name = self.unique(&step.name);
-        self.result.layers.push(Resolved { name, op, reads: step.reads.clone(), tensors, shape: shape.clone() });
+        let weight_standardization = match &step.kind {
+            StepKind::Conv(conv) => conv.weight_standardization,
+            _ => None,
+        };
+        self.result.layers.push(Resolved {
+            name,
+            op,
+            reads: step.reads.clone(),
+            tensors,
+            shape: shape.clone(),
+            weight_standardization,
+        });
         Some(shape)
     }
 
@@ -161,6 +175,19 @@ impl Resolver<'_, '_> {
                     self.request(step, role, [channels])?;
                 }
                 Op::BatchNorm(BatchNorm { epsilon: *epsilon, gamma: *gamma, beta: true, activation: None })
+            }
+            StepKind::GroupNorm { groups, epsilon } => {
+                let [_, channels, ..] = self.map(step, x, "group_norm")?;
+                if !channels.is_multiple_of(*groups) {
+                    self.problems
+                        .error("E-GROUP", &step.path, format!("{groups} groups do not divide {channels} channels"))
+                        .expected("a number that divides them");
+                    return None;
+                }
+                for role in [Role::Gamma, Role::Beta] {
+                    self.request(step, role, [channels])?;
+                }
+                Op::GroupNorm(GroupNorm { groups: *groups, epsilon: *epsilon, activation: None })
             }
             StepKind::Activation(kind) => Op::Activation(*kind),
             StepKind::MaxPool(window) => Op::MaxPool(self.pool(step, x, window)?),
@@ -430,6 +457,7 @@ fn smallest_input(steps: &[Step]) -> Option<usize> {
             | StepKind::Dense { .. }
             | StepKind::Softmax => 1,
             StepKind::BatchNorm { .. }
+            | StepKind::GroupNorm { .. }
             | StepKind::Activation(_)
             | StepKind::Add
             | StepKind::Multiply

@@ -10,8 +10,8 @@ mod value;
 use serde::{Deserialize, Serialize};
 
 pub use layer::{
-    AveragePool, BatchNorm, Block, BlockArguments, BlockUse, Conv, Dense, Layer, LayerWith, MaxPool, NetworkArguments,
-    NetworkUse, PlainLayer, Sources,
+    AveragePool, BatchNorm, Block, BlockArguments, BlockUse, Conv, Dense, GroupNorm, Layer, LayerWith, MaxPool,
+    NetworkArguments, NetworkUse, PlainLayer, Sources,
 };
 pub use ordered::Ordered;
 pub use stages::{
@@ -133,6 +133,8 @@ pub struct Defaults {
     pub conv: ConvDefaults,
     /// For batch normalisations, those of the blocks included.
     pub batch_norm: BatchNormDefaults,
+    /// For group normalisations. When it is given, the blocks of stages have them in place of batch normalisations.
+    pub group_norm: Option<GroupNormDefaults>,
     /// For activations, those of the blocks included.
     pub activation: Activation,
 }
@@ -146,6 +148,10 @@ pub struct ConvDefaults {
     pub bias: bool,
     /// Zeros around the input.
     pub padding: Padding,
+    /// When it is given, the weights of each output channel have their mean subtracted and are divided by the root of their variance and this
+    /// (weight standardisation, Qiao et al. 2019).
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "maximum" = 1)))]
+    pub weight_standardization: Option<f64>,
 }
 
 /// What batch normalisations take when they do not say otherwise.
@@ -163,6 +169,25 @@ pub struct BatchNormDefaults {
 impl Default for BatchNormDefaults {
     fn default() -> Self {
         Self { epsilon: 1e-5, gamma: true }
+    }
+}
+
+/// What group normalisations take when they do not say otherwise.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupNormDefaults {
+    /// Groups of channels that are normalised together.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 65536)))]
+    pub groups: usize,
+    /// Added to the variance.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "maximum" = 1)))]
+    pub epsilon: f64,
+}
+
+impl Default for GroupNormDefaults {
+    fn default() -> Self {
+        Self { groups: 32, epsilon: 1e-5 }
     }
 }
 

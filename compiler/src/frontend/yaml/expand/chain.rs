@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use super::{ConvStep, Expansion, Padding, StepKind, Window, arguments};
 use crate::frontend::yaml::spec::{
-    AveragePool, BatchNorm, Conv, Dense, Layer, LayerWith, MaxPool, Number, PlainLayer, Sources,
+    AveragePool, BatchNorm, Conv, Dense, GroupNorm, Layer, LayerWith, MaxPool, Number, PlainLayer, Sources,
 };
 
 impl Expansion<'_, '_> {
@@ -30,6 +30,7 @@ impl Expansion<'_, '_> {
         let named = |word: &'static str| place.map_or_else(|| word.to_owned(), str::to_owned);
         match layer {
             PlainLayer::BatchNorm => self.batch_norm(&BatchNorm::default(), None, path, place),
+            PlainLayer::GroupNorm => self.group_norm(&GroupNorm::default(), None, path, place),
             PlainLayer::Activation => {
                 if let Some(kind) = arguments::activation(self.spec.defaults.activation) {
                     self.then(&named("activation"), StepKind::Activation(kind), path);
@@ -86,6 +87,14 @@ impl Expansion<'_, '_> {
                     None => None,
                 };
                 self.batch_norm(norm, name.as_deref(), &path, place);
+            }
+            LayerWith::GroupNorm(norm) => {
+                let path = format!("{path}.group_norm");
+                let name = match &norm.name {
+                    Some(name) => Some(self.text(frame, name, &format!("{path}.name"))?),
+                    None => None,
+                };
+                self.group_norm(norm, name.as_deref(), &path, place);
             }
             LayerWith::Activation(choice) => {
                 if let Some(kind) = self.activation(frame, choice, &format!("{path}.activation"))? {
@@ -174,6 +183,7 @@ impl Expansion<'_, '_> {
                 Some(bias) => self.flag(frame, bias, &format!("{path}.bias"))?,
                 None => self.spec.defaults.conv.bias,
             },
+            weight_standardization: self.spec.defaults.conv.weight_standardization,
         };
         let scheme = self.names.conv(place, conv.name.is_some());
         let name = match &conv.name {
@@ -191,6 +201,14 @@ impl Expansion<'_, '_> {
         let scheme = self.names.norm(place, name.is_some());
         let name = self.names.within_part(name.unwrap_or(&scheme));
         self.then(&name, StepKind::BatchNorm { epsilon, gamma }, path);
+    }
+
+    fn group_norm(&mut self, norm: &GroupNorm, name: Option<&str>, path: &str, place: Option<&str>) {
+        let defaults = self.spec.defaults.group_norm.clone().unwrap_or_default();
+        let (groups, epsilon) = (norm.groups.unwrap_or(defaults.groups), norm.epsilon.unwrap_or(defaults.epsilon));
+        let scheme = self.names.norm(place, name.is_some());
+        let name = self.names.within_part(name.unwrap_or(&scheme));
+        self.then(&name, StepKind::GroupNorm { groups, epsilon }, path);
     }
 
     fn dense(&mut self, frame: &Frame, dense: &Dense, path: &str, place: Option<&str>) -> Option<()> {

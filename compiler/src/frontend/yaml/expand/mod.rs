@@ -233,6 +233,7 @@ fn is_classifier(layer: &Layer) -> bool {
         ) => true,
         Layer::Plain(
             PlainLayer::BatchNorm
+            | PlainLayer::GroupNorm
             | PlainLayer::Activation
             | PlainLayer::Concat
             | PlainLayer::Add

@@ -112,6 +112,7 @@ impl Expansion<'_, '_> {
                 Some(numbers) => numbers.contains(&number),
                 None => self.spec.defaults.conv.bias,
             },
+            weight_standardization: self.spec.defaults.conv.weight_standardization,
         };
         let name = self.names.block_conv(block.id, Branch::Body(number));
         self.then(&name, StepKind::Conv(conv), &block.path);
@@ -119,8 +120,11 @@ impl Expansion<'_, '_> {
 
     fn block_norm(&mut self, block: &Residual<'_>, branch: Branch) {
         let name = self.names.block_norm(block.id, branch, block.preactivation);
-        let defaults = &self.spec.defaults.batch_norm;
-        let kind = StepKind::BatchNorm { epsilon: defaults.epsilon, gamma: defaults.gamma };
+        let defaults = &self.spec.defaults;
+        let kind = match &defaults.group_norm {
+            Some(norm) => StepKind::GroupNorm { groups: norm.groups, epsilon: norm.epsilon },
+            None => StepKind::BatchNorm { epsilon: defaults.batch_norm.epsilon, gamma: defaults.batch_norm.gamma },
+        };
         self.then(&name, kind, &block.path);
     }
 
@@ -152,6 +156,7 @@ impl Expansion<'_, '_> {
                 dilation: [1, 1],
                 groups: 1,
                 bias: true,
+                weight_standardization: None,
             })
         };
         layer(self, "se_mean", StepKind::GlobalAveragePool);
@@ -226,6 +231,7 @@ impl Expansion<'_, '_> {
             dilation: [1, 1],
             groups: 1,
             bias: details.bias.unwrap_or(self.spec.defaults.conv.bias),
+            weight_standardization: self.spec.defaults.conv.weight_standardization,
         };
         let branch = if averaged { Branch::AverageShortcut } else { Branch::Shortcut };
         let name = self.names.block_conv(block.id, branch);

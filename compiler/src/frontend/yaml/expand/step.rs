@@ -35,6 +35,13 @@ pub enum StepKind {
         /// Whether there is a scale.
         gamma: bool,
     },
+    /// Group normalisation.
+    GroupNorm {
+        /// Groups of channels.
+        groups: usize,
+        /// Added to the variance.
+        epsilon: f64,
+    },
     /// A function of each element.
     Activation(Activation),
     /// Maximum over a window.
@@ -96,6 +103,8 @@ pub struct ConvStep {
     pub groups: usize,
     /// Whether there is a bias.
     pub bias: bool,
+    /// What is added to the variance of an output channel's weights when they are standardised.
+    pub weight_standardization: Option<f64>,
 }
 
 /// A pooling window.
@@ -198,6 +207,7 @@ impl Expansion<'_, '_> {
                 first.filter(|_| reads.first().is_some_and(pooled))
             }
             StepKind::BatchNorm { .. }
+            | StepKind::GroupNorm { .. }
             | StepKind::Activation(_)
             | StepKind::MaxPool(_)
             | StepKind::AveragePool { .. }

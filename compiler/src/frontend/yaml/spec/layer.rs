@@ -24,6 +24,8 @@ pub enum Layer {
 pub enum PlainLayer {
     /// Batch normalisation with running statistics.
     BatchNorm,
+    /// Group normalisation.
+    GroupNorm,
     /// The activation of `defaults`.
     Activation,
     /// Mean over height and width.
@@ -55,6 +57,8 @@ pub enum LayerWith {
     Conv(Conv),
     /// Batch normalisation with running statistics.
     BatchNorm(BatchNorm),
+    /// Group normalisation.
+    GroupNorm(GroupNorm),
     /// An activation.
     Activation(ActivationChoice),
     /// Maximum over a window; padding never wins.
@@ -128,6 +132,21 @@ pub struct BatchNorm {
     pub epsilon: Option<f64>,
     /// Whether there is a scale; the default is that of `defaults.batch_norm.gamma`.
     pub gamma: Option<bool>,
+    /// The layer's name in the weights, when it is not the one of the naming scheme.
+    pub name: Option<String>,
+}
+
+/// A group normalisation.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupNorm {
+    /// Groups of channels that are normalised together; the default is that of `defaults.group_norm.groups`.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 65536)))]
+    pub groups: Option<usize>,
+    /// Added to the variance; the default is that of `defaults.group_norm.epsilon`.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "maximum" = 1)))]
+    pub epsilon: Option<f64>,
     /// The layer's name in the weights, when it is not the one of the naming scheme.
     pub name: Option<String>,
 }
