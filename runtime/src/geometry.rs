@@ -217,6 +217,26 @@ pub struct ElementwiseGeometry {
     pub activation: Activation,
 }
 
+/// A group normalisation: `output = activation(scale * (input - mean) / sqrt(variance + epsilon) + shift)`, with the mean and the
+/// biased variance of each image over a group of neighbouring channels and all pixels.
+///
+/// Its weights are a scale and a shift per channel, `[channels rounded up to 16]` each, scale first.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupNormGeometry {
+    /// Images.
+    pub batch: usize,
+    /// The map read.
+    pub input: Map,
+    /// The map written. May be the buffer of the one that is read, if their layouts agree.
+    pub output: Map,
+    /// Groups of channels; divides the channels.
+    pub groups: usize,
+    /// Added to the variance, positive.
+    pub epsilon: f32,
+    /// What is applied last.
+    pub activation: Activation,
+}
+
 /// A map taken from another at a stride, shifted, with zeros where nothing is:
 /// `output[c][y][x] = input[c - channels_before][y * stride - top][x * stride - left]`.
 #[derive(Debug, Clone, Copy)]

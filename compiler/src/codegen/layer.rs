@@ -1,12 +1,12 @@
 //! The geometry of a layer as tokens: struct literals of the types in `runtime/src/geometry.rs`.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::number;
 use crate::plan::geometry::{
     Activation, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry,
     SoftmaxGeometry,
 };
 use crate::plan::{Kernel, Tile, Tiles};
@@ -18,6 +18,7 @@ pub(super) fn stem(kernel: &Kernel) -> &'static str {
         Kernel::Conv { .. } => "Conv",
         Kernel::Pool(_) => "Pool",
         Kernel::Elementwise(_) => "Elementwise",
+        Kernel::GroupNorm(_) => "GroupNorm",
         Kernel::Remap(_) => "Remap",
         Kernel::Channels(_) => "Channels",
         Kernel::GlobalPool(_) => "GlobalPool",
@@ -47,6 +48,14 @@ pub(super) fn geometry(kernel: &Kernel) -> (TokenStream, Ident) {
             };
             quote!(ElementwiseGeometry {
                 batch: #batch, input: #input, other: #other, join: #join, output: #output, affine: #affine,
+                activation: #activation,
+            })
+        }
+        Kernel::GroupNorm(GroupNormGeometry { batch, input, output, groups, epsilon, activation }) => {
+            let (batch, input, output, groups) = (number(*batch), map(input), map(output), number(*groups));
+            let (epsilon, activation) = (Literal::f32_unsuffixed(*epsilon), self::activation(*activation));
+            quote!(GroupNormGeometry {
+                batch: #batch, input: #input, output: #output, groups: #groups, epsilon: #epsilon,
                 activation: #activation,
             })
         }

@@ -204,6 +204,7 @@ fn constructor(kernel: &Kernel) -> Ident {
             Kernel::Conv { .. } => "conv",
             Kernel::Pool(_) => "pool",
             Kernel::Elementwise(_) => "elementwise",
+            Kernel::GroupNorm(_) => "group_norm",
             Kernel::Remap(_) => "remap",
             Kernel::Channels(_) => "channels",
             Kernel::GlobalPool(_) => "global_pool",

@@ -26,7 +26,7 @@ pub fn node_parameters(graph: &Graph, id: NodeId) -> u64 {
     let tensors = operands.get(1..).unwrap_or_default();
     match graph.node(id).op() {
         Op::Conv(conv) => length(tensors.get(..1 + usize::from(conv.bias)).unwrap_or_default()),
-        Op::Dense(_) => length(tensors),
+        Op::Dense(_) | Op::GroupNorm(_) => length(tensors),
         Op::BatchNorm(_) => length(tensors.split_last_chunk::<2>().map(|(trained, _)| trained).unwrap_or_default()),
         Op::Input(_)
         | Op::Constant(_)

@@ -17,6 +17,9 @@ pub enum Op {
     /// Batch normalisation with running statistics: `gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
     /// Operands: `x`, `gamma` if any, `beta` if any, `mean`, `variance`, each of the latter `[C]`.
     BatchNorm(BatchNorm),
+    /// Group normalisation (Wu and He 2018): `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, mean and biased variance over
+    /// the channels of a group and all pixels of each image. Operands: `x` `[N, C, H, W]`, `gamma` `[C]`, `beta` `[C]`.
+    GroupNorm(GroupNorm),
     /// An activation on its own. Operand: `x`.
     Activation(Activation),
     /// Maximum over a window; padding counts as minus infinity. Operand: `x`.
@@ -81,6 +84,7 @@ impl Op {
             Self::Constant(_) => "constant",
             Self::Conv(_) => "conv",
             Self::BatchNorm(_) => "batch_norm",
+            Self::GroupNorm(_) => "group_norm",
             Self::Activation(activation) => activation.name(),
             Self::MaxPool(_) => "max_pool",
             Self::AveragePool { .. } => "average_pool",
@@ -105,6 +109,7 @@ impl Op {
             Self::Activation(activation) => Some(*activation),
             Self::Conv(conv) => conv.activation,
             Self::BatchNorm(norm) => norm.activation,
+            Self::GroupNorm(norm) => norm.activation,
             Self::Dense(dense) => dense.activation,
             Self::Add { activation } | Self::Multiply { activation } => *activation,
             Self::Input(_)
@@ -129,6 +134,7 @@ impl Op {
             Self::Input(_) | Self::Constant(_) => 0,
             Self::Conv(conv) => 2 + usize::from(conv.bias) + usize::from(conv.shortcut),
             Self::BatchNorm(norm) => 3 + usize::from(norm.gamma) + usize::from(norm.beta),
+            Self::GroupNorm(_) => 3,
             Self::Dense(dense) => 2 + usize::from(dense.bias),
             Self::Add { .. } | Self::Multiply { .. } => 2,
             Self::Concat { operands } => *operands,
@@ -250,6 +256,17 @@ pub struct BatchNorm {
     pub gamma: bool,
     /// Whether there is a shift operand.
     pub beta: bool,
+    /// What is applied last.
+    pub activation: Option<Activation>,
+}
+
+/// Attributes of a group normalisation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupNorm {
+    /// Groups of neighbouring channels that are normalised together; divides the channels.
+    pub groups: usize,
+    /// Added to the variance, > 0.
+    pub epsilon: f64,
     /// What is applied last.
     pub activation: Option<Activation>,
 }

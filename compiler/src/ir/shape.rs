@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Conv, Op, Padding, Pool, Shape};
+use super::{Conv, GroupNorm, Op, Padding, Pool, Shape};
 
 /// A node whose operands do not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,7 @@ fn rule(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
             }
             Ok((*x).clone())
         }
+        (Op::GroupNorm(norm), [x, vectors @ ..]) => group_norm_shape(norm, x, vectors),
         (Op::Activation(_), [x]) => Ok((*x).clone()),
         (Op::MaxPool(pool), [x]) => pool_shape(pool, x, "max_pool"),
         (Op::AveragePool { pool, .. }, [x]) => pool_shape(pool, x, "average_pool"),
@@ -123,6 +124,21 @@ fn rule(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
         }
         _ => Err(format!("{} got {} operands", op.name(), operands.len())),
     }
+}
+
+fn group_norm_shape(norm: &GroupNorm, x: &Shape, vectors: &[&Shape]) -> Result<Shape, String> {
+    let [_, channels, _, _] = map(x, "group_norm")?;
+    positive("groups", &[norm.groups])?;
+    if !channels.is_multiple_of(norm.groups) {
+        return Err(format!("group_norm in {} groups, which do not divide {channels} channels", norm.groups));
+    }
+    if let Some(vector) = vectors.iter().find(|vector| vector.0 != [channels]) {
+        return Err(format!("group_norm over {channels} channels got a vector of shape {vector}"));
+    }
+    if !(norm.epsilon > 0.0 && norm.epsilon.is_finite()) {
+        return Err(format!("group_norm epsilon is {}, must be positive", norm.epsilon));
+    }
+    Ok(x.clone())
 }
 
 fn concat_shape(first: &Shape, rest: &[&Shape]) -> Result<Shape, String> {
@@ -348,6 +364,17 @@ mod tests {
         assert!(shape(&norm(1e-5), &[&[2, 3, 4, 4], &[3], &[4]]).unwrap_err().contains("shape [4]"));
         assert!(shape(&norm(0.0), &[&[2, 3], &[3], &[3]]).unwrap_err().contains("must be positive"));
         assert!(shape(&norm(f64::NAN), &[&[2, 3], &[3], &[3]]).is_err());
+        let group = |groups, epsilon| Op::GroupNorm(GroupNorm { groups, epsilon, activation: None });
+        assert_eq!(shape(&group(2, 1e-5), &[&[2, 6, 4, 5], &[6], &[6]]), Ok(vec![2, 6, 4, 5]));
+        for groups in [0, 4, 12] {
+            assert!(shape(&group(groups, 1e-5), &[&[2, 6, 4, 5], &[6], &[6]]).unwrap_err().contains("groups"));
+        }
+        assert!(shape(&group(2, 1e-5), &[&[2, 6, 4, 5], &[6], &[3]]).unwrap_err().contains("shape [3]"));
+        assert!(shape(&group(2, 1e-5), &[&[2, 6], &[6], &[6]]).unwrap_err().contains("four axes"));
+        assert!(shape(&group(2, 1e-5), &[&[2, 6, 4, 5], &[6]]).unwrap_err().contains("takes 3 operands"));
+        for epsilon in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(shape(&group(2, epsilon), &[&[2, 6, 4, 5], &[6], &[6]]).unwrap_err().contains("must be positive"));
+        }
         let dense = Op::Dense(Dense { bias: true, activation: None });
         assert_eq!(shape(&dense, &[&[2, 3], &[7, 3], &[7]]), Ok(vec![2, 7]));
         assert!(shape(&dense, &[&[2, 4], &[7, 3], &[7]]).unwrap_err().contains("takes 3"));

@@ -8,7 +8,7 @@
 //! - **Input**: there is exactly one input. (The graph itself has room for more: what follows it has not.)
 //! - **Layout**: an input that the caller lays out as `[N, H, W, C]` is a map of four axes.
 //! - **Outputs**: there is at least one result; its node is there; no two results have the same name.
-//! - **Parameters**: kernels, biases and the vectors of batch normalisations are constants.
+//! - **Parameters**: kernels, biases and the vectors of normalisations are constants.
 //! - **Finite**: every value of every constant is finite.
 //! - **Variance**: `variance + epsilon` of a batch normalisation is positive in every channel.
 //!
@@ -179,7 +179,7 @@ impl Verifier {
 fn is_parameter(op: &Op, position: usize) -> bool {
     match op {
         Op::Conv(conv) => (1..2 + usize::from(conv.bias)).contains(&position),
-        Op::Dense(_) | Op::BatchNorm(_) => position >= 1,
+        Op::Dense(_) | Op::BatchNorm(_) | Op::GroupNorm(_) => position >= 1,
         Op::Input(_)
         | Op::Constant(_)
         | Op::Activation(_)

@@ -1,6 +1,6 @@
 //! Lets the operation before an activation apply it.
 //!
-//! Right when that operation has room for it (conv, batch_norm, dense, add, multiply), has none yet, and its result goes to the
+//! Right when that operation has room for it (conv, batch_norm, group_norm, dense, add, multiply), has none yet, and its result goes to the
 //! activation alone: the sum, shortcut included, is finished before the activation is applied in either form.
 
 use super::{PassReport, seen_by_others};
@@ -33,6 +33,7 @@ fn fuse(graph: &Graph, id: NodeId, activation: Activation) -> Result<(NodeId, Op
     let slot = match &mut op {
         Op::Conv(conv) => &mut conv.activation,
         Op::BatchNorm(norm) => &mut norm.activation,
+        Op::GroupNorm(norm) => &mut norm.activation,
         Op::Dense(dense) => &mut dense.activation,
         Op::Add { activation } | Op::Multiply { activation } => activation,
         Op::Input(_)

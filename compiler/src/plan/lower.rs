@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 
 use super::geometry::{
     self, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry,
     SoftmaxGeometry,
 };
 use super::layout::{Layouts, extents};
 use super::{Input, Kernel, Operands, Output, Step, pack, tile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::ir::{Activation, BatchNorm, Conv, Dense, Graph, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
+use crate::ir::{Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
 
 /// Names a buffer of the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,6 +157,7 @@ impl Lowering<'_> {
             }
             Op::Conv(conv) => self.conv(id, map, conv, &operands),
             Op::BatchNorm(norm) => self.batch_norm(id, map, norm, &operands),
+            Op::GroupNorm(norm) => self.group_norm(id, map, norm, &operands),
             Op::Activation(kind) => self.elementwise(id, map, &operands, Some(*kind), Join::Sum),
             Op::Add { activation } => self.elementwise(id, map, &operands, *activation, Join::Sum),
             Op::Multiply { activation } => self.elementwise(id, map, &operands, *activation, Join::Product),
@@ -352,6 +353,31 @@ impl Lowering<'_> {
             weights: Some(weights),
             parameters: 2 * map.channels as u64,
             ..draft(Kernel::Elementwise(geometry), used, summary)
+        })
+    }
+
+    fn group_norm(&mut self, id: NodeId, map: Map, norm: &GroupNorm, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let [gamma, beta] = [self.weight(operands.get(1))?, self.weight(operands.get(2))?]
+            .map(|vector| vector.values().iter().map(|value| f64::from(*value)).collect::<Vec<_>>());
+        let weights = self.lowered.weights.len();
+        pack::affine(&mut self.lowered.weights, &gamma, &beta);
+        let output = self.in_place(id, map, Some((input, from)), None);
+        let geometry = GroupNormGeometry {
+            batch: self.batch,
+            input,
+            output: map,
+            groups: norm.groups,
+            epsilon: (norm.epsilon as f32).clamp(f32::MIN_POSITIVE, f32::MAX),
+            activation: activation(norm.activation),
+        };
+        let summary =
+            format!("group_norm in {} groups {}{}", norm.groups, size(map), epilogue(false, norm.activation));
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        Some(Draft {
+            weights: Some(weights),
+            parameters: 2 * map.channels as u64,
+            ..draft(Kernel::GroupNorm(geometry), used, summary)
         })
     }
 

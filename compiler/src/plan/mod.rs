@@ -20,7 +20,7 @@ use crate::frontend::Network;
 use crate::ir::Graph;
 use geometry::{
     ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry,
-    InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    GroupNormGeometry, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
 };
 
 /// A network with every decision taken.
@@ -102,6 +102,8 @@ pub enum Kernel {
     Pool(PoolGeometry),
     /// A sum or product, a scale and shift, an activation.
     Elementwise(ElementwiseGeometry),
+    /// A group normalisation.
+    GroupNorm(GroupNormGeometry),
     /// A strided, shifted copy.
     Remap(RemapGeometry),
     /// A copy of channels: a part of a concatenation, a slice.

@@ -3,12 +3,12 @@
 use crate::error::{Error, Place, Problem};
 use crate::geometry::{
     BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
 };
 use crate::isa::{Isa, Kind};
 use crate::kernel::{
-    Arguments, Channels, Conv, Dense, Elementwise, Flatten, GlobalPool, Input, Output, Pool, Remap, Softmax,
-    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_input,
+    Arguments, Channels, Conv, Dense, Elementwise, Flatten, GlobalPool, GroupNorm, Input, Output, Pool, Remap, Softmax,
+    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm, check_input,
     check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats, vector_length,
 };
 use crate::program::{Layer, Tiles};
@@ -161,6 +161,19 @@ impl Step {
         if geometry.affine {
             step.weights = Some(Span::at(operands.weights, 2 * vector_length(geometry.output.channels)));
         }
+        step
+    }
+
+    /// A group normalisation.
+    pub const fn group_norm<I: Isa, L: Layer<GroupNormGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_group_norm(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
+        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let mut step =
+            Self::new::<I>(name, I::enter::<GroupNorm<L>>, input, output).with_result(geometry.batch, geometry.output);
+        step.over_input = same_layout(geometry.input, geometry.output);
+        step.weights = Some(Span::at(operands.weights, 2 * vector_length(geometry.output.channels)));
         step
     }
 

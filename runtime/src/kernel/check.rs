@@ -3,7 +3,7 @@
 use super::{RegisterTile, conv, vector_length};
 use crate::geometry::{
     BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry,
-    InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    GroupNormGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
 };
 
 /// A map that is not empty, so that no kernel divides by zero, with blocks of 16 unless stated.
@@ -116,6 +116,18 @@ pub(crate) const fn check_elementwise(step: &ElementwiseGeometry) {
 /// Whether the one pixel of `other` stands for all of `output`.
 pub(crate) const fn repeats(other: Map, output: Map) -> bool {
     other.height == 1 && other.width == 1 && (output.height > 1 || output.width > 1)
+}
+
+pub(crate) const fn check_group_norm(norm: &GroupNormGeometry) {
+    check_map(norm.input, true);
+    check_map(norm.output, true);
+    check_same_size(norm.input, norm.output);
+    assert!(norm.batch > 0, "a group normalisation has no images");
+    assert!(
+        norm.groups > 0 && norm.output.channels.is_multiple_of(norm.groups),
+        "a group normalisation's groups do not divide its channels"
+    );
+    assert!(norm.epsilon > 0.0 && norm.epsilon.is_finite(), "a group normalisation's epsilon is not positive");
 }
 
 pub(crate) const fn check_channels(copy: &ChannelsGeometry) {

@@ -15,6 +15,7 @@ mod dense;
 mod elementwise;
 mod flatten;
 mod global_pool;
+mod group_norm;
 mod input;
 mod output;
 mod pool;
@@ -30,7 +31,7 @@ use std::ops::Range;
 use activate::activate;
 pub(crate) use channels::Channels;
 pub(crate) use check::{
-    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_input,
+    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm, check_input,
     check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats,
 };
 pub(crate) use conv::Conv;
@@ -38,6 +39,7 @@ pub(crate) use dense::Dense;
 pub(crate) use elementwise::Elementwise;
 pub(crate) use flatten::Flatten;
 pub(crate) use global_pool::GlobalPool;
+pub(crate) use group_norm::GroupNorm;
 pub(crate) use input::Input;
 pub(crate) use output::Output;
 pub(crate) use pool::Pool;

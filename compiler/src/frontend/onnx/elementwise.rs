@@ -203,6 +203,7 @@ fn with_bias(op: &Op) -> Option<Op> {
         | Op::Constant(_)
         | Op::Conv(_)
         | Op::BatchNorm(_)
+        | Op::GroupNorm(_)
         | Op::Activation(_)
         | Op::MaxPool(_)
         | Op::AveragePool { .. }

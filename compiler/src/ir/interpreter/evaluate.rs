@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use super::super::{Activation, Conv, Op, Padding, Pool, Shape, infer};
+use super::super::{Activation, Conv, GroupNorm, Op, Padding, Pool, Shape, infer};
 
 /// A value that an operation reads.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,7 @@ pub fn evaluate(op: &Op, operands: &[Operand]) -> Result<Vec<f64>, String> {
             }
             y
         }
+        (Op::GroupNorm(norm), [x, gamma, beta]) => group_norm(norm, *x, gamma.values, beta.values),
         (Op::Activation(activation), [x]) => x.values.iter().map(|x| activate(Some(*activation), *x)).collect(),
         (Op::MaxPool(pool), [x]) => windows(pool, *x, &shape, |window| {
             window
@@ -163,6 +164,26 @@ fn activate(activation: Option<Activation>, value: f64) -> f64 {
         Activation::Silu => value / (1.0 + (-value).exp()),
         Activation::Tanh => value.tanh(),
     }
+}
+
+fn group_norm(norm: &GroupNorm, x: Operand, gamma: &[f64], beta: &[f64]) -> Vec<f64> {
+    let [_, channels, h, w] = x.shape.map().unwrap_or_default();
+    let plane = (h * w).max(1);
+    let per_group = channels.checked_div(norm.groups).unwrap_or(0).max(1);
+    let mut y = Vec::with_capacity(x.values.len());
+    // The channels of a group lie one behind the other, those of an image group by group.
+    for (index, group) in x.values.chunks(per_group * plane).enumerate() {
+        let count = group.len() as f64;
+        let mean = group.iter().sum::<f64>() / count;
+        let variance = group.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
+        let deviation = (variance + norm.epsilon).sqrt();
+        let first = index % norm.groups.max(1) * per_group;
+        let lines = gamma.iter().zip(beta).skip(first);
+        for (values, (gamma, beta)) in group.chunks(plane).zip(lines) {
+            y.extend(values.iter().map(|x| activate(norm.activation, gamma * (x - mean) / deviation + beta)));
+        }
+    }
+    y
 }
 
 fn softmax(x: &[f64]) -> Vec<f64> {

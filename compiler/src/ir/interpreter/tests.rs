@@ -1,5 +1,5 @@
 use super::*;
-use crate::ir::{Activation, Pad, Padding, Pool, Tensor};
+use crate::ir::{Activation, GroupNorm, Pad, Padding, Pool, Tensor};
 
 fn values(op: &Op, operands: &[(&[usize], &[f64])]) -> Vec<f64> {
     let shapes: Vec<_> = operands.iter().map(|(shape, _)| Shape(shape.to_vec())).collect();
@@ -40,6 +40,25 @@ fn products_repeat_a_factor_per_channel() {
     assert_eq!(by_channel, [1.0, 2.0, 0.0, 0.0, 50.0, 60.0, 3.5, 4.0]);
     assert_eq!(values(&multiply, &[(&[1, 2], &[3.0, -2.0]), (&[1, 2], &[2.0, -4.0])]), [6.0, 8.0]);
     assert_eq!(values(&Op::Scale { factor: -0.5 }, &[(&[1, 2], &[3.0, -2.0])]), [-1.5, 1.0]);
+}
+
+#[test]
+fn group_norm_has_the_mean_and_the_variance_of_a_group_of_an_image() {
+    // The four groups, [image][group], have the means 3, 0, -1 and 4 and the variances 4, 0, 1 and 9.
+    let x = [1.0, 1.0, 5.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0, -2.0, 0.0, 1.0, 7.0, 7.0, 1.0];
+    let (gamma, beta) = ([1.0, 2.0, -1.0, 3.0], [0.0, 1.0, 10.0, 20.0]);
+    let of = |epsilon, activation| {
+        let norm = Op::GroupNorm(GroupNorm { groups: 2, epsilon, activation });
+        values(&norm, &[(&[2, 4, 1, 2], &x), (&[4], &gamma), (&[4], &beta)])
+    };
+    let close = |found: &[f64], expected: [f64; 16]| {
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?} for {expected:?}");
+    };
+    let plain = [-1.0, -1.0, 3.0, 3.0, 10.0, 10.0, 20.0, 20.0, 1.0, -1.0, -1.0, 3.0, 11.0, 9.0, 23.0, 17.0];
+    close(&of(1e-12, None), plain);
+    close(&of(1e-12, Some(Activation::Relu)), plain.map(|y| y.max(0.0)));
+    // A variance of 4 and an epsilon of 12 make a deviation of 4.
+    assert_eq!(of(12.0, None)[..4], [-0.5, -0.5, 2.0, 2.0]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::{Activation, BatchNorm, Conv, Dense, Graph, NodeId, Op, Pad, Shape, Tensor};
+use super::super::{Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, NodeId, Op, Pad, Shape, Tensor};
 use super::attributes::{Attribute, Attributes, Value, missing};
 use super::fingerprint;
 use super::lexer::{Fault, Token, tokens};
@@ -13,11 +13,12 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 const MOST_ERRORS: usize = 50;
 
 /// Every operation but the activations, for the hint at a misspelt one.
-const OPERATIONS: [&str; 18] = [
+const OPERATIONS: [&str; 19] = [
     "input",
     "constant",
     "conv",
     "batch_norm",
+    "group_norm",
     "max_pool",
     "average_pool",
     "global_average_pool",
@@ -234,6 +235,14 @@ fn operation(line: &mut Line) -> Result<Op, Fault> {
                 activation: attributes.activation()?,
             };
             (Op::BatchNorm(norm), 1, &["gamma", "beta", "mean", "variance"])
+        }
+        "group_norm" => {
+            let norm = GroupNorm {
+                groups: attributes.number("groups")?.ok_or_else(|| missing(column, "groups"))?,
+                epsilon: attributes.float("epsilon")?.ok_or_else(|| missing(column, "epsilon"))?,
+                activation: attributes.activation()?,
+            };
+            (Op::GroupNorm(norm), 1, &["gamma", "beta"])
         }
         "dense" => {
             let bias = labelled(&line.operands, "bias");

@@ -60,6 +60,7 @@ fn labels(op: &Op) -> Vec<Option<&'static str>> {
             let fixed = vec![Some("mean"), Some("variance")];
             [vec![None], optional(norm.gamma, "gamma"), optional(norm.beta, "beta"), fixed].concat()
         }
+        Op::GroupNorm(_) => vec![None, Some("gamma"), Some("beta")],
         Op::Dense(dense) => [vec![None, None], optional(dense.bias, "bias")].concat(),
         Op::Input(_)
         | Op::Constant(_)
@@ -98,6 +99,10 @@ fn attributes(text: &mut String, op: &Op) -> fmt::Result {
         }
         Op::BatchNorm(norm) => {
             write!(text, " epsilon={:?}", norm.epsilon)?;
+            activation(text, norm.activation);
+        }
+        Op::GroupNorm(norm) => {
+            write!(text, " groups={} epsilon={:?}", norm.groups, norm.epsilon)?;
             activation(text, norm.activation);
         }
         Op::MaxPool(attributes) => pool(text, attributes)?,

@@ -38,6 +38,8 @@ const ALL: &str = r#"%0 = input "image\n\u{7f} \"q\" \\ é" layout=nhwc : [1, 2,
 %30 = slice(%28) "slice" channels=[3, 20] : [1, 17, 2, 2]
 %31 = global_max_pool(%30) "gmp" : [1, 17, 1, 1]
 %32 = constant "unread" : [0] = []
+%33 = group_norm(%7, gamma: %2, beta: %2) "gn" groups=2 epsilon=1e-5 activation=silu : [1, 4, 4, 9]
+%34 = group_norm(%33, gamma: %2, beta: %2) "gn2" groups=1 epsilon=0.001 : [1, 4, 4, 9]
 output "logits" = %17
 output "prob" = %18
 output "both" = %29
@@ -121,6 +123,7 @@ fn each_error_has_its_text() {
         ("%2 = conv(%0, %1, %0) \"c\" kernel=[1, 1] : [1]", 19, "does not belong here"),
         ("%2 = batch_norm(%0, mean: %1, variance: %1) \"b\" epsilon=1e-5 : [1]", 6, "got a vector of shape"),
         ("%2 = batch_norm(%0) \"b\" : [1]", 6, "`epsilon` is missing"),
+        ("%2 = group_norm(%0) \"g\" epsilon=1e-5 : [1]", 6, "`groups` is missing"),
         ("%2 = average_pool(%0) \"a\" kernel=[1, 1] : [1, 2, 4, 4]", 6, "`count_include_padding` is missing"),
         ("%2 = conv(%0, %1) \"c\" kernel=[1, 1] activation=gelu : [1]", 37, "`activation` has no such value"),
         ("%2 = scale(%0) \"s\" : [1, 2, 4, 4]", 6, "`factor` is missing"),
