@@ -13,7 +13,9 @@ use quote::{format_ident, quote};
 use resnetc::codegen::{Item, Weights};
 use resnetc::frontend::Network;
 use resnetc::ir::interpreter::{self, Values};
-use resnetc::ir::{Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
+use resnetc::ir::{
+    Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor,
+};
 use resnetc::pipeline::Compiled;
 use resnetc::{passes, plan};
 
