@@ -38,6 +38,14 @@ fn batch_norm(attributes: Vec<resnetc::frontend::onnx::proto::AttributeProto>, c
         .named("norm")
 }
 
+fn group_norm(groups: i64, vectors: i64) -> Builder {
+    Builder::new(&[1, 4, 8, 8])
+        .floats("gamma", &[vectors])
+        .floats("beta", &[vectors])
+        .node("GroupNormalization", &["x", "gamma", "beta"], &["y"], vec![int("num_groups", groups)])
+        .named("norm")
+}
+
 fn cases() -> Vec<(&'static str, Builder)> {
     let external = |entries: &[(&str, &str)]| {
         Builder::new(&[1, 4, 8, 8])
@@ -152,6 +160,8 @@ fn cases() -> Vec<(&'static str, Builder)> {
                 .node("Relu", &["m"], &["z"], vec![])
                 .with(|graph| graph.output[0].name = "z".to_owned()),
         ),
+        ("group_norm_per_group", group_norm(2, 2)),
+        ("group_norm_groups", group_norm(3, 4)),
         (
             "dropout_in_training",
             Builder::new(&[1, 4, 8, 8])

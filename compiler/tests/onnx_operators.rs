@@ -68,6 +68,7 @@ fn patterns_become_the_operations_they_are() {
         ("conv_then_bias", "input conv"),
         ("conv_then_bias_read_twice", "input conv batch_norm add"),
         ("flatten_by_arithmetic", "input relu flatten"),
+        ("group_normalization", "input scale group_norm"),
         ("identity_dropout_cast", "input relu"),
         ("mat_mul_add", "input flatten dense"),
         ("reduce_mean_channels_last", "input conv global_average_pool flatten"),

@@ -298,3 +298,6 @@ with Case("channels_last_input_padded", [2, 6, 5, 3]) as c:
     c.op("Pad", "x", ints(0, 1, 2, 0, 0, 1, 0, 0))
     c.op("Transpose", c.last, perm=[0, 3, 1, 2])
     c.op("Conv", c.last, random(4, 3, 3, 3), strides=[2, 2])
+with Case("group_normalization", [2, 6, 5, 4], opset=21) as c:
+    c.op("Mul", "x", np.float32(3))
+    c.op("GroupNormalization", c.last, random(6), random(6), num_groups=3, epsilon=1e-3)

@@ -13,7 +13,9 @@ use quote::{format_ident, quote};
 use resnetc::codegen::{Item, Weights};
 use resnetc::frontend::Network;
 use resnetc::ir::interpreter::{self, Values};
-use resnetc::ir::{Activation, BatchNorm, Conv, Dense, Graph, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
+use resnetc::ir::{
+    Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor,
+};
 use resnetc::pipeline::Compiled;
 use resnetc::{passes, plan};
 
@@ -129,6 +131,12 @@ impl Chosen {
         let variance = self.graph.constant("variance", variance);
         let norm = BatchNorm { epsilon: 1e-5, gamma: true, beta: false, activation: None };
         self.then(Op::BatchNorm(norm), &[x, gamma, mean, variance])
+    }
+
+    fn group_norm(&mut self, x: NodeId, groups: usize) -> NodeId {
+        let channels = self.graph.node(x).shape().0[1];
+        let [gamma, beta] = [0; 2].map(|_| self.weight(&[channels]));
+        self.then(Op::GroupNorm(GroupNorm { groups, epsilon: 1e-5, activation: None }), &[x, gamma, beta])
     }
 
     /// Squeeze and excitation through so many channels.
@@ -293,6 +301,29 @@ fn preactivated() -> Graph {
     net.finish(y, 10)
 }
 
+/// Group normalisation before and behind convolutions, with groups inside of blocks, of whole blocks and across blocks; last on a map
+/// that a pool reads too, and so stays.
+fn group_normalised(batch: usize) -> Graph {
+    let (mut net, x) = Chosen::new([batch, 3, 23, 18], Layout::Nchw);
+    let mut y = net.conv(x, 64, [7, 7], 2, 1);
+    for (width, groups, last) in
+        [(64, 32, Activation::Relu), (48, 3, Activation::Relu), (20, 4, Activation::Sigmoid), (96, 4, Activation::Silu)]
+    {
+        let channels = net.graph.node(y).shape().0[1];
+        let a = net.group_norm(y, channels / 2);
+        let a = net.relu(a);
+        let shortcut = net.conv(a, width, [1, 1], 1, 1);
+        let b = net.conv(a, width, [3, 3], 1, 1);
+        let b = net.group_norm(b, groups);
+        let b = net.activation(b, last);
+        let c = net.conv(b, width, [1, 1], 1, 1);
+        y = net.then(Op::Add { activation: None }, &[c, shortcut]);
+    }
+    let z = net.group_norm(y, 1);
+    y = net.add(z, y);
+    net.finish(y, 10)
+}
+
 /// Every operation that vectors have.
 fn vectors(batch: usize) -> Graph {
     let (mut net, x) = Chosen::new([batch, 20, 3, 3], Layout::Nchw);
@@ -385,6 +416,7 @@ fn cases() -> Vec<Case> {
     chosen("backbone", backbone());
     for (batch, images) in [(1, ""), (2, ", two images")] {
         chosen(&format!("squeeze and excitation{images}"), excited(batch));
+        chosen(&format!("group normalisation{images}"), group_normalised(batch));
         chosen(&format!("branches{images}"), branches(batch));
         chosen(&format!("vectors{images}"), vectors(batch));
     }
@@ -394,7 +426,7 @@ fn cases() -> Vec<Case> {
     let deep = random::chain(60);
     cases.push(case("chain of 60 blocks".to_owned(), deep, &none, &[0.1, -0.2, 0.3, 0.4]).unwrap());
     let (mut seed, mut refused) = (0, 0);
-    while cases.len() < 71 {
+    while cases.len() < 75 {
         seed += 1;
         let (graph, input) = random::random(seed, 4 + seed as usize % 8);
         let graph = if seed.is_multiple_of(3) { widen(graph, seed) } else { graph };

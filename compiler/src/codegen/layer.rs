@@ -6,8 +6,8 @@ use quote::{format_ident, quote};
 use super::number;
 use crate::plan::geometry::{
     Activation, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry,
-    SoftmaxGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction,
+    RemapGeometry, SoftmaxGeometry,
 };
 use crate::plan::{Kernel, Tile, Tiles};
 

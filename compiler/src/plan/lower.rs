@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use super::geometry::{
     self, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction, RemapGeometry,
-    SoftmaxGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction,
+    RemapGeometry, SoftmaxGeometry,
 };
 use super::layout::{Layouts, extents};
 use super::{Input, Kernel, Operands, Output, Step, pack, tile};
@@ -371,8 +371,7 @@ impl Lowering<'_> {
             epsilon: (norm.epsilon as f32).clamp(f32::MIN_POSITIVE, f32::MAX),
             activation: activation(norm.activation),
         };
-        let summary =
-            format!("group_norm in {} groups {}{}", norm.groups, size(map), epilogue(false, norm.activation));
+        let summary = format!("group_norm in {} groups {}{}", norm.groups, size(map), epilogue(false, norm.activation));
         let used = Used { input: Some(from), other: None, output: Some(output) };
         Some(Draft {
             weights: Some(weights),

@@ -106,6 +106,11 @@ def main():
     case("concat", x, {"c": c}, 'concat({x}, {c}, {x}) "y"', torch.cat([x, c, x], 1))
     case("slice", x, {}, 'slice({x}) "y" channels=[1, 3]', x[:, 1:3])
     case("global_max_pool", x, {}, 'global_max_pool({x}) "y"', F.adaptive_max_pool2d(x, 1))
+    x, s, t = make(2, 6, 3, 4), make(6), make(6)
+    for groups in (1, 3, 6):
+        case(f"group_norm: {groups} groups", x, {"s": s, "t": t},
+             f'group_norm({{x}}, gamma: {{s}}, beta: {{t}}) "y" groups={groups} epsilon=1e-5 activation=relu',
+             F.relu(F.group_norm(x, groups, s, t, eps=1e-5)))
 
 
 main()

@@ -3,13 +3,15 @@
 use crate::error::{Error, Place, Problem};
 use crate::geometry::{
     BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
+    SoftmaxGeometry,
 };
 use crate::isa::{Isa, Kind};
 use crate::kernel::{
     Arguments, Channels, Conv, Dense, Elementwise, Flatten, GlobalPool, GroupNorm, Input, Output, Pool, Remap, Softmax,
-    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm, check_input,
-    check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats, vector_length,
+    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm,
+    check_input, check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats,
+    vector_length,
 };
 use crate::program::{Layer, Tiles};
 

@@ -31,8 +31,8 @@ use std::ops::Range;
 use activate::activate;
 pub(crate) use channels::Channels;
 pub(crate) use check::{
-    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm, check_input,
-    check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats,
+    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm,
+    check_input, check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats,
 };
 pub(crate) use conv::Conv;
 pub(crate) use dense::Dense;

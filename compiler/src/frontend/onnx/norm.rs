@@ -1,4 +1,4 @@
-//! BatchNormalization and Dropout.
+//! BatchNormalization, GroupNormalization and Dropout.
 
 use super::attributes::{Node, attribute};
 use super::convolution::floats;
@@ -6,7 +6,7 @@ use super::importer::{Failure, Importer, Outcome, refuse};
 use super::literal::Data;
 use super::value::{Value, View};
 use crate::Diagnostic;
-use crate::ir::{BatchNorm, NodeId, Op};
+use crate::ir::{BatchNorm, GroupNorm, NodeId, Op};
 
 /// BatchNormalization with running statistics.
 pub(super) fn batch_normalization<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
@@ -16,14 +16,53 @@ pub(super) fn batch_normalization<'m>(importer: &mut Importer<'m>, node: &Node<'
     if !node.flag("spatial", true)? {
         return Err(attribute("spatial", 0, "1, statistics per channel"));
     }
-    let epsilon = f64::from(node.float("epsilon", 1e-5)?);
-    if !(epsilon > 0.0 && epsilon.is_finite()) {
-        return Err(attribute("epsilon", epsilon, "a positive number"));
-    }
+    let epsilon = epsilon(node)?;
     let (x, view) = channels(importer, node.view(0)?)?;
+    let operands = with_vectors(importer, node, x, &["gamma", "beta", "mean", "variance"])?;
+    let norm = BatchNorm { epsilon, gamma: true, beta: true, activation: None };
+    let id = importer.add(&node.name, Op::BatchNorm(norm), &operands)?;
+    Ok(Value::Computed(view.of(id)))
+}
+
+/// GroupNormalization with a scale and a bias per channel, as from operator set 21 on.
+pub(super) fn group_normalization<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let epsilon = epsilon(node)?;
+    let groups = node.int("num_groups", 0)?;
+    let view = node.view(0)?;
+    if !view.is_map(importer.shape(view)) {
+        return Err(Failure::Unsupported("a value other than [N, C, H, W]".to_owned()));
+    }
+    let (x, view) = (view.node, view.clone());
+    let channels = importer.graph.node(x).shape().0.get(1).copied().unwrap_or(0);
+    let divides = usize::try_from(groups).ok().filter(|groups| *groups > 0 && channels.is_multiple_of(*groups));
+    let Some(count) = divides else {
+        return Err(attribute("num_groups", groups, &format!("a divisor of its {channels} channels")));
+    };
+    let operands = with_vectors(importer, node, x, &["gamma", "beta"])?;
+    let norm = GroupNorm { groups: count, epsilon, activation: None };
+    let id = importer.add(&node.name, Op::GroupNorm(norm), &operands)?;
+    Ok(Value::Computed(view.of(id)))
+}
+
+fn epsilon(node: &Node<'_>) -> Result<f64, Failure> {
+    let epsilon = f64::from(node.float("epsilon", 1e-5)?);
+    if epsilon > 0.0 && epsilon.is_finite() {
+        Ok(epsilon)
+    } else {
+        Err(attribute("epsilon", epsilon, "a positive number"))
+    }
+}
+
+/// A normalised node, and the constant inputs behind it, of one value per channel each.
+fn with_vectors(
+    importer: &mut Importer<'_>,
+    node: &Node<'_>,
+    x: NodeId,
+    roles: &[&str],
+) -> Result<Vec<NodeId>, Failure> {
     let channels = importer.graph.node(x).shape().0.get(1).copied().unwrap_or(0);
     let mut operands = vec![x];
-    for (position, role) in ["gamma", "beta", "mean", "variance"].into_iter().enumerate() {
+    for (position, role) in roles.iter().enumerate() {
         let literal = node.literal(position + 1)?;
         if literal.dims != [channels] {
             let message = format!("its {role} has the shape {:?}", literal.dims);
@@ -34,9 +73,7 @@ pub(super) fn batch_normalization<'m>(importer: &mut Importer<'m>, node: &Node<'
         let name = importer.input_name(node, position + 1, role);
         operands.push(importer.constant(&name, vec![channels], floats(node, position + 1)?)?);
     }
-    let norm = BatchNorm { epsilon, gamma: true, beta: true, activation: None };
-    let id = importer.add(&node.name, Op::BatchNorm(norm), &operands)?;
-    Ok(Value::Computed(view.of(id)))
+    Ok(operands)
 }
 
 /// Dropout, which does nothing after training.

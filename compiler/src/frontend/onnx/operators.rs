@@ -12,6 +12,7 @@ pub(super) fn find(operator: &str) -> Option<Operator> {
     Some(match operator {
         "Conv" => convolution::conv,
         "BatchNormalization" => norm::batch_normalization,
+        "GroupNormalization" => norm::group_normalization,
         "Dropout" => norm::dropout,
         "Relu" => activation::relu,
         "Clip" => activation::clip,

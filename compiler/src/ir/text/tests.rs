@@ -37,9 +37,9 @@ const ALL: &str = r#"%0 = input "image\n\u{7f} \"q\" \\ é" layout=nhwc : [1, 2,
 %29 = concat(%14) "concat of one" : [1, 8]
 %30 = slice(%28) "slice" channels=[3, 20] : [1, 17, 2, 2]
 %31 = global_max_pool(%30) "gmp" : [1, 17, 1, 1]
-%32 = constant "unread" : [0] = []
-%33 = group_norm(%7, gamma: %2, beta: %2) "gn" groups=2 epsilon=1e-5 activation=silu : [1, 4, 4, 9]
-%34 = group_norm(%33, gamma: %2, beta: %2) "gn2" groups=1 epsilon=0.001 : [1, 4, 4, 9]
+%32 = group_norm(%7, gamma: %2, beta: %2) "gn" groups=2 epsilon=1e-5 activation=silu : [1, 4, 4, 9]
+%33 = group_norm(%32, gamma: %2, beta: %2) "gn2" groups=1 epsilon=0.001 : [1, 4, 4, 9]
+%34 = constant "unread" : [0] = []
 output "logits" = %17
 output "prob" = %18
 output "both" = %29

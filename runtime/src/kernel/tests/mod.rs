@@ -6,6 +6,7 @@ mod activate;
 mod conv;
 mod dense;
 mod elementwise;
+mod group_norm;
 mod moves;
 mod pool;
 mod softmax;
