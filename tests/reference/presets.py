@@ -15,6 +15,7 @@ Needs torch, torchvision, timm, transformers and keras (with KERAS_BACKEND=torch
 is from the one on Pillow's pictures, and how far results are from those of Pillow's own decoding of the JPEG files, in 8-bit levels.
 """
 
+import io
 import os
 import sys
 import zlib
@@ -51,9 +52,10 @@ def hugging_face(kind, side):
 
 def keras_image(preprocess, size, interpolation="nearest"):
     def run(picture):
-        path = "/tmp/picture.ppm"
-        picture.save(path)
-        image = keras.utils.load_img(path, target_size=size, interpolation=interpolation)
+        file = io.BytesIO()
+        picture.save(file, "PPM")
+        file.seek(0)
+        image = keras.utils.load_img(file, target_size=size, interpolation=interpolation)
         return preprocess(keras.utils.img_to_array(image)).transpose(2, 0, 1)
 
     return run

@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use super::{ConvStep, Expansion, Padding, StepKind, Window, arguments};
 use crate::frontend::yaml::spec::{
-    AveragePool, BatchNorm, Conv, Dense, GroupNorm, Layer, LayerWith, MaxPool, Number, PlainLayer, Sources,
+    BatchNorm, Conv, Dense, Extent, GroupNorm, Layer, LayerWith, Number, Padding as WrittenPadding, PlainLayer, Sources,
 };
 
 impl Expansion<'_, '_> {
@@ -103,12 +103,16 @@ impl Expansion<'_, '_> {
             }
             LayerWith::MaxPool(pool) => {
                 let path = format!("{path}.max_pool");
-                let window = self.max_pool(frame, pool, &path)?;
+                let extents = [&pool.kernel, pool.stride.as_ref().unwrap_or(&pool.kernel)];
+                let window = self.window(frame, extents, &pool.padding, &path)?;
+                let window = Window { ceil_mode: pool.ceil_mode, ..window };
                 self.then(&named("max_pool"), StepKind::MaxPool(window), &path);
             }
             LayerWith::AveragePool(pool) => {
                 let path = format!("{path}.average_pool");
-                let window = self.average_pool(frame, pool, &path)?;
+                let extents = [&pool.kernel, pool.stride.as_ref().unwrap_or(&pool.kernel)];
+                let window = self.window(frame, extents, &pool.padding, &path)?;
+                let window = Window { ceil_mode: pool.ceil_mode, ..window };
                 let kind = StepKind::AveragePool { window, count_include_padding: pool.count_include_padding };
                 self.then(&named("average_pool"), kind, &path);
             }
@@ -223,24 +227,20 @@ impl Expansion<'_, '_> {
         Some(())
     }
 
-    fn max_pool(&mut self, frame: &Frame, pool: &MaxPool, path: &str) -> Option<Window> {
-        let kernel = self.extent(frame, &pool.kernel, &format!("{path}.kernel"))?;
-        let stride = match &pool.stride {
-            Some(stride) => self.extent(frame, stride, &format!("{path}.stride"))?,
-            None => kernel,
-        };
-        let padding = self.padding(frame, &pool.padding, &format!("{path}.padding"))?;
-        Some(Window { kernel, stride, padding, ceil_mode: pool.ceil_mode })
-    }
-
-    fn average_pool(&mut self, frame: &Frame, pool: &AveragePool, path: &str) -> Option<Window> {
-        let kernel = self.extent(frame, &pool.kernel, &format!("{path}.kernel"))?;
-        let stride = match &pool.stride {
-            Some(stride) => self.extent(frame, stride, &format!("{path}.stride"))?,
-            None => kernel,
-        };
-        let padding = self.padding(frame, &pool.padding, &format!("{path}.padding"))?;
-        Some(Window { kernel, stride, padding, ceil_mode: pool.ceil_mode })
+    /// A pooling window; its stride is its kernel when not given.
+    fn window(
+        &mut self,
+        frame: &Frame,
+        [kernel, stride]: [&Extent; 2],
+        padding: &WrittenPadding,
+        path: &str,
+    ) -> Option<Window> {
+        Some(Window {
+            kernel: self.extent(frame, kernel, &format!("{path}.kernel"))?,
+            stride: self.extent(frame, stride, &format!("{path}.stride"))?,
+            padding: self.padding(frame, padding, &format!("{path}.padding"))?,
+            ceil_mode: false,
+        })
     }
 
     /// A mean over windows of `stride` without padding, as ResNet-D has before a projection.
