@@ -163,10 +163,11 @@ fn inputs_are_those_of_the_libraries() {
 
 /// Not a test: the decoder's pixels for `reference/presets.py`.
 #[test]
-#[ignore = "writes files for the script that makes the fixtures"]
+#[ignore = "writes files for the script that makes the fixtures, where RESNET_DECODED says; skips aloud in .ci/run"]
 fn writes_decoded_photographs() {
     let Some(folder) = std::env::var_os("RESNET_DECODED").map(PathBuf::from) else {
-        panic!("set RESNET_DECODED to a folder");
+        println!("skipped: RESNET_DECODED names no folder to write the decoded photographs to");
+        return;
     };
     fs::create_dir_all(&folder).unwrap();
     for entry in fs::read_dir(photos()).unwrap() {
