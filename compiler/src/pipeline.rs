@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostics;
 use crate::frontend::{self, Changes, Network, WeightSource};
 use crate::ir::Graph;
 use crate::passes::{self, PassReport};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Settings};
 
 /// What is to be compiled, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Options {
     pub changes: Changes,
     /// Names of passes that are not to run.
     pub disabled_passes: BTreeSet<String>,
+    /// What the plan is to heed.
+    pub settings: Settings,
 }
 
 impl Options {
@@ -33,6 +35,7 @@ impl Options {
             batch: 1,
             changes: Changes::default(),
             disabled_passes: BTreeSet::new(),
+            settings: Settings::default(),
         }
     }
 }
@@ -84,7 +87,7 @@ pub fn compile(options: &Options, progress: &mut dyn FnMut(Stage)) -> Result<Com
     let mut graph = network.graph.clone();
     let reports = passes::run(&mut graph, &options.disabled_passes)?;
     progress(Stage::Plan);
-    let (plan, doubts) = plan::plan(&network, &graph)?;
+    let (plan, doubts) = plan::plan(&graph, &options.settings)?;
     warnings.extend(doubts);
     Ok(Compiled { network, graph, passes: reports, plan, warnings })
 }

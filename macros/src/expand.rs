@@ -11,6 +11,7 @@ use resnetc::diagnostic::{Diagnostic, Diagnostics};
 use resnetc::frontend::yaml::spec::Labels;
 use resnetc::frontend::{Changes, WeightSource};
 use resnetc::pipeline::{self, Options};
+use resnetc::plan::Settings;
 use syn::Error;
 
 use crate::arguments::{Arguments, Weights};
@@ -89,6 +90,7 @@ fn options(arguments: &Arguments, root: &Path) -> Options {
         batch: arguments.batch,
         changes: changes(arguments, root),
         disabled_passes: arguments.without.iter().map(syn::LitStr::value).collect::<BTreeSet<_>>(),
+        settings: Settings::default(),
     }
 }
 

@@ -9,7 +9,8 @@
 //!
 //! **Panels.** The weights of a convolution or dense layer are panels of `panel` (16 or 32) output channels, one after
 //! the other. A panel is its bias, `[panel]`, then its weights, `[K][panel]`, where K walks the input in the order
-//! (block of the panel's window, kernel row, kernel column, lane). Channels that do not exist, and pairs of channels of different
+//! (block of the panel's window, kernel row, kernel column, lane). For a convolution by [`Winograd`] the weights are, for each
+//! product of a tile, row by row, `[K][panel]` with K in the order (block of the panel's window, lane). Channels that do not exist, and pairs of channels of different
 //! groups, have zero weights; the bias of output channels that do not exist is what the activation takes to zero ([`Activation::idle`]). The window of a panel is the run of input blocks that its output channels read: all blocks without groups.
 //! Each group of panels starts on a 64-byte line.
 //!
@@ -119,13 +120,48 @@ impl Activation {
     }
 }
 
-/// The order in which a convolution's tiles are computed, and so the way they are split among threads.
+/// How a convolution is computed, and so the way its work is split among threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// For each band of so many tiles, for each panel, for each tile of the band: small weights stay in cache.
+pub enum Algorithm {
+    /// Sums of products, in the order: for each band of so many register tiles, for each panel, for each tile of the band.
+    /// Small weights stay in cache.
     Bands(usize),
-    /// For each panel, for each tile: each weight is read once.
+    /// Sums of products, in the order: for each panel, for each register tile. Each weight is read once.
     Panels,
+    /// Winograd's minimal filtering, for 3 x 3 kernels of stride 1.
+    Winograd(Winograd),
+}
+
+/// Winograd's minimal filtering F(m x m, 3 x 3): a tile of m x m outputs from (m + 2) x (m + 2) products per channel instead of
+/// 9 m x m (Lavin and Gray, arXiv 1509.09308).
+///
+/// `Y = A^T [U * V] A` with `V = B^T d B` of the input, `U = G g G^T` of the kernel, which the compiler computes and packs, and
+/// the product `*` element by element, summed over the input channels. The points are 0, 1, -1 and infinity for m = 2, and
+/// 0, p, -p, q, -q and infinity with p = sqrt(1/2), q = sqrt(2) for m = 4, which keep rounding errors small
+/// (Barabasz et al., arXiv 1803.10986).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Winograd {
+    /// Outputs along each side of a tile, m: 2 or 4.
+    pub outputs: usize,
+    /// Tiles that are transformed and multiplied together, numbered along the rows of all images.
+    pub group: usize,
+}
+
+impl Winograd {
+    /// Inputs along each side of a tile.
+    pub const fn inputs(self) -> usize {
+        self.outputs + 2
+    }
+
+    /// Products per tile and pair of channels.
+    pub const fn products(self) -> usize {
+        self.inputs() * self.inputs()
+    }
+
+    /// Tiles along a side of so many outputs.
+    pub const fn tiles(self, outputs: usize) -> usize {
+        outputs.div_ceil(self.outputs)
+    }
 }
 
 /// A convolution, with bias; `output = activation(conv(input) + bias + shortcut)`.
@@ -155,8 +191,8 @@ pub struct ConvGeometry {
     pub first_block: &'static [usize],
     /// What is applied last.
     pub activation: Activation,
-    /// Loop order.
-    pub order: Order,
+    /// How it is computed.
+    pub algorithm: Algorithm,
 }
 
 /// How a window is reduced.

@@ -3,7 +3,7 @@
 mod common;
 
 use resnet::geometry::{
-    Activation, ConvGeometry, DenseGeometry, Frame, GlobalPoolGeometry, InputGeometry, Map, Order, OutputGeometry,
+    Activation, Algorithm, ConvGeometry, DenseGeometry, Frame, GlobalPoolGeometry, InputGeometry, Map, OutputGeometry,
     PoolGeometry, Reduction, SoftmaxGeometry,
 };
 use resnet::{Engine, Isa, Kind, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
@@ -30,7 +30,7 @@ const CONV: ConvGeometry = ConvGeometry {
     window: 1,
     first_block: &[],
     activation: Activation::Relu,
-    order: Order::Bands(3),
+    algorithm: Algorithm::Bands(3),
 };
 
 macro_rules! layer {
@@ -51,7 +51,7 @@ layer!(Project: ConvGeometry = ConvGeometry {
     input: POOLED, output: WIDE, kernel: [1, 1], padding: [0, 0], panel: 32, activation: Activation::None, ..CONV
 });
 layer!(Expand: ConvGeometry = ConvGeometry {
-    input: POOLED, output: WIDE, shortcut: Some(WIDE), panel: 32, order: Order::Panels, ..CONV
+    input: POOLED, output: WIDE, shortcut: Some(WIDE), panel: 32, algorithm: Algorithm::Panels, ..CONV
 });
 layer!(Mean: GlobalPoolGeometry = GlobalPoolGeometry { batch: BATCH, input: WIDE, reduction: Reduction::Mean });
 layer!(Head: DenseGeometry = DenseGeometry { batch: BATCH, features: 32, units: CLASSES, panel: 16, activation: Activation::None });

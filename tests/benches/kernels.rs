@@ -2,7 +2,7 @@
 //! instruction set that `RESNET_ISA` names or the fastest.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use resnet::geometry::{Activation, BLOCK, ConvGeometry, Frame, Map, Order};
+use resnet::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Frame, Map};
 use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
 
 const NETWORK: Network = Network {
@@ -32,7 +32,7 @@ const fn conv(
     outputs: usize,
     kernel: usize,
     stride: usize,
-    order: Order,
+    algorithm: Algorithm,
 ) -> ConvGeometry {
     let padding = (kernel - 1) / 2;
     let frame = Frame { top: padding, left: padding, bottom: padding, right: padding };
@@ -56,7 +56,7 @@ const fn conv(
         window: channels / block,
         first_block: &[],
         activation: Activation::Relu,
-        order,
+        algorithm,
     }
 }
 
@@ -137,24 +137,24 @@ macro_rules! layers {
 }
 
 layers! {
-    Stem: conv(3, 224, 64, 7, 2, Order::Bands(16));
-    C2Reduce: conv(256, 56, 64, 1, 1, Order::Bands(16));
-    C2Middle: conv(64, 56, 64, 3, 1, Order::Bands(16));
-    C2Expand: conv(64, 56, 256, 1, 1, Order::Bands(16));
-    C3Reduce: conv(512, 28, 128, 1, 1, Order::Bands(16));
-    C3Middle: conv(128, 28, 128, 3, 1, Order::Bands(16));
-    C3Strided: conv(128, 56, 128, 3, 2, Order::Bands(16));
-    C3Expand: conv(128, 28, 512, 1, 1, Order::Bands(16));
-    C4Reduce: conv(1024, 14, 256, 1, 1, Order::Panels);
-    C4Middle: conv(256, 14, 256, 3, 1, Order::Panels);
-    C4Expand: conv(256, 14, 1024, 1, 1, Order::Panels);
-    C4Project: conv(512, 28, 1024, 1, 2, Order::Panels);
-    C5Reduce: conv(2048, 7, 512, 1, 1, Order::Panels);
-    C5Middle: conv(512, 7, 512, 3, 1, Order::Panels);
-    C5Expand: conv(512, 7, 2048, 1, 1, Order::Panels);
-    Cifar16: conv(16, 32, 16, 3, 1, Order::Bands(64));
-    Cifar32: conv(32, 16, 32, 3, 1, Order::Bands(64));
-    Cifar64: conv(64, 8, 64, 3, 1, Order::Bands(64));
+    Stem: conv(3, 224, 64, 7, 2, Algorithm::Bands(16));
+    C2Reduce: conv(256, 56, 64, 1, 1, Algorithm::Bands(16));
+    C2Middle: conv(64, 56, 64, 3, 1, Algorithm::Bands(16));
+    C2Expand: conv(64, 56, 256, 1, 1, Algorithm::Bands(16));
+    C3Reduce: conv(512, 28, 128, 1, 1, Algorithm::Bands(16));
+    C3Middle: conv(128, 28, 128, 3, 1, Algorithm::Bands(16));
+    C3Strided: conv(128, 56, 128, 3, 2, Algorithm::Bands(16));
+    C3Expand: conv(128, 28, 512, 1, 1, Algorithm::Bands(16));
+    C4Reduce: conv(1024, 14, 256, 1, 1, Algorithm::Panels);
+    C4Middle: conv(256, 14, 256, 3, 1, Algorithm::Panels);
+    C4Expand: conv(256, 14, 1024, 1, 1, Algorithm::Panels);
+    C4Project: conv(512, 28, 1024, 1, 2, Algorithm::Panels);
+    C5Reduce: conv(2048, 7, 512, 1, 1, Algorithm::Panels);
+    C5Middle: conv(512, 7, 512, 3, 1, Algorithm::Panels);
+    C5Expand: conv(512, 7, 2048, 1, 1, Algorithm::Panels);
+    Cifar16: conv(16, 32, 16, 3, 1, Algorithm::Bands(64));
+    Cifar32: conv(32, 16, 32, 3, 1, Algorithm::Bands(64));
+    Cifar64: conv(64, 8, 64, 3, 1, Algorithm::Bands(64));
 }
 
 fn measure<P: Program>(criterion: &mut Criterion, name: &str, geometry: &ConvGeometry) {

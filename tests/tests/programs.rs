@@ -45,7 +45,7 @@ fn case(what: String, graph: Graph, disabled: &BTreeSet<String>, input: &[f32]) 
     };
     let mut graph = network.graph.clone();
     let reports = passes::run(&mut graph, disabled).unwrap();
-    let (plan, warnings) = plan::plan(&network, &graph).map_err(|refusal| refusal.to_string())?;
+    let (plan, warnings) = plan::plan(&graph, &plan::Settings::default()).map_err(|refusal| refusal.to_string())?;
     let x = network.graph.inputs()[0];
     let Op::Input(layout) = network.graph.node(x).op() else { unreachable!() };
     let logical = interpreter::logical(*layout, network.graph.node(x).shape(), input).unwrap();

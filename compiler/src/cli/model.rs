@@ -14,6 +14,7 @@ use crate::frontend::{Changes, WeightSource};
 use crate::package;
 use crate::package::{Cache, Package, Program};
 use crate::pipeline::{self, Compiled, Options};
+use crate::plan::Settings;
 
 /// Options of every command that compiles.
 #[derive(Debug, Clone, Args)]
@@ -29,6 +30,10 @@ pub struct ModelOptions {
     /// Switch a pass off; may be given several times
     #[arg(long, value_name = "NAME")]
     pub no_pass: Vec<String>,
+
+    /// Compute every convolution as sums of products: no Winograd, whose rounding errors are a few times larger
+    #[arg(long)]
+    pub exact: bool,
 
     #[command(flatten)]
     structure: StructureOptions,
@@ -49,6 +54,7 @@ impl ModelOptions {
                 surroundings: self.surroundings.surroundings()?,
             },
             disabled_passes: self.no_pass.iter().cloned().collect::<BTreeSet<_>>(),
+            settings: Settings { exact: self.exact },
         })
     }
 }

@@ -5,9 +5,9 @@ use quote::{format_ident, quote};
 
 use super::number;
 use crate::plan::geometry::{
-    Activation, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction,
-    RemapGeometry, SoftmaxGeometry,
+    Activation, Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
+    RemapGeometry, SoftmaxGeometry, Winograd,
 };
 use crate::plan::{Kernel, Tile, Tiles};
 
@@ -114,8 +114,8 @@ pub(super) fn tiles(kernel: &Kernel) -> Option<TokenStream> {
 }
 
 fn tile(tile: &Tile) -> TokenStream {
-    let (pixels, tail, vectors) = (number(tile.pixels), number(tile.tail), number(tile.vectors));
-    quote!(Tile<#pixels, #tail, #vectors>)
+    let (pixels, fewer, vectors) = (number(tile.pixels), number(tile.fewer), number(tile.vectors));
+    quote!(Tile<#pixels, #fewer, #vectors>)
 }
 
 fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
@@ -124,17 +124,21 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
     let (kernel, stride, dilation) = (list(&geometry.kernel), list(&geometry.stride), list(&geometry.dilation));
     let (padding, panel, window) = (list(&geometry.padding), number(geometry.panel), number(geometry.window));
     let (first_block, activation) = (list(first_block), activation(geometry.activation));
-    let order = match geometry.order {
-        Order::Bands(tiles) => {
+    let algorithm = match geometry.algorithm {
+        Algorithm::Bands(tiles) => {
             let tiles = number(tiles);
-            quote!(Order::Bands(#tiles))
+            quote!(Algorithm::Bands(#tiles))
         }
-        Order::Panels => quote!(Order::Panels),
+        Algorithm::Panels => quote!(Algorithm::Panels),
+        Algorithm::Winograd(Winograd { outputs, group }) => {
+            let (outputs, group) = (number(outputs), number(group));
+            quote!(Algorithm::Winograd(Winograd { outputs: #outputs, group: #group }))
+        }
     };
     quote!(ConvGeometry {
         batch: #batch, input: #input, output: #output, shortcut: #shortcut, kernel: #kernel, stride: #stride,
         dilation: #dilation, padding: #padding, panel: #panel, window: #window, first_block: &#first_block,
-        activation: #activation, order: #order,
+        activation: #activation, algorithm: #algorithm,
     })
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::choose::{Decision, Decisions};
 use super::geometry::{BLOCK, Frame, Map};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::ir::{Conv, Graph, NodeId, Op, Shape};
@@ -17,7 +18,7 @@ pub(super) fn extents(shape: &Shape) -> Option<[usize; 4]> {
 }
 
 /// Chooses the layout of every node that is not a constant.
-pub(super) fn layouts(graph: &Graph) -> Result<Layouts, Diagnostics> {
+pub(super) fn layouts(graph: &Graph, decisions: &Decisions) -> Result<Layouts, Diagnostics> {
     let mut layouts = Layouts::new();
     let mut problems = Diagnostics::new();
     for id in graph.topological() {
@@ -34,25 +35,37 @@ pub(super) fn layouts(graph: &Graph) -> Result<Layouts, Diagnostics> {
             continue;
         };
         let mut frame = Frame::NONE;
-        let mut only_convs = true;
         for reader in graph.readers(id) {
             let operands = graph.operands(reader);
             match graph.node(reader).op() {
                 Op::Conv(conv) if operands.first() == Some(&id) => {
                     if let Some([_, _, out_height, out_width]) = extents(graph.node(reader).shape()) {
-                        frame = widest(frame, needed(conv, [height, width], [out_height, out_width]));
+                        let outputs = match decisions.get(&reader) {
+                            Some(Decision::Winograd { outputs, .. }) => *outputs,
+                            _ => 1,
+                        };
+                        let covered = [out_height, out_width].map(|extent| extent.next_multiple_of(outputs));
+                        frame = widest(frame, needed(conv, [height, width], covered));
                     }
-                    only_convs &= operands.iter().filter(|operand| **operand == id).count() == 1;
                 }
-                _ => only_convs = false,
+                _ => (),
             }
         }
-        let raw =
-            matches!(node.op(), Op::Input(_)) && only_convs && graph.outputs().iter().all(|output| output.node != id);
-        let block = if raw { channels.clamp(1, BLOCK) } else { BLOCK };
+        let block = if raw(graph, id) { channels.clamp(1, BLOCK) } else { BLOCK };
         layouts.insert(id, Map { channels, height, width, block, frame });
     }
     problems.finish(layouts).map(|(layouts, _)| layouts)
+}
+
+/// Whether a node is the network's input and lies in memory as its few channels do: convolutions alone can read that.
+pub(super) fn raw(graph: &Graph, id: NodeId) -> bool {
+    let only_convs = graph.readers(id).into_iter().all(|reader| {
+        let operands = graph.operands(reader);
+        matches!(graph.node(reader).op(), Op::Conv(_))
+            && operands.first() == Some(&id)
+            && operands.iter().filter(|operand| **operand == id).count() == 1
+    });
+    matches!(graph.node(id).op(), Op::Input(_)) && only_convs && graph.outputs().iter().all(|output| output.node != id)
 }
 
 /// The part of a convolution's padding that its windows really touch.

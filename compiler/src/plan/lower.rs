@@ -7,12 +7,14 @@
 
 use std::collections::BTreeMap;
 
+use super::choose::{Decision, Decisions};
 use super::geometry::{
-    self, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, Order, OutputGeometry, PoolGeometry, Reduction,
-    RemapGeometry, SoftmaxGeometry,
+    self, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
+    RemapGeometry, SoftmaxGeometry, Winograd,
 };
 use super::layout::{Layouts, extents};
+use super::pack::panel;
 use super::{Input, Kernel, Operands, Output, Step, pack, tile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::ir::{Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
@@ -50,7 +52,7 @@ pub(super) struct Lowered {
 }
 
 /// Lowers every node.
-pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnostics> {
+pub(super) fn lower(graph: &Graph, layouts: &Layouts, decisions: &Decisions) -> Result<Lowered, Diagnostics> {
     let [input] = graph.inputs().try_into().map_err(|inputs: Vec<_>| {
         Diagnostic::error("E-PLAN", format!("the network has {} inputs", inputs.len())).expected("one input")
     })?;
@@ -78,6 +80,7 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
     let mut lowering = Lowering {
         graph,
         layouts,
+        decisions,
         last_read,
         batch,
         position: 0,
@@ -118,6 +121,7 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts) -> Result<Lowered, Diagnos
 struct Lowering<'a> {
     graph: &'a Graph,
     layouts: &'a Layouts,
+    decisions: &'a Decisions,
     /// Position of the last reader of each node.
     last_read: BTreeMap<NodeId, usize>,
     batch: usize,
@@ -284,11 +288,9 @@ impl Lowering<'_> {
         let bias = if conv.bias { Some(self.weight(operands.get(2))?) } else { None };
         let shortcut = if conv.shortcut { Some(self.read(*operands.last()?)?) } else { None };
         let outputs = map.channels;
-        let even = outputs.div_ceil(BLOCK).is_multiple_of(2);
-        let whole = conv.groups == 1 || (outputs / conv.groups).is_multiple_of(32);
-        let panel = if even && whole { 2 * BLOCK } else { BLOCK };
+        let panel = panel(outputs, conv.groups);
         let (window, first_block) = pack::windows(input.channels, outputs, conv.groups, input.block, panel);
-        let mut geometry = ConvGeometry {
+        let geometry = ConvGeometry {
             batch: self.batch,
             input,
             output: map,
@@ -301,12 +303,17 @@ impl Lowering<'_> {
             window,
             first_block: &[],
             activation: activation(conv.activation),
-            order: Order::Panels,
+            algorithm: match self.decisions.get(&id) {
+                None | Some(Decision::Panels) => Algorithm::Panels,
+                Some(Decision::Bands(tiles)) => Algorithm::Bands(*tiles),
+                Some(Decision::Winograd { outputs, group }) => {
+                    Algorithm::Winograd(Winograd { outputs: *outputs, group: *group })
+                }
+            },
         };
         let tiles = tile::tiles(&geometry);
         let weights = self.lowered.weights.len();
         pack::conv(&mut self.lowered.weights, &geometry, &first_block, conv.groups, &kernel, bias.as_ref());
-        geometry.order = tile::order(&geometry, tiles.avx512.pixels, self.lowered.weights.len() - weights);
         let output = self.in_place(id, map, shortcut, Some(from));
         let parameters = (kernel.shape().len() + bias.map_or(0, |bias| bias.shape().len())) as u64;
         Some(Draft {

@@ -4,6 +4,7 @@
 //! `runtime/src/geometry.rs` defines them), its register tiles, its places in the arena and in the packed weights.
 
 mod arena;
+mod choose;
 #[path = "../../../runtime/src/geometry.rs"]
 pub mod geometry;
 mod layout;
@@ -13,14 +14,14 @@ mod tile;
 
 use std::fmt;
 
+pub use choose::Decision;
 pub use tile::{Tile, Tiles};
 
 use crate::diagnostic::Diagnostics;
-use crate::frontend::Network;
 use crate::ir::Graph;
 use geometry::{
-    ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry,
-    GroupNormGeometry, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry,
+    GroupNormGeometry, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry, Winograd,
 };
 
 /// A network with every decision taken.
@@ -139,12 +140,15 @@ impl Kernel {
     /// How a convolution is computed: algorithm, loop order, register tiles.
     pub fn algorithm(&self) -> Option<String> {
         let Self::Conv { geometry, tiles: Tiles { avx512, avx2, neon, portable }, .. } = self else { return None };
-        let order = match geometry.order {
-            geometry::Order::Bands(tiles) => format!("bands of {tiles} tiles"),
-            geometry::Order::Panels => "panel by panel".to_owned(),
+        let algorithm = match geometry.algorithm {
+            Algorithm::Bands(tiles) => format!("direct, bands of {tiles} tiles"),
+            Algorithm::Panels => "direct, panel by panel".to_owned(),
+            Algorithm::Winograd(Winograd { outputs, group }) => {
+                format!("winograd F({outputs}x{outputs}, 3x3), {group} tiles at a time")
+            }
         };
         Some(format!(
-            "direct, panels of {}, {order}; tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable)",
+            "{algorithm}, panels of {}; tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable)",
             geometry.panel, avx512.pixels, avx2.pixels, neon.pixels, portable.pixels
         ))
     }
@@ -197,14 +201,21 @@ impl Plan {
     }
 }
 
+/// What the plan is to heed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether convolutions are sums of products only: no Winograd, whose rounding errors are a few times larger.
+    pub exact: bool,
+}
+
 /// Takes every decision.
 ///
 /// # Errors
 /// When the network has another number of inputs than one, or no output, or does not fit in memory.
-pub fn plan(network: &Network, graph: &Graph) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let _ = network;
-    let layouts = layout::layouts(graph)?;
-    let lowered = lower::lower(graph, &layouts)?;
+pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), Diagnostics> {
+    let decisions = choose::decisions(graph, settings);
+    let layouts = layout::layouts(graph, &decisions)?;
+    let lowered = lower::lower(graph, &layouts, &decisions)?;
     let arena = arena::assign(&lowered)?;
     let mut steps = lowered.steps;
     for (step, operands) in steps.iter_mut().zip(&arena.operands) {

@@ -1,6 +1,6 @@
 //! Weights in the order the kernels read them: panels, as `runtime/src/geometry.rs` defines them.
 
-use super::geometry::{BLOCK, ConvGeometry, DenseGeometry};
+use super::geometry::{Algorithm, BLOCK, ConvGeometry, DenseGeometry, Winograd};
 use crate::ir::Tensor;
 
 /// FNV-1a 64 over bytes.
@@ -17,6 +17,13 @@ pub(super) fn checksum(weights: &[f32]) -> u64 {
         }
         _ => hash,
     })
+}
+
+/// Output channels per panel of a convolution's weights.
+pub(super) fn panel(outputs: usize, groups: usize) -> usize {
+    let even = outputs.div_ceil(BLOCK).is_multiple_of(2);
+    let whole = groups == 1 || (outputs / groups).is_multiple_of(2 * BLOCK);
+    if even && whole { 2 * BLOCK } else { BLOCK }
 }
 
 /// The run of input blocks that each panel of a convolution reads: how many, and the first of each panel.
@@ -56,11 +63,15 @@ pub(super) fn conv(
     kernel: &Tensor,
     bias: Option<&Tensor>,
 ) {
-    let [kh, kw] = conv.kernel;
     let (block, outputs) = (conv.input.block, conv.output.channels);
     let (inputs_per_group, outputs_per_group) = (conv.input.channels / groups, outputs / groups);
+    let taps = conv.kernel.iter().product();
     let panels = outputs.next_multiple_of(BLOCK).div_ceil(conv.panel);
-    let depth = conv.window * kh * kw * block;
+    let (factors, transform) = match conv.algorithm {
+        Algorithm::Bands(_) | Algorithm::Panels => (taps, None),
+        Algorithm::Winograd(winograd) => (winograd.products(), Some(transform(winograd))),
+    };
+    let depth = conv.window * factors * block;
     into.reserve(panels * (depth + 1) * conv.panel);
     for panel in 0..panels {
         let start = into.len();
@@ -75,16 +86,52 @@ pub(super) fn conv(
             }
             *slot = bias.and_then(|bias| bias.values().get(output).copied()).unwrap_or(0.0);
             let group_start = output / outputs_per_group * inputs_per_group;
-            let values = kernel.values().chunks_exact(inputs_per_group * kh * kw).nth(output).unwrap_or(&[]);
-            for (inner, taps) in values.chunks_exact(kh * kw).enumerate() {
+            let values = kernel.values().chunks_exact(inputs_per_group * taps).nth(output).unwrap_or(&[]);
+            for (inner, taps) in values.chunks_exact(taps).enumerate() {
                 let channel = group_start + inner - first_channel;
-                let base = channel / block * kh * kw * block + channel % block;
-                for (tap, value) in taps.iter().enumerate() {
-                    if let Some(slot) = body.get_mut((base + tap * block) * conv.panel + lane) {
-                        *slot = *value;
+                let mut put = |factor: usize, value: f32| {
+                    let at = match transform {
+                        None => channel / block * factors * block + factor * block + channel % block,
+                        Some(_) => factor * conv.window * block + channel,
+                    };
+                    if let Some(slot) = body.get_mut(at * conv.panel + lane) {
+                        *slot = value;
                     }
+                };
+                match &transform {
+                    None => taps.iter().enumerate().for_each(|(tap, value)| put(tap, *value)),
+                    Some(transform) => transformed(transform, taps, &mut put),
                 }
             }
+        }
+    }
+}
+
+/// The matrix G of [`Winograd`], row by row: for each point p but infinity `[1, p, p^2]` over the product of its distances to the
+/// other points.
+fn transform(winograd: Winograd) -> Vec<[f64; 3]> {
+    let (p, q) = (0.5_f64.sqrt(), 2.0_f64.sqrt());
+    let points: &[f64] = if winograd.outputs == 2 { &[0.0, 1.0, -1.0] } else { &[0.0, p, -p, q, -q] };
+    let finite = points.iter().map(|point| {
+        let others: f64 = points.iter().filter(|other| *other != point).map(|other| point - other).product();
+        [1.0 / others, point / others, point * point / others]
+    });
+    finite.chain([[0.0, 0.0, 1.0]]).collect()
+}
+
+/// `G g G^T` of the nine taps g, product by product.
+fn transformed(transform: &[[f64; 3]], taps: &[f32], put: &mut dyn FnMut(usize, f32)) {
+    let mut product = 0;
+    for down in transform {
+        for across in transform {
+            let sum: f64 = down
+                .iter()
+                .flat_map(|down| across.iter().map(move |across| down * across))
+                .zip(taps)
+                .map(|(factor, tap)| factor * f64::from(*tap))
+                .sum();
+            put(product, sum as f32);
+            product += 1;
         }
     }
 }
@@ -121,7 +168,7 @@ pub(super) fn affine(into: &mut Vec<f32>, scale: &[f64], shift: &[f64]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::geometry::{Activation, Frame, Map, Order};
+    use super::super::geometry::{Activation, Algorithm, Frame, Map};
     use super::*;
 
     fn value(seed: usize) -> f32 {
@@ -188,7 +235,7 @@ mod tests {
                 window,
                 first_block: &[],
                 activation: Activation::None,
-                order: Order::Panels,
+                algorithm: Algorithm::Panels,
             };
             let per_group = channels / groups;
             let weights: Vec<f32> = (0..outputs * per_group * 6).map(value).collect();

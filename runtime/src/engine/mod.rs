@@ -18,6 +18,7 @@ pub use step::{Operands, Step};
 pub use weights::Weights;
 
 use crate::error::Error;
+use crate::geometry::BLOCK;
 use crate::isa::{Kind, Portable};
 use crate::kernel::{Arguments, Share};
 use crate::network::Output;
@@ -39,6 +40,7 @@ pub struct Engine<P> {
     weights: Weights,
     values: Values,
     arena: Buffer,
+    scratch: Scratch,
     /// All outputs, one after another.
     outputs: Vec<f32>,
     pool: Arc<Pool>,
@@ -102,6 +104,7 @@ impl<P: Program> Engine<P> {
             weights,
             values,
             arena: Buffer::zeroed(P::ARENA),
+            scratch: Scratch::new(steps, threads),
             outputs: vec![0.0; Self::output_length()],
             pool: Arc::new(Pool::new(threads)?),
             program: PhantomData,
@@ -153,6 +156,7 @@ impl<P: Program> Engine<P> {
             let call = Call {
                 steps: &self.steps[index..=index],
                 arena: self.arena.as_mut_ptr(),
+                scratch: self.scratch.start(),
                 weights: self.values.0,
                 input: input.as_ptr(),
                 outputs: self.outputs.as_mut_ptr(),
@@ -194,6 +198,7 @@ impl<P: Program> Engine<P> {
         let call = Call {
             steps: self.steps,
             arena: self.arena.as_mut_ptr(),
+            scratch: self.scratch.start(),
             weights: self.values.0,
             input: input.as_ptr(),
             outputs: self.outputs.as_mut_ptr(),
@@ -255,10 +260,32 @@ impl<P> Clone for Engine<P> {
             weights: self.weights.clone(),
             values: self.values,
             arena: Buffer::zeroed(self.arena.as_slice().len()),
+            scratch: Scratch::new(self.steps, self.pool.threads()),
             outputs: vec![0.0; self.outputs.len()],
             pool: Arc::clone(&self.pool),
             program: PhantomData,
         }
+    }
+}
+
+/// Memory that each thread has for itself.
+#[derive(Debug)]
+struct Scratch {
+    memory: Buffer,
+    each: usize,
+}
+
+impl Scratch {
+    /// As much as the neediest step asks for, for each thread; an odd number of lines, so that threads do not meet in the same part of
+    /// a shared cache.
+    fn new(steps: &[Step], threads: usize) -> Self {
+        let most = steps.iter().map(|step| step.scratch).max().unwrap_or(0);
+        let each = if most == 0 { 0 } else { (most.div_ceil(BLOCK) | 1) * BLOCK };
+        Self { memory: Buffer::zeroed(each * threads), each }
+    }
+
+    fn start(&mut self) -> (*mut f32, usize) {
+        (self.memory.as_mut_ptr(), self.each)
     }
 }
 
@@ -288,6 +315,8 @@ pub struct Timing {
 struct Call {
     steps: &'static [Step],
     arena: *mut f32,
+    /// Scratch memory of the first thread, and the distance to that of the next.
+    scratch: (*mut f32, usize),
     weights: *const f32,
     input: *const f32,
     /// All outputs, one after another.
@@ -321,6 +350,7 @@ impl Call {
                         Some(Span { start: Start::At(start), .. }) => self.weights.add(start),
                         _ => self.weights,
                     },
+                    scratch: self.scratch.0.add(share.index * self.scratch.1),
                     share,
                 });
             }

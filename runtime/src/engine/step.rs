@@ -10,8 +10,8 @@ use crate::isa::{Isa, Kind};
 use crate::kernel::{
     Arguments, Channels, Conv, Dense, Elementwise, Flatten, GlobalPool, GroupNorm, Input, Output, Pool, Remap, Softmax,
     check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm,
-    check_input, check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats,
-    vector_length,
+    check_input, check_output, check_pool, check_remap, check_softmax, conv_scratch, conv_weights, dense_weights,
+    repeats, vector_length,
 };
 use crate::program::{Layer, Tiles};
 
@@ -66,6 +66,8 @@ pub struct Step {
     pub(super) other: Option<Span>,
     pub(super) output: Span,
     pub(super) weights: Option<Span>,
+    /// Scratch memory of each thread, in f32 values.
+    pub(super) scratch: usize,
     /// What is written into the arena: images, and the map of each.
     pub(super) result: Option<(usize, Map)>,
     /// Whether the output may be the input's own memory.
@@ -110,7 +112,19 @@ impl Step {
     const fn new<I: Isa>(name: &'static str, run: unsafe fn(&Arguments), input: Span, output: Span) -> Self {
         let isa = I::KIND;
         let (over_input, over_other) = (false, false);
-        Self { name, isa, run, input, other: None, output, weights: None, result: None, over_input, over_other }
+        Self {
+            name,
+            isa,
+            run,
+            input,
+            other: None,
+            output,
+            weights: None,
+            scratch: 0,
+            result: None,
+            over_input,
+            over_other,
+        }
     }
 
     const fn with_result(mut self, batch: usize, map: Map) -> Self {
@@ -131,6 +145,7 @@ impl Step {
         let mut step =
             Self::new::<I>(name, I::enter::<Conv<L>>, input, output).with_result(geometry.batch, geometry.output);
         step.weights = Some(Span::at(operands.weights, conv_weights(&geometry)));
+        step.scratch = conv_scratch(&geometry);
         if let Some(shortcut) = geometry.shortcut {
             step.other = Some(Span::at(operands.other, geometry.batch * shortcut.len()));
             step.over_other = same_layout(shortcut, geometry.output);

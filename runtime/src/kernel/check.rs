@@ -1,9 +1,11 @@
 //! What the kernels rely on, checked while the program that holds the constants is compiled.
 
-use super::{RegisterTile, conv, vector_length};
+use super::tile::Split;
+use super::{RegisterTile, conv, vector_length, winograd};
 use crate::geometry::{
-    BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry,
-    GroupNormGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
+    SoftmaxGeometry,
 };
 
 /// A map that is not empty, so that no kernel divides by zero, with blocks of 16 unless stated.
@@ -43,7 +45,22 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         let size = [conv.input.height, conv.input.width][axis];
         let outputs = [conv.output.height, conv.output.width][axis];
         assert!(conv.padding[axis] <= before, "a convolution's padding exceeds its input's frame");
-        let end = (outputs - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
+        let end = match conv.algorithm {
+            Algorithm::Bands(_) | Algorithm::Panels => {
+                (outputs - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1
+            }
+            Algorithm::Winograd(winograd) => {
+                assert!(
+                    winograd.outputs == 2 || winograd.outputs == 4,
+                    "a tile has other than 2 or 4 outputs to a side"
+                );
+                assert!(
+                    conv.kernel[axis] == 3 && conv.stride[axis] == 1 && conv.dilation[axis] == 1,
+                    "a convolution by Winograd is not 3 x 3 of stride 1"
+                );
+                winograd.tiles(outputs) * winograd.outputs + 2
+            }
+        };
         assert!(end <= conv.padding[axis] + size + after, "a convolution's windows exceed its input and its frame");
         axis += 1;
     }
@@ -65,20 +82,39 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
             panel += 1;
         }
     }
-    if let crate::geometry::Order::Bands(band) = conv.order {
-        assert!(band > 0, "a convolution has bands of no tiles");
-    }
-
-    let extent = conv::extent(conv);
+    let extent = match conv.algorithm {
+        Algorithm::Bands(band) => {
+            assert!(band > 0, "a convolution has bands of no tiles");
+            conv::extent(conv)
+        }
+        Algorithm::Panels => conv::extent(conv),
+        Algorithm::Winograd(winograd) => {
+            assert!(winograd.group > 0, "a convolution has groups of no tiles");
+            assert!(conv.input.block == BLOCK, "a convolution by Winograd has blocks of other than 16 channels");
+            winograd.group
+        }
+    };
     assert!(T::PIXELS > 0 && T::PIXELS <= extent, "a register tile exceeds its row");
-    assert!(T::TAIL == extent % T::PIXELS, "a register tile's tail is not the remainder of its row");
+    assert!(Split::new(extent, T::PIXELS, T::FEWER).even(extent), "register tiles do not divide their row");
     let channels = T::VECTORS * lanes;
     assert!(channels > 0 && conv.panel.is_multiple_of(channels), "a register tile's channels do not divide its panel");
 }
 
 /// Length of a convolution's panels.
 pub(crate) const fn conv_weights(conv: &ConvGeometry) -> usize {
-    conv.output.blocks() * BLOCK * (conv.window * conv.kernel[0] * conv.kernel[1] * conv.input.block + 1)
+    let per_value = match conv.algorithm {
+        Algorithm::Bands(_) | Algorithm::Panels => conv.kernel[0] * conv.kernel[1],
+        Algorithm::Winograd(winograd) => winograd.products(),
+    };
+    conv.output.blocks() * BLOCK * (conv.window * per_value * conv.input.block + 1)
+}
+
+/// Length of the scratch memory of each thread that computes a convolution.
+pub(crate) const fn conv_scratch(conv: &ConvGeometry) -> usize {
+    match conv.algorithm {
+        Algorithm::Bands(_) | Algorithm::Panels => 0,
+        Algorithm::Winograd(winograd) => winograd::scratch(conv, winograd),
+    }
 }
 
 pub(crate) const fn check_pool(pool: &PoolGeometry) {

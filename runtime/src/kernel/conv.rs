@@ -5,7 +5,7 @@
 //! value it reads the channels' weights once and broadcasts the value of each pixel. Bias comes first, shortcut and
 //! activation last, so each output is written once and nothing is read again.
 //!
-//! The tiles are numbered in the order that [`Order`] says; each thread takes a contiguous part of the numbers. In the order
+//! The tiles are numbered in the order that [`Algorithm`] says; each thread takes a contiguous part of the numbers. In the order
 //! that reads every weight just once, each tile asks for its part of the panel that comes next.
 
 #![expect(
@@ -16,8 +16,9 @@
 use std::hint::black_box;
 use std::marker::PhantomData;
 
+use super::tile::Split;
 use super::{Arguments, Kernel, RegisterTile, activate, clear_frames};
-use crate::geometry::{BLOCK, ConvGeometry, Map, Order};
+use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map};
 use crate::isa::Isa;
 use crate::program::{Layer, Tiles};
 
@@ -88,7 +89,7 @@ pub(super) unsafe fn run<
     I: Isa,
     L: Layer<ConvGeometry>,
     const PIXELS: usize,
-    const TAIL: usize,
+    const FEWER: usize,
     const VECTORS: usize,
 >(
     arguments: &Arguments,
@@ -102,17 +103,19 @@ pub(super) unsafe fn run<
         }
     }
 
-    let per_row = const { Shape::<L>::EXTENT.div_ceil(PIXELS) };
-    let per_image = const { Shape::<L>::ROWS * Shape::<L>::EXTENT.div_ceil(PIXELS) };
+    let split = const { Split::new(Shape::<L>::EXTENT, PIXELS, FEWER) };
+    let per_row = split.count;
+    let per_image = const { Shape::<L>::ROWS * Split::new(Shape::<L>::EXTENT, PIXELS, FEWER).count };
     let tiles = geometry.batch * per_image;
     let channels = const { VECTORS * I::LANES };
     let lines = const { lines_ahead::<L>(PIXELS) };
     let panels = const { Shape::<L>::OUTPUT.blocks() * BLOCK / (VECTORS * I::LANES) };
 
     for unit in arguments.share.of(tiles * panels) {
-        let (panel, tile) = match geometry.order {
-            Order::Panels => (unit / tiles, unit % tiles),
-            Order::Bands(band) => {
+        let (panel, tile) = match geometry.algorithm {
+            // The last never comes here.
+            Algorithm::Panels | Algorithm::Winograd(_) => (unit / tiles, unit % tiles),
+            Algorithm::Bands(band) => {
                 let first = unit / (band * panels) * band;
                 let rest = unit % (band * panels);
                 let length = if tiles - first < band { tiles - first } else { band };
@@ -121,7 +124,7 @@ pub(super) unsafe fn run<
         };
         let (image, in_image) = (tile / per_image, tile % per_image);
         let (row, column) = (in_image / per_row, in_image % per_row);
-        let (pixel, channel) = (column * PIXELS, panel * channels);
+        let (pixel, channel) = (split.first(column), panel * channels);
         let whole_panel = channel / geometry.panel;
         let first_block = if geometry.first_block.is_empty() { 0 } else { geometry.first_block[whole_panel] };
         // SAFETY: image, row, pixel and channel lie in the maps, and the maps where the caller says.
@@ -147,9 +150,9 @@ pub(super) unsafe fn run<
             };
             // Without this the compiler takes the addresses apart and computes them anew in the innermost loop.
             let corner = black_box(corner);
-            if const { TAIL != 0 } && column == per_row - 1 {
-                if const { TAIL != 0 } {
-                    compute::<I, L, TAIL, VECTORS>(corner, lines);
+            if const { FEWER != 0 } && column >= split.whole {
+                if const { FEWER != 0 } {
+                    compute::<I, L, FEWER, VECTORS>(corner, lines);
                 }
             } else {
                 compute::<I, L, PIXELS, VECTORS>(corner, lines);
@@ -160,7 +163,7 @@ pub(super) unsafe fn run<
 
 /// Offset of a channel of a pixel.
 #[inline(always)]
-fn place(map: Map, image: usize, channel: usize, row: usize, pixel: usize) -> usize {
+pub(super) fn place(map: Map, image: usize, channel: usize, row: usize, pixel: usize) -> usize {
     image * map.len()
         + channel / BLOCK * map.plane()
         + map.interior()
@@ -182,12 +185,12 @@ struct Corner {
 
 /// 64-byte lines of the next panel that each tile asks for per kernel row of an input block.
 const fn lines_ahead<L: Layer<ConvGeometry>>(pixels: usize) -> usize {
-    match L::GEOMETRY.order {
-        Order::Panels => {
+    match L::GEOMETRY.algorithm {
+        Algorithm::Panels => {
             let tiles = L::GEOMETRY.batch * Shape::<L>::ROWS * Shape::<L>::EXTENT.div_ceil(pixels);
             (Shape::<L>::PANEL / BLOCK).div_ceil(tiles * Shape::<L>::KERNEL_ROWS)
         }
-        Order::Bands(_) => 0,
+        Algorithm::Bands(_) | Algorithm::Winograd(_) => 0,
     }
 }
 

@@ -22,6 +22,7 @@ mod pool;
 mod remap;
 mod softmax;
 mod tile;
+mod winograd;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,8 @@ use activate::activate;
 pub(crate) use channels::Channels;
 pub(crate) use check::{
     check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm,
-    check_input, check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats,
+    check_input, check_output, check_pool, check_remap, check_softmax, conv_scratch, conv_weights, dense_weights,
+    repeats,
 };
 pub(crate) use conv::Conv;
 pub(crate) use dense::Dense;
@@ -67,6 +69,8 @@ pub struct Arguments {
     pub(crate) other: *const f32,
     pub(crate) output: *mut f32,
     pub(crate) weights: *const f32,
+    /// The thread's own, for what a step needs besides; at least as long as the step says.
+    pub(crate) scratch: *mut f32,
     pub(crate) share: Share,
 }
 

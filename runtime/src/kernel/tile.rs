@@ -1,8 +1,8 @@
 //! Register tiles: how much of a convolution's output is held in registers at a time.
 
 use super::Arguments;
-use super::conv;
-use crate::geometry::ConvGeometry;
+use super::{conv, winograd};
+use crate::geometry::{Algorithm, ConvGeometry};
 use crate::isa::Isa;
 use crate::program::Layer;
 
@@ -12,10 +12,10 @@ mod sealed {
 
 /// A register tile of a convolution; always a [`Tile`].
 pub trait RegisterTile: sealed::Sealed + 'static {
-    /// Output pixels.
+    /// Output pixels of the first tiles of a row.
     const PIXELS: usize;
-    /// Output pixels of the last tile of a row, or 0 when the tiles fill it.
-    const TAIL: usize;
+    /// Output pixels of the others, or 0 when there are none.
+    const FEWER: usize;
     /// Vectors of output channels.
     const VECTORS: usize;
 
@@ -26,23 +26,66 @@ pub trait RegisterTile: sealed::Sealed + 'static {
     unsafe fn conv<I: Isa, L: Layer<ConvGeometry>>(arguments: &Arguments);
 }
 
-/// `PIXELS` output pixels of a row by `VECTORS` vectors of output channels; the last tile of a row has `TAIL` pixels, or
-/// as many as the others when that is 0.
+/// `PIXELS` output pixels of a row by `VECTORS` vectors of output channels; as many of the last tiles of a row as make it even have
+/// `FEWER` pixels, none when that is 0.
 ///
 /// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and no map has a
-/// frame, it is all pixels of an image.
-pub enum Tile<const PIXELS: usize, const TAIL: usize, const VECTORS: usize> {}
+/// frame, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them.
+pub enum Tile<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> {}
 
-impl<const PIXELS: usize, const TAIL: usize, const VECTORS: usize> sealed::Sealed for Tile<PIXELS, TAIL, VECTORS> {}
+impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> sealed::Sealed for Tile<PIXELS, FEWER, VECTORS> {}
 
-impl<const PIXELS: usize, const TAIL: usize, const VECTORS: usize> RegisterTile for Tile<PIXELS, TAIL, VECTORS> {
+impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> RegisterTile for Tile<PIXELS, FEWER, VECTORS> {
     const PIXELS: usize = PIXELS;
-    const TAIL: usize = TAIL;
+    const FEWER: usize = FEWER;
     const VECTORS: usize = VECTORS;
 
     #[inline(always)]
     unsafe fn conv<I: Isa, L: Layer<ConvGeometry>>(arguments: &Arguments) {
         // SAFETY: the caller vouches for what the kernel asks for.
-        unsafe { conv::run::<I, L, PIXELS, TAIL, VECTORS>(arguments) }
+        unsafe {
+            if const { matches!(L::GEOMETRY.algorithm, Algorithm::Winograd(_)) } {
+                winograd::run::<I, L, PIXELS, FEWER, VECTORS>(arguments);
+            } else {
+                conv::run::<I, L, PIXELS, FEWER, VECTORS>(arguments);
+            }
+        }
+    }
+}
+
+/// A row of pixels divided into register tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Split {
+    /// Tiles.
+    pub count: usize,
+    /// Those of the first, larger form.
+    pub whole: usize,
+    pixels: usize,
+    fewer: usize,
+}
+
+impl Split {
+    /// Divides `extent` pixels into tiles of `pixels` and, at the end, of `fewer`. It comes out even, or is refused at compile time
+    /// (see [`Split::even`]).
+    pub(super) const fn new(extent: usize, pixels: usize, fewer: usize) -> Self {
+        let count = extent.div_ceil(pixels);
+        let lacking = count * pixels - extent;
+        let small = if fewer == 0 || fewer >= pixels { 0 } else { lacking / (pixels - fewer) };
+        Self { count, whole: count.saturating_sub(small), pixels, fewer }
+    }
+
+    /// Whether the tiles are the row.
+    pub(super) const fn even(self, extent: usize) -> bool {
+        self.whole * self.pixels + (self.count - self.whole) * self.fewer == extent
+    }
+
+    /// The first pixel of a tile.
+    #[inline(always)]
+    pub(super) const fn first(self, tile: usize) -> usize {
+        if tile <= self.whole {
+            tile * self.pixels
+        } else {
+            self.whole * self.pixels + (tile - self.whole) * self.fewer
+        }
     }
 }

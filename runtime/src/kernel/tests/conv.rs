@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::support::{
     Guarded, Memory, activated, assert_close, cases, frame, from_map, map, random, raw, run_everywhere, to_map,
 };
-use crate::geometry::{Activation, BLOCK, ConvGeometry, Frame, Map, Order};
-use crate::kernel::check::check_conv;
+use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Frame, Map, Winograd};
+use crate::kernel::check::{check_conv, conv_scratch};
 use crate::kernel::{Conv, Tile, conv as body};
 use crate::program::{Layer, Tiles};
 
@@ -17,13 +17,25 @@ trait Case: Layer<ConvGeometry> + Tiles {
     const IN_PLACE: bool;
 }
 
-const fn pixels(geometry: &ConvGeometry, most: usize) -> usize {
-    let extent = body::extent(geometry);
-    if extent < most { extent } else { most }
+/// What the register tiles of a case divide.
+const fn extent(geometry: &ConvGeometry) -> usize {
+    match geometry.algorithm {
+        Algorithm::Winograd(winograd) => winograd.group,
+        Algorithm::Bands(_) | Algorithm::Panels => body::extent(geometry),
+    }
 }
 
-const fn tail(geometry: &ConvGeometry, most: usize) -> usize {
-    body::extent(geometry) % pixels(geometry, most)
+const fn pixels(geometry: &ConvGeometry, most: usize) -> usize {
+    let extent = extent(geometry);
+    extent.div_ceil(extent.div_ceil(most))
+}
+
+const fn fewer(geometry: &ConvGeometry, most: usize) -> usize {
+    if extent(geometry).is_multiple_of(pixels(geometry, most)) { 0 } else { pixels(geometry, most) - 1 }
+}
+
+const fn winograd(outputs: usize, group: usize) -> Algorithm {
+    Algorithm::Winograd(Winograd { outputs, group })
 }
 
 const PLAIN: ConvGeometry = ConvGeometry {
@@ -39,7 +51,7 @@ const PLAIN: ConvGeometry = ConvGeometry {
     window: 2,
     first_block: &[],
     activation: Activation::None,
-    order: Order::Panels,
+    algorithm: Algorithm::Panels,
 };
 
 macro_rules! cases {
@@ -52,12 +64,12 @@ macro_rules! cases {
             impl Tiles for $name {
                 type Avx512 = Tile<
                     { pixels(&$name::GEOMETRY, if $name::GEOMETRY.panel == 32 { 14 } else { 28 }) },
-                    { tail(&$name::GEOMETRY, if $name::GEOMETRY.panel == 32 { 14 } else { 28 }) },
+                    { fewer(&$name::GEOMETRY, if $name::GEOMETRY.panel == 32 { 14 } else { 28 }) },
                     { $name::GEOMETRY.panel / 16 },
                 >;
-                type Avx2 = Tile<{ pixels(&$name::GEOMETRY, 6) }, { tail(&$name::GEOMETRY, 6) }, 2>;
-                type Neon = Tile<{ pixels(&$name::GEOMETRY, 6) }, { tail(&$name::GEOMETRY, 6) }, 4>;
-                type Portable = Tile<{ pixels(&$name::GEOMETRY, 4) }, { tail(&$name::GEOMETRY, 4) }, 2>;
+                type Avx2 = Tile<{ pixels(&$name::GEOMETRY, 6) }, { fewer(&$name::GEOMETRY, 6) }, 2>;
+                type Neon = Tile<{ pixels(&$name::GEOMETRY, 6) }, { fewer(&$name::GEOMETRY, 6) }, 4>;
+                type Portable = Tile<{ pixels(&$name::GEOMETRY, 4) }, { fewer(&$name::GEOMETRY, 4) }, 2>;
             }
             impl Case for $name {
                 const GROUPS: usize = $groups;
@@ -73,7 +85,7 @@ macro_rules! cases {
 
 cases! {
     #[groups = 1] #[in_place = false] OneByOne: PLAIN;
-    #[groups = 1] #[in_place = false] OneByOneBatch: ConvGeometry { batch: 3, activation: Activation::Relu, order: Order::Bands(2), ..PLAIN };
+    #[groups = 1] #[in_place = false] OneByOneBatch: ConvGeometry { batch: 3, activation: Activation::Relu, algorithm: Algorithm::Bands(2), ..PLAIN };
     #[groups = 1] #[in_place = false] OneByOneIntoFrame: ConvGeometry {
         output: map(32, 5, 6, Frame { top: 1, left: 2, bottom: 3, right: 1 }), batch: 2, ..PLAIN
     };
@@ -87,7 +99,7 @@ cases! {
         shortcut: Some(map(32, 5, 6, frame(2))), output: map(32, 5, 6, frame(1)), batch: 2, ..PLAIN
     };
     #[groups = 1] #[in_place = false] Strided: ConvGeometry {
-        stride: [2, 2], output: map(64, 3, 3, Frame::NONE), order: Order::Bands(3), ..PLAIN
+        stride: [2, 2], output: map(64, 3, 3, Frame::NONE), algorithm: Algorithm::Bands(3), ..PLAIN
     };
     #[groups = 1] #[in_place = false] ThreeByThree: ConvGeometry {
         input: map(48, 7, 20, frame(1)), output: map(64, 7, 20, frame(1)), kernel: [3, 3], padding: [1, 1], window: 3,
@@ -95,7 +107,7 @@ cases! {
     };
     #[groups = 1] #[in_place = false] NarrowThreeByThree: ConvGeometry {
         input: map(16, 6, 32, frame(1)), output: map(16, 6, 32, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16,
-        shortcut: Some(map(16, 6, 32, Frame::NONE)), order: Order::Bands(5), activation: Activation::Relu, ..PLAIN
+        shortcut: Some(map(16, 6, 32, Frame::NONE)), algorithm: Algorithm::Bands(5), activation: Activation::Relu, ..PLAIN
     };
     #[groups = 1] #[in_place = false] WideNarrow: ConvGeometry {
         input: map(20, 4, 33, Frame { top: 1, left: 1, bottom: 1, right: 3 }), output: map(41, 4, 33, Frame::NONE), kernel: [3, 3],
@@ -103,7 +115,7 @@ cases! {
     };
     #[groups = 1] #[in_place = false] StridedThreeByThree: ConvGeometry {
         input: map(32, 9, 11, frame(1)), output: map(24, 5, 6, frame(1)), kernel: [3, 3], stride: [2, 2], padding: [1, 1],
-        order: Order::Bands(4), ..PLAIN
+        algorithm: Algorithm::Bands(4), ..PLAIN
     };
     #[groups = 1] #[in_place = false] Dilated: ConvGeometry {
         input: map(32, 9, 8, frame(3)), output: map(32, 9, 8, Frame::NONE), kernel: [3, 3], dilation: [2, 3], padding: [2, 3], ..PLAIN
@@ -114,7 +126,7 @@ cases! {
     };
     #[groups = 1] #[in_place = false] Stem: ConvGeometry {
         input: raw(3, 16, 30, frame(3)), output: map(64, 8, 15, Frame::NONE), kernel: [7, 7], stride: [2, 2], padding: [3, 3], window: 1,
-        batch: 2, activation: Activation::Relu, order: Order::Bands(2), ..PLAIN
+        batch: 2, activation: Activation::Relu, algorithm: Algorithm::Bands(2), ..PLAIN
     };
     #[groups = 1] #[in_place = false] OneChannel: ConvGeometry {
         input: raw(1, 5, 9, frame(1)), output: map(5, 5, 9, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16, ..PLAIN
@@ -125,7 +137,7 @@ cases! {
     };
     #[groups = 2] #[in_place = false] GroupsAcrossBlocks: ConvGeometry {
         input: map(48, 5, 6, frame(1)), output: map(64, 5, 6, frame(1)), kernel: [3, 3], padding: [1, 1], window: 2, panel: 32,
-        first_block: &[0, 1], order: Order::Bands(1), batch: 2, ..PLAIN
+        first_block: &[0, 1], algorithm: Algorithm::Bands(1), batch: 2, ..PLAIN
     };
     #[groups = 24] #[in_place = false] Depthwise: ConvGeometry {
         input: map(24, 6, 6, frame(1)), output: map(24, 3, 3, frame(1)), kernel: [3, 3], padding: [1, 1], stride: [2, 2], window: 1,
@@ -142,32 +154,95 @@ cases! {
     #[groups = 1] #[in_place = false] OnePixel: ConvGeometry {
         input: map(70, 1, 1, Frame::NONE), output: map(90, 1, 1, Frame::NONE), window: 5, batch: 3, ..PLAIN
     };
+    #[groups = 1] #[in_place = false] WinogradTwo: ConvGeometry {
+        input: map(32, 6, 8, frame(1)), output: map(32, 6, 8, frame(1)), kernel: [3, 3], padding: [1, 1], algorithm: winograd(2, 12),
+        activation: Activation::Relu, ..PLAIN
+    };
+    #[groups = 1] #[in_place = true] WinogradTwoInPlace: ConvGeometry {
+        input: map(32, 7, 7, Frame { top: 1, left: 1, bottom: 2, right: 2 }), output: map(32, 7, 7, frame(1)), kernel: [3, 3],
+        padding: [1, 1], shortcut: Some(map(32, 7, 7, frame(1))), algorithm: winograd(2, 7), batch: 2, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradFour: ConvGeometry {
+        input: map(48, 8, 12, frame(1)), output: map(64, 8, 12, Frame::NONE), kernel: [3, 3], padding: [1, 1], window: 3,
+        algorithm: winograd(4, 6), batch: 3, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradFourRagged: ConvGeometry {
+        input: map(20, 7, 14, Frame { top: 2, left: 3, bottom: 5, right: 4 }), output: map(41, 9, 13, frame(2)), kernel: [3, 3],
+        padding: [2, 0], shortcut: Some(map(41, 9, 13, Frame::NONE)), panel: 16, algorithm: winograd(4, 5), activation: Activation::Sigmoid,
+        batch: 2, ..PLAIN
+    };
+    #[groups = 8] #[in_place = false] WinogradOfGroups: ConvGeometry {
+        input: map(64, 8, 8, frame(1)), output: map(64, 8, 8, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16,
+        first_block: &[0, 1, 2, 3], algorithm: winograd(4, 4), ..PLAIN
+    };
+    #[groups = 2] #[in_place = false] WinogradAcrossBlocks: ConvGeometry {
+        input: map(48, 5, 6, Frame { top: 1, left: 1, bottom: 2, right: 1 }), output: map(64, 5, 6, frame(1)), kernel: [3, 3],
+        padding: [1, 1], window: 2, panel: 32, first_block: &[0, 1], algorithm: winograd(2, 25), batch: 2, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradOnePixel: ConvGeometry {
+        input: map(16, 1, 1, Frame { top: 1, left: 1, bottom: 4, right: 4 }), output: map(16, 1, 1, frame(1)), kernel: [3, 3],
+        padding: [1, 1], window: 1, panel: 16, algorithm: winograd(4, 1), ..PLAIN
+    };
+}
+
+/// The factors of a pair of channels: its taps, or what Winograd's matrix G makes of them, written out.
+fn factors(geometry: &ConvGeometry, taps: &[f32]) -> Vec<f32> {
+    let Algorithm::Winograd(winograd) = geometry.algorithm else { return taps.to_vec() };
+    let root = 2.0_f64.sqrt();
+    let matrix = if winograd.outputs == 2 {
+        vec![[-1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]]
+    } else {
+        vec![
+            [1.0, 0.0, 0.0],
+            [-2.0 / 3.0, -root / 3.0, -1.0 / 3.0],
+            [-2.0 / 3.0, root / 3.0, -1.0 / 3.0],
+            [1.0 / 6.0, root / 6.0, 1.0 / 3.0],
+            [1.0 / 6.0, -root / 6.0, 1.0 / 3.0],
+            [0.0, 0.0, 1.0],
+        ]
+    };
+    let mut factors = Vec::new();
+    for down in &matrix {
+        for across in &matrix {
+            let product = |tap: usize| down[tap / 3] * across[tap % 3] * f64::from(taps[tap]);
+            factors.push((0..9).map(product).sum::<f64>() as f32);
+        }
+    }
+    factors
 }
 
 /// Panels, as `geometry.rs` defines them, from `[outputs, inputs / groups, height, width]`.
 fn pack(geometry: &ConvGeometry, groups: usize, kernel: &[f32], bias: &[f32]) -> Vec<f32> {
-    let [height, width] = geometry.kernel;
     let (inputs, outputs) = (geometry.input.channels / groups, geometry.output.channels / groups);
+    let taps = geometry.kernel[0] * geometry.kernel[1];
+    let pairs: Vec<Vec<f32>> = kernel.chunks(taps).map(|taps| factors(geometry, taps)).collect();
+    let (count, lanes) = (pairs[0].len(), geometry.input.block);
     let mut packed = Vec::new();
     for panel in 0..geometry.output.blocks() * BLOCK / geometry.panel {
         let channels = panel * geometry.panel..(panel + 1) * geometry.panel;
         packed.extend(channels.clone().map(|channel| bias.get(channel).copied().unwrap_or(geometry.activation.idle())));
         let first = geometry.first_block.get(panel).copied().unwrap_or(0);
-        for block in first..first + geometry.window {
-            for y in 0..height {
-                for x in 0..width {
-                    for lane in 0..geometry.input.block {
-                        let input = block * geometry.input.block + lane;
-                        packed.extend(channels.clone().map(|output| {
-                            let exists = input < geometry.input.channels && output < geometry.output.channels;
-                            if !exists || input / inputs != output / outputs {
-                                return 0.0;
-                            }
-                            kernel[((output * inputs + input % inputs) * height + y) * width + x]
-                        }));
-                    }
-                }
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        let blocks = first..first + geometry.window;
+        if matches!(geometry.algorithm, Algorithm::Winograd(_)) {
+            for factor in 0..count {
+                order.extend(
+                    blocks.clone().flat_map(|block| (0..lanes).map(move |lane| (factor, block * lanes + lane))),
+                );
             }
+        } else {
+            for block in blocks {
+                order.extend((0..count).flat_map(|factor| (0..lanes).map(move |lane| (factor, block * lanes + lane))));
+            }
+        }
+        for (factor, input) in order {
+            packed.extend(channels.clone().map(|output| {
+                let exists = input < geometry.input.channels && output < geometry.output.channels;
+                if !exists || input / inputs != output / outputs {
+                    return 0.0;
+                }
+                pairs[output * inputs + input % inputs][factor]
+            }));
         }
     }
     packed
@@ -237,10 +312,15 @@ fn test<C: Case>(name: &str, seed: u64) {
         input: &laid_input,
         other: laid_shortcut.as_deref(),
         weights: &pack(&geometry, C::GROUPS, &kernel, &bias),
+        scratch: conv_scratch(&geometry),
     };
     run_everywhere::<Conv<C>>(&memory, &before, C::IN_PLACE.then_some(true), |kind, output| {
         println!("{name} on {kind}");
-        assert_close(kind, &from_map(output, to, batch), &expected, TOLERANCE);
+        let tolerance = match geometry.algorithm {
+            Algorithm::Winograd(_) => 4.0 * TOLERANCE,
+            Algorithm::Bands(_) | Algorithm::Panels => TOLERANCE,
+        };
+        assert_close(kind, &from_map(output, to, batch), &expected, tolerance);
     });
 }
 

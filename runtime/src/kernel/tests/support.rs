@@ -96,6 +96,8 @@ pub struct Memory<'a> {
     pub input: &'a [f32],
     pub other: Option<&'a [f32]>,
     pub weights: &'a [f32],
+    /// Length of the scratch memory.
+    pub scratch: usize,
 }
 
 /// Runs a kernel on every instruction set and in every number of shares, and hands each result to `check`. `output` says what lies in
@@ -132,17 +134,20 @@ fn run_in_shares<K: Kernel, I: Isa>(
     for count in SHARES {
         let mut output = output.clone();
         let to = output.as_mut_ptr();
+        let mut scratch = Guarded::unwritten(memory.scratch);
         for index in 0..count {
             let arguments = Arguments {
                 input: if in_place == Some(false) { to } else { memory.input.as_ptr() },
                 other: if in_place == Some(true) { to } else { memory.other.map_or(std::ptr::null(), <[f32]>::as_ptr) },
                 output: to,
                 weights: memory.weights.as_ptr(),
+                scratch: scratch.as_mut_ptr(),
                 share: Share { index, count },
             };
             // SAFETY: the host has the instruction set, and the tests lay out memory as the geometry says.
             unsafe { I::enter::<K>(&arguments) };
         }
+        scratch.values();
         match &first {
             None => {
                 check(I::KIND, output.values());

@@ -1,0 +1,199 @@
+//! How each convolution is computed: the decisions open to it, and a model of what each costs.
+//!
+//! The model counts in multiply-adds of one lane, the unit in which vector width and clock cancel out: products, the operations of
+//! Winograd's transforms, and the weights that pass through, at so many multiply-adds per byte. It only has to rank; what it
+//! is wrong about on a given machine, a [`Tuning`] made there puts right.
+
+use std::collections::BTreeMap;
+
+use super::geometry::{BLOCK, Winograd};
+use super::layout::{extents, raw};
+use super::{Settings, pack};
+use crate::ir::{Conv, Graph, NodeId, Op};
+
+/// The decision for each convolution.
+pub(super) type Decisions = BTreeMap<NodeId, Decision>;
+
+/// How a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Decision {
+    /// Sums of products, each weight read once.
+    Panels,
+    /// Sums of products, for bands of so many register tiles at a time.
+    Bands(usize),
+    /// Winograd's minimal filtering, with tiles of so many outputs to a side, so many tiles at a time.
+    Winograd {
+        /// 2 or 4.
+        outputs: usize,
+        /// Tiles at a time.
+        group: usize,
+    },
+}
+
+/// A convolution as far as it bears on the decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layer {
+    pub batch: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub output: [usize; 2],
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+    /// Whether the input is the network's own, with fewer channels than a block.
+    pub raw: bool,
+}
+
+/// Multiply-adds in the time of a byte from memory.
+const PER_BYTE: f64 = 4.0;
+/// What is reached of the peak in sums of products, and in those of Winograd's, which are shorter.
+const DIRECT: f64 = 0.92;
+const SHORT: f64 = 0.85;
+/// Most bytes of transformed input at a time: they are read for every panel, from a second-level cache.
+const GROUP_BYTES: usize = 300 * 1024;
+/// Tiles at a time, if there are so many: each weight that is read from afar is used as often.
+const FEWEST: usize = 16;
+/// Weights up to this many bytes stay in a second-level cache beside a band of activations.
+const SMALL_WEIGHTS: usize = 640 * 1024;
+/// A band of activations that leaves room for a panel in a second-level cache.
+const BAND: usize = 256 * 1024;
+
+/// Decides for every convolution.
+pub(super) fn decisions(graph: &Graph, settings: &Settings) -> Decisions {
+    graph
+        .topological()
+        .into_iter()
+        .filter_map(|id| match graph.node(id).op() {
+            Op::Conv(conv) => {
+                let layer = Layer::of(graph, id, conv)?;
+                let model = layer.candidates(settings.exact).into_iter().next()?;
+                Some((id, model))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+impl Layer {
+    fn of(graph: &Graph, id: NodeId, conv: &Conv) -> Option<Self> {
+        let input = *graph.operands(id).first()?;
+        let [batch, inputs, ..] = extents(graph.node(input).shape())?;
+        let [_, outputs, height, width] = extents(graph.node(id).shape())?;
+        let Conv { kernel, stride, dilation, groups, .. } = *conv;
+        let raw = raw(graph, input) && inputs < BLOCK;
+        Some(Self { batch, inputs, outputs, output: [height, width], kernel, stride, dilation, groups, raw })
+    }
+
+    /// Input channels per panel, those that do not exist among them.
+    fn depth(&self) -> usize {
+        let block = if self.raw { self.inputs } else { BLOCK };
+        let (window, _) =
+            pack::windows(self.inputs, self.outputs, self.groups, block, pack::panel(self.outputs, self.groups));
+        window * block
+    }
+
+    fn lanes(&self) -> usize {
+        self.outputs.next_multiple_of(BLOCK)
+    }
+
+    /// The decisions open to it, the one that the model holds for the cheapest first.
+    pub(super) fn candidates(&self, exact: bool) -> Vec<Decision> {
+        let mut candidates = vec![self.direct()];
+        if !exact && !self.raw && self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1] {
+            candidates.extend([2, 4].map(|outputs| self.winograd(outputs)));
+        }
+        candidates.sort_by(|a, b| self.cost(*a).total_cmp(&self.cost(*b)));
+        candidates
+    }
+
+    /// Small weights are walked once per band of tiles, so that the band is read from the second-level cache; large ones are walked
+    /// just once, and the activations, smaller then, are read again for each panel.
+    fn direct(&self) -> Decision {
+        let [height, width] = self.kernel;
+        if self.lanes() * self.depth() * height * width * 4 > SMALL_WEIGHTS {
+            return Decision::Panels;
+        }
+        let per_tile = 14 * self.stride.iter().product::<usize>() * self.inputs * 4;
+        Decision::Bands((BAND / per_tile.max(1)).max(8))
+    }
+
+    fn winograd(&self, outputs: usize) -> Decision {
+        let tiles = self.tiles(outputs);
+        let products = Winograd { outputs, group: 1 }.products();
+        let most = (GROUP_BYTES / (products * self.inputs.next_multiple_of(BLOCK) * 4)).max(FEWEST);
+        Decision::Winograd { outputs, group: tiles.div_ceil(tiles.div_ceil(most)) }
+    }
+
+    fn tiles(&self, outputs: usize) -> usize {
+        self.batch * self.output.iter().map(|extent| extent.div_ceil(outputs)).product::<usize>()
+    }
+
+    /// Multiply-adds that take as long.
+    fn cost(&self, decision: Decision) -> f64 {
+        let (lanes, depth) = (self.lanes() as f64, self.depth() as f64);
+        let (compute, weights) = match decision {
+            Decision::Panels | Decision::Bands(_) => {
+                let taps = (self.kernel[0] * self.kernel[1]) as f64;
+                let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
+                (pixels * lanes * depth * taps / DIRECT, lanes * depth * taps)
+            }
+            Decision::Winograd { outputs, group } => {
+                let products = Winograd { outputs, group }.products() as f64;
+                // Loads, operations and stores of the transforms, per channel of a tile.
+                let (into, back) = if outputs == 4 { (150.0, 130.0) } else { (40.0, 36.0) };
+                let inputs = self.inputs.next_multiple_of(BLOCK) as f64;
+                let tiles = self.tiles(outputs) as f64;
+                let transforms = tiles * (inputs * into + lanes * back);
+                (tiles * products * lanes * depth / SHORT + transforms, products * lanes * depth)
+            }
+        };
+        // Most of the streaming hides behind the computation.
+        let stream = weights * 4.0 * PER_BYTE;
+        compute.max(stream) + 0.25 * compute.min(stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(channels: usize, size: usize) -> Layer {
+        Layer {
+            batch: 1,
+            inputs: channels,
+            outputs: channels,
+            output: [size, size],
+            kernel: [3, 3],
+            stride: [1, 1],
+            dilation: [1, 1],
+            groups: 1,
+            raw: false,
+        }
+    }
+
+    fn tile(layer: Layer) -> Option<usize> {
+        match layer.candidates(false).first() {
+            Some(Decision::Winograd { outputs, .. }) => Some(*outputs),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn large_maps_take_large_tiles_and_heavy_weights_small_ones() {
+        assert_eq!(tile(layer(64, 56)), Some(4));
+        assert_eq!(tile(layer(128, 28)), Some(4));
+        assert_eq!(tile(layer(256, 14)), Some(4));
+        assert_eq!(tile(layer(512, 7)), Some(2));
+        assert_eq!(tile(layer(512, 1)), None);
+        assert_eq!(tile(Layer { batch: 8, ..layer(512, 7) }), Some(4));
+        assert_eq!(tile(Layer { stride: [2, 2], ..layer(64, 56) }), None);
+    }
+
+    #[test]
+    fn groups_of_tiles_are_even() {
+        assert_eq!(layer(64, 56).winograd(4), Decision::Winograd { outputs: 4, group: 28 });
+        assert_eq!(layer(256, 14).winograd(4), Decision::Winograd { outputs: 4, group: 16 });
+        assert!(layer(64, 56).candidates(true).iter().all(|choice| !matches!(choice, Decision::Winograd { .. })));
+    }
+}

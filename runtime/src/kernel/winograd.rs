@@ -1,0 +1,396 @@
+//! Convolution by Winograd's minimal filtering; [`Winograd`] says what it computes.
+//!
+//! A unit of work is a panel of output channels of a group of tiles. The thread transforms the group's input once, for all the
+//! panels that it has of it, into its scratch memory; then it multiplies, product by product, into a second part of the scratch
+//! memory that holds one panel; then it transforms that back, adds bias and shortcut, and applies the activation. So the
+//! transformed input is read from a near cache, each transformed weight once per group, and sums never leave the core.
+//!
+//! Scratch: `[block][product][tile][16]` of the input, then `[tile][product][panel]` of the sums.
+
+#![expect(clippy::needless_range_loop, reason = "an index is a row, column or tile here, and offsets follow from it")]
+
+use std::marker::PhantomData;
+
+use super::tile::Split;
+use super::{Arguments, activate, clear_frames, conv::place};
+use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Winograd};
+use crate::isa::Isa;
+use crate::program::Layer;
+
+/// Numbers that follow from a layer's geometry.
+struct Shape<L>(PhantomData<L>);
+
+impl<L: Layer<ConvGeometry>> Shape<L> {
+    const WINOGRAD: Winograd = match L::GEOMETRY.algorithm {
+        Algorithm::Winograd(winograd) => winograd,
+        // Never used: another kernel runs these.
+        Algorithm::Bands(_) | Algorithm::Panels => Winograd { outputs: 2, group: 1 },
+    };
+    const GROUP: usize = Self::WINOGRAD.group;
+    const OUTPUTS: usize = Self::WINOGRAD.outputs;
+    const PRODUCTS: usize = Self::WINOGRAD.products();
+    const ACROSS: usize = Self::WINOGRAD.tiles(L::GEOMETRY.output.width);
+    const PER_IMAGE: usize = Self::ACROSS * Self::WINOGRAD.tiles(L::GEOMETRY.output.height);
+    const TILES: usize = L::GEOMETRY.batch * Self::PER_IMAGE;
+    const PANELS: usize = L::GEOMETRY.output.blocks() * BLOCK / L::GEOMETRY.panel;
+    /// Input channels of a panel.
+    const DEPTH: usize = L::GEOMETRY.window * BLOCK;
+    /// Length of a panel's weights for one product.
+    const SLAB: usize = Self::DEPTH * L::GEOMETRY.panel;
+    /// Length of a panel, bias included.
+    const PANEL: usize = Self::PRODUCTS * Self::SLAB + L::GEOMETRY.panel;
+    /// Between the products of a block of transformed input. An odd number of lines: their stores spread over the cache.
+    const BETWEEN_PRODUCTS: usize = between_products(Self::GROUP);
+    /// Between its blocks.
+    const BETWEEN_BLOCKS: usize = Self::PRODUCTS * Self::BETWEEN_PRODUCTS;
+    /// Between the sums of neighbouring tiles.
+    const BETWEEN_TILES: usize = Self::PRODUCTS * L::GEOMETRY.panel;
+}
+
+const fn between_products(group: usize) -> usize {
+    (group | 1) * BLOCK
+}
+
+/// Length of the scratch memory that a thread needs.
+pub(super) const fn scratch(conv: &ConvGeometry, winograd: Winograd) -> usize {
+    let inputs = conv.input.blocks() * winograd.products() * between_products(winograd.group);
+    inputs + winograd.group * winograd.products() * conv.panel
+}
+
+/// Runs a convolution in register tiles of one form.
+///
+/// # Safety
+/// As [`Kernel::run`](super::Kernel::run) says. The output may be the shortcut itself, if their layouts agree.
+#[inline(always)]
+pub(super) unsafe fn run<
+    I: Isa,
+    L: Layer<ConvGeometry>,
+    const PIXELS: usize,
+    const FEWER: usize,
+    const VECTORS: usize,
+>(
+    arguments: &Arguments,
+) {
+    // SAFETY: the caller vouches for what the kernel asks for.
+    unsafe {
+        if const { Shape::<L>::OUTPUTS == 4 } {
+            of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 6>(arguments);
+        } else {
+            of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 4>(arguments);
+        }
+    }
+}
+
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn of_size<
+    I: Isa,
+    L: Layer<ConvGeometry>,
+    const PIXELS: usize,
+    const FEWER: usize,
+    const VECTORS: usize,
+    const OUTPUTS: usize,
+    const INPUTS: usize,
+>(
+    arguments: &Arguments,
+) {
+    let geometry = const { L::GEOMETRY };
+    // SAFETY: the caller vouches for the output's memory. A shortcut in place has its frame already.
+    unsafe {
+        if !std::ptr::eq(arguments.output, arguments.other) {
+            clear_frames(arguments.output, geometry.output, geometry.batch, arguments.share);
+        }
+    }
+    let (group, panels) = const { (Shape::<L>::GROUP, Shape::<L>::PANELS) };
+    let mut transformed = usize::MAX;
+    for unit in arguments.share.of(const { Shape::<L>::TILES.div_ceil(Shape::<L>::GROUP) * Shape::<L>::PANELS }) {
+        let (first, panel) = (unit / panels * group, unit % panels);
+        let rest = Shape::<L>::TILES - first;
+        let tiles = if rest < group { rest } else { group };
+        // SAFETY: first and tiles lie in the layer, so that all offsets lie in the maps, in the panel's weights and in the scratch memory.
+        unsafe {
+            if transformed != first {
+                transform_input::<I, L, INPUTS>(arguments, first, tiles);
+                transformed = first;
+            }
+            multiply::<I, L, PIXELS, FEWER, VECTORS>(arguments, panel, tiles);
+            transform_output::<I, L, OUTPUTS, INPUTS>(arguments, panel, first, tiles);
+        }
+    }
+}
+
+/// Image, row and column of a tile's first output.
+#[inline(always)]
+fn tile_place<L: Layer<ConvGeometry>>(tile: usize) -> (usize, usize, usize) {
+    let (image, in_image) = (tile / Shape::<L>::PER_IMAGE, tile % Shape::<L>::PER_IMAGE);
+    let (row, column) = (in_image / Shape::<L>::ACROSS, in_image % Shape::<L>::ACROSS);
+    (image, row * Shape::<L>::OUTPUTS, column * Shape::<L>::OUTPUTS)
+}
+
+/// Transforms the inputs of a group of tiles into scratch memory.
+///
+/// # Safety
+/// As [`run`], for the tiles.
+#[inline(always)]
+unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const INPUTS: usize>(
+    arguments: &Arguments,
+    first: usize,
+    tiles: usize,
+) {
+    let (map, padding) = const { (L::GEOMETRY.input, L::GEOMETRY.padding) };
+    let origin = (map.frame.top - padding[0]) * map.row() + (map.frame.left - padding[1]) * BLOCK;
+    for index in 0..tiles {
+        let (image, row, column) = tile_place::<L>(first + index);
+        for block in 0..map.blocks() {
+            // SAFETY: the frame of the input covers what the tile reads, and the scratch memory has room for the group.
+            unsafe {
+                let from = arguments
+                    .input
+                    .add(image * map.len() + block * map.plane() + origin + row * map.row() + column * BLOCK);
+                let to = arguments.scratch.add(block * Shape::<L>::BETWEEN_BLOCKS + index * BLOCK);
+                for lane in (0..BLOCK).step_by(I::LANES) {
+                    let mut columns = [[I::splat(0.0); INPUTS]; INPUTS];
+                    for x in 0..INPUTS {
+                        let mut values = [I::splat(0.0); INPUTS];
+                        for y in 0..INPUTS {
+                            values[y] = I::load(from.add(y * map.row() + x * BLOCK + lane));
+                        }
+                        columns[x] = of_inputs::<I, INPUTS>(values);
+                    }
+                    for y in 0..INPUTS {
+                        let mut values = [I::splat(0.0); INPUTS];
+                        for x in 0..INPUTS {
+                            values[x] = columns[x][y];
+                        }
+                        let products = of_inputs::<I, INPUTS>(values);
+                        for x in 0..INPUTS {
+                            I::store(to.add((y * INPUTS + x) * Shape::<L>::BETWEEN_PRODUCTS + lane), products[x]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Multiplies a panel's weights with the transformed inputs of its window, product by product.
+///
+/// # Safety
+/// As [`run`], for the panel; the scratch memory holds the transformed inputs of `tiles` tiles.
+#[inline(always)]
+unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FEWER: usize, const VECTORS: usize>(
+    arguments: &Arguments,
+    panel: usize,
+    tiles: usize,
+) {
+    let geometry = const { L::GEOMETRY };
+    let split = const { Split::new(Shape::<L>::GROUP, PIXELS, FEWER) };
+    let first_block = if geometry.first_block.is_empty() { 0 } else { geometry.first_block[panel] };
+    // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
+    unsafe {
+        let inputs = arguments.scratch.add(first_block * Shape::<L>::BETWEEN_BLOCKS);
+        let sums = arguments.scratch.add(geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS);
+        let weights = arguments.weights.add(panel * Shape::<L>::PANEL + geometry.panel);
+        for product in 0..const { Shape::<L>::PRODUCTS } {
+            for channel in (0..geometry.panel).step_by(VECTORS * I::LANES) {
+                for register_tile in 0..split.count {
+                    let first = split.first(register_tile);
+                    if first >= tiles {
+                        break;
+                    }
+                    let corner = Corner {
+                        inputs: inputs.add(product * Shape::<L>::BETWEEN_PRODUCTS + first * BLOCK),
+                        weights: weights.add(product * Shape::<L>::SLAB + channel),
+                        sums: sums.add(first * Shape::<L>::BETWEEN_TILES + product * geometry.panel + channel),
+                    };
+                    if const { FEWER != 0 } && register_tile >= split.whole {
+                        if const { FEWER != 0 } {
+                            multiply_tile::<I, L, FEWER, VECTORS>(corner);
+                        }
+                    } else {
+                        multiply_tile::<I, L, PIXELS, VECTORS>(corner);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where a register tile begins in all that it reads and writes.
+#[derive(Clone, Copy)]
+struct Corner {
+    inputs: *const f32,
+    weights: *const f32,
+    sums: *mut f32,
+}
+
+/// # Safety
+/// As [`multiply`], for the register tile at `corner`.
+#[inline(always)]
+unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(corner: Corner) {
+    let (window, panel) = const { (L::GEOMETRY.window, L::GEOMETRY.panel) };
+    // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
+    unsafe {
+        let mut sums = [[I::splat(0.0); VECTORS]; PIXELS];
+        let mut weights = corner.weights;
+        let mut values = corner.inputs;
+        for _ in 0..window {
+            for lane in 0..BLOCK {
+                let mut factors = [I::splat(0.0); VECTORS];
+                for vector in 0..VECTORS {
+                    factors[vector] = I::load(weights.add(lane * panel + vector * I::LANES));
+                }
+                for pixel in 0..PIXELS {
+                    let factor = I::broadcast(values.add(pixel * BLOCK + lane));
+                    for vector in 0..VECTORS {
+                        sums[pixel][vector] = I::multiply_add(factor, factors[vector], sums[pixel][vector]);
+                    }
+                }
+            }
+            weights = weights.add(BLOCK * panel);
+            values = values.add(Shape::<L>::BETWEEN_BLOCKS);
+        }
+        for pixel in 0..PIXELS {
+            for vector in 0..VECTORS {
+                I::store(corner.sums.add(pixel * Shape::<L>::BETWEEN_TILES + vector * I::LANES), sums[pixel][vector]);
+            }
+        }
+    }
+}
+
+/// Transforms a panel's sums of a group of tiles into the output.
+///
+/// # Safety
+/// As [`run`], for the tiles and the panel; the scratch memory holds the sums.
+#[inline(always)]
+unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize, const INPUTS: usize>(
+    arguments: &Arguments,
+    panel: usize,
+    first: usize,
+    tiles: usize,
+) {
+    let geometry = const { L::GEOMETRY };
+    let map: Map = geometry.output;
+    for index in 0..tiles {
+        let (image, row, column) = tile_place::<L>(first + index);
+        let rows = if const { L::GEOMETRY.output.height.is_multiple_of(OUTPUTS) } {
+            OUTPUTS
+        } else {
+            OUTPUTS.min(map.height - row)
+        };
+        let across = if const { L::GEOMETRY.output.width.is_multiple_of(OUTPUTS) } {
+            OUTPUTS
+        } else {
+            OUTPUTS.min(map.width - column)
+        };
+        for lane in (0..geometry.panel).step_by(I::LANES) {
+            let channel = panel * geometry.panel + lane;
+            // SAFETY: only rows and columns of the map are written, and the caller vouches for the memory.
+            unsafe {
+                let from = arguments.scratch.add(
+                    geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS + index * Shape::<L>::BETWEEN_TILES + lane,
+                );
+                let bias = I::load(arguments.weights.add(panel * Shape::<L>::PANEL + lane));
+                let mut columns = [[I::splat(0.0); OUTPUTS]; INPUTS];
+                for x in 0..INPUTS {
+                    let mut values = [I::splat(0.0); INPUTS];
+                    for y in 0..INPUTS {
+                        values[y] = I::load(from.add((y * INPUTS + x) * geometry.panel));
+                    }
+                    columns[x] = of_sums::<I, OUTPUTS, INPUTS>(values);
+                }
+                let to = arguments.output.add(place(map, image, channel, row, column));
+                let shortcut = match geometry.shortcut {
+                    Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, column)),
+                    None => std::ptr::null(),
+                };
+                for y in 0..OUTPUTS {
+                    if y >= rows {
+                        break;
+                    }
+                    let mut values = [I::splat(0.0); INPUTS];
+                    for x in 0..INPUTS {
+                        values[x] = columns[x][y];
+                    }
+                    let outputs = of_sums::<I, OUTPUTS, INPUTS>(values);
+                    for x in 0..OUTPUTS {
+                        if x >= across {
+                            break;
+                        }
+                        let mut sum = I::add(outputs[x], bias);
+                        if let Some(map) = geometry.shortcut {
+                            sum = I::add(sum, I::load(shortcut.add(y * map.row() + x * BLOCK)));
+                        }
+                        I::store(to.add(y * map.row() + x * BLOCK), activate::<I>(geometry.activation, sum));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// p, the smaller of the two points of F(4 x 4, 3 x 3) that are no integers.
+const P: f32 = std::f32::consts::FRAC_1_SQRT_2;
+/// q, the larger one; p * q = 1.
+const Q: f32 = std::f32::consts::SQRT_2;
+
+/// `B^T d` for one column or row.
+///
+/// # Safety
+/// The processor has the instruction set.
+#[inline(always)]
+unsafe fn of_inputs<I: Isa, const INPUTS: usize>(d: [I::Vector; INPUTS]) -> [I::Vector; INPUTS] {
+    let mut v = d;
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let minus = I::splat(-1.0);
+        if const { INPUTS == 6 } {
+            let (p, q) = (I::splat(P), I::splat(Q));
+            let (minus_p, minus_q) = (I::splat(-P), I::splat(-Q));
+            let (minus_half, minus_two, minus_five_halves) = (I::splat(-0.5), I::splat(-2.0), I::splat(-2.5));
+            // x (x^2 - q^2) times x and p, then x (x^2 - p^2) times x and q.
+            let even_p = I::multiply_add(minus_two, d[2], d[4]);
+            let odd_p = I::multiply_add(minus_two, d[1], d[3]);
+            let even_q = I::multiply_add(minus_half, d[2], d[4]);
+            let odd_q = I::multiply_add(minus_half, d[1], d[3]);
+            v[0] = I::multiply_add(minus_five_halves, d[2], I::add(d[0], d[4]));
+            v[1] = I::multiply_add(p, odd_p, even_p);
+            v[2] = I::multiply_add(minus_p, odd_p, even_p);
+            v[3] = I::multiply_add(q, odd_q, even_q);
+            v[4] = I::multiply_add(minus_q, odd_q, even_q);
+            v[5] = I::multiply_add(minus_five_halves, d[3], I::add(d[1], d[5]));
+        } else {
+            v[0] = I::multiply_add(minus, d[0], d[2]);
+            v[1] = I::add(d[1], d[2]);
+            v[2] = I::multiply_add(minus, d[1], d[2]);
+            v[3] = I::multiply_add(minus, d[1], d[3]);
+        }
+    }
+    v
+}
+
+/// `A^T m` for one column or row.
+///
+/// # Safety
+/// The processor has the instruction set.
+#[inline(always)]
+unsafe fn of_sums<I: Isa, const OUTPUTS: usize, const INPUTS: usize>(m: [I::Vector; INPUTS]) -> [I::Vector; OUTPUTS] {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let minus = I::splat(-1.0);
+        let mut y = [I::splat(0.0); OUTPUTS];
+        let (plus_p, minus_p) = (I::add(m[1], m[2]), I::multiply_add(minus, m[2], m[1]));
+        if const { OUTPUTS == 4 } {
+            let (plus_q, minus_q) = (I::add(m[3], m[4]), I::multiply_add(minus, m[4], m[3]));
+            y[0] = I::add(m[0], I::add(plus_p, plus_q));
+            y[1] = I::multiply_add(I::splat(P), minus_p, I::multiply(I::splat(Q), minus_q));
+            y[2] = I::multiply_add(I::splat(0.5), plus_p, I::multiply(I::splat(2.0), plus_q));
+            y[3] = I::multiply_add(I::splat(P * 0.5), minus_p, I::multiply_add(I::splat(Q * 2.0), minus_q, m[5]));
+        } else {
+            y[0] = I::add(m[0], plus_p);
+            y[1] = I::add(minus_p, m[3]);
+        }
+        y
+    }
+}
