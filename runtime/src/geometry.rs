@@ -123,13 +123,25 @@ impl Activation {
 /// How a convolution is computed, and so the way its work is split among threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
-    /// Sums of products, in the order: for each band of so many register tiles, for each panel, for each tile of the band.
-    /// Small weights stay in cache.
-    Bands(usize),
-    /// Sums of products, in the order: for each panel, for each register tile. Each weight is read once.
-    Panels,
+    /// Sums of products.
+    Direct(Direct),
     /// Winograd's minimal filtering, for 3 x 3 kernels of stride 1.
     Winograd(Winograd),
+}
+
+/// Sums of products, in the order: for each band of output pixels, for each run of sums, for each pass over some of the input
+/// channels, for each panel, for each register tile of the band.
+///
+/// A band's inputs of one pass stay in a second-level cache while all panels read them; a panel's weights of one pass stay in the
+/// first-level cache while all tiles of the band read them. Between passes the sums lie in scratch memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Direct {
+    /// Output pixels per band, at least; whole register tiles.
+    pub band: usize,
+    /// Input blocks per pass.
+    pub depth: usize,
+    /// Sums per run, at least; whole register tiles. Of no matter when one pass does it all.
+    pub sums: usize,
 }
 
 /// Winograd's minimal filtering F(m x m, 3 x 3): a tile of m x m outputs from (m + 2) x (m + 2) products per channel instead of

@@ -30,7 +30,7 @@ const CONV: ConvGeometry = ConvGeometry {
     window: 1,
     first_block: &[],
     activation: Activation::Relu,
-    algorithm: Algorithm::Bands(3),
+    algorithm: Algorithm::Direct(Direct { band: 3 * 6, depth: 16, sums: 1 << 15 }),
 };
 
 macro_rules! layer {
@@ -51,7 +51,7 @@ layer!(Project: ConvGeometry = ConvGeometry {
     input: POOLED, output: WIDE, kernel: [1, 1], padding: [0, 0], panel: 32, activation: Activation::None, ..CONV
 });
 layer!(Expand: ConvGeometry = ConvGeometry {
-    input: POOLED, output: WIDE, shortcut: Some(WIDE), panel: 32, algorithm: Algorithm::Panels, ..CONV
+    input: POOLED, output: WIDE, shortcut: Some(WIDE), panel: 32, algorithm: Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }), ..CONV
 });
 layer!(Mean: GlobalPoolGeometry = GlobalPoolGeometry { batch: BATCH, input: WIDE, reduction: Reduction::Mean });
 layer!(Head: DenseGeometry = DenseGeometry { batch: BATCH, features: 32, units: CLASSES, panel: 16, activation: Activation::None });

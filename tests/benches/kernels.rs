@@ -137,24 +137,24 @@ macro_rules! layers {
 }
 
 layers! {
-    Stem: conv(3, 224, 64, 7, 2, Algorithm::Bands(16));
-    C2Reduce: conv(256, 56, 64, 1, 1, Algorithm::Bands(16));
-    C2Middle: conv(64, 56, 64, 3, 1, Algorithm::Bands(16));
-    C2Expand: conv(64, 56, 256, 1, 1, Algorithm::Bands(16));
-    C3Reduce: conv(512, 28, 128, 1, 1, Algorithm::Bands(16));
-    C3Middle: conv(128, 28, 128, 3, 1, Algorithm::Bands(16));
-    C3Strided: conv(128, 56, 128, 3, 2, Algorithm::Bands(16));
-    C3Expand: conv(128, 28, 512, 1, 1, Algorithm::Bands(16));
-    C4Reduce: conv(1024, 14, 256, 1, 1, Algorithm::Panels);
-    C4Middle: conv(256, 14, 256, 3, 1, Algorithm::Panels);
-    C4Expand: conv(256, 14, 1024, 1, 1, Algorithm::Panels);
-    C4Project: conv(512, 28, 1024, 1, 2, Algorithm::Panels);
-    C5Reduce: conv(2048, 7, 512, 1, 1, Algorithm::Panels);
-    C5Middle: conv(512, 7, 512, 3, 1, Algorithm::Panels);
-    C5Expand: conv(512, 7, 2048, 1, 1, Algorithm::Panels);
-    Cifar16: conv(16, 32, 16, 3, 1, Algorithm::Bands(64));
-    Cifar32: conv(32, 16, 32, 3, 1, Algorithm::Bands(64));
-    Cifar64: conv(64, 8, 64, 3, 1, Algorithm::Bands(64));
+    Stem: conv(3, 224, 64, 7, 2, Algorithm::Direct(Direct { band: 16 * 6, depth: 16, sums: 1 << 15 }));
+    C2Reduce: conv(256, 56, 64, 1, 1, Algorithm::Direct(Direct { band: 16 * 6, depth: 16, sums: 1 << 15 }));
+    C2Middle: conv(64, 56, 64, 3, 1, Algorithm::Direct(Direct { band: 16 * 6, depth: 16, sums: 1 << 15 }));
+    C2Expand: conv(64, 56, 256, 1, 1, Algorithm::Direct(Direct { band: 16 * 6, depth: 16, sums: 1 << 15 }));
+    C3Reduce: conv(512, 28, 128, 1, 1, Algorithm::Direct(Direct { band: 16 * 6, depth: 16, sums: 1 << 15 }));
+    C3Middle: conv(128, 28, 128, 3, 1, Algorithm::Direct(Direct { band: 16 * 6, depth: 16, sums: 1 << 15 }));
+    C3Strided: conv(128, 56, 128, 3, 2, Algorithm::Direct(Direct { band: 16 * 6, depth: 16, sums: 1 << 15 }));
+    C3Expand: conv(128, 28, 512, 1, 1, Algorithm::Direct(Direct { band: 16 * 6, depth: 16, sums: 1 << 15 }));
+    C4Reduce: conv(1024, 14, 256, 1, 1, Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }));
+    C4Middle: conv(256, 14, 256, 3, 1, Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }));
+    C4Expand: conv(256, 14, 1024, 1, 1, Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }));
+    C4Project: conv(512, 28, 1024, 1, 2, Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }));
+    C5Reduce: conv(2048, 7, 512, 1, 1, Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }));
+    C5Middle: conv(512, 7, 512, 3, 1, Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }));
+    C5Expand: conv(512, 7, 2048, 1, 1, Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }));
+    Cifar16: conv(16, 32, 16, 3, 1, Algorithm::Direct(Direct { band: 64 * 6, depth: 16, sums: 1 << 15 }));
+    Cifar32: conv(32, 16, 32, 3, 1, Algorithm::Direct(Direct { band: 64 * 6, depth: 16, sums: 1 << 15 }));
+    Cifar64: conv(64, 8, 64, 3, 1, Algorithm::Direct(Direct { band: 64 * 6, depth: 16, sums: 1 << 15 }));
 }
 
 fn measure<P: Program>(criterion: &mut Criterion, name: &str, geometry: &ConvGeometry) {

@@ -5,8 +5,8 @@ use quote::{format_ident, quote};
 
 use super::number;
 use crate::plan::geometry::{
-    Activation, Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
+    Activation, Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
+    Frame, GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
     RemapGeometry, SoftmaxGeometry, Winograd,
 };
 use crate::plan::{Kernel, Tile, Tiles};
@@ -125,11 +125,10 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
     let (padding, panel, window) = (list(&geometry.padding), number(geometry.panel), number(geometry.window));
     let (first_block, activation) = (list(first_block), activation(geometry.activation));
     let algorithm = match geometry.algorithm {
-        Algorithm::Bands(tiles) => {
-            let tiles = number(tiles);
-            quote!(Algorithm::Bands(#tiles))
+        Algorithm::Direct(Direct { band, depth, sums }) => {
+            let (band, depth, sums) = (number(band), number(depth), number(sums));
+            quote!(Algorithm::Direct(Direct { band: #band, depth: #depth, sums: #sums }))
         }
-        Algorithm::Panels => quote!(Algorithm::Panels),
         Algorithm::Winograd(Winograd { outputs, group }) => {
             let (outputs, group) = (number(outputs), number(group));
             quote!(Algorithm::Winograd(Winograd { outputs: #outputs, group: #group }))

@@ -6,29 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use super::geometry::{BLOCK, Winograd};
+use super::geometry::{Algorithm, BLOCK, Direct, Winograd};
 use super::layout::{extents, raw};
 use super::{Settings, pack};
 use crate::ir::{Conv, Graph, NodeId, Op};
 
 /// The decision for each convolution.
-pub(super) type Decisions = BTreeMap<NodeId, Decision>;
-
-/// How a convolution is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Decision {
-    /// Sums of products, each weight read once.
-    Panels,
-    /// Sums of products, for bands of so many register tiles at a time.
-    Bands(usize),
-    /// Winograd's minimal filtering, with tiles of so many outputs to a side, so many tiles at a time.
-    Winograd {
-        /// 2 or 4.
-        outputs: usize,
-        /// Tiles at a time.
-        group: usize,
-    },
-}
+pub(super) type Decisions = BTreeMap<NodeId, Algorithm>;
 
 /// A convolution as far as it bears on the decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +38,14 @@ const SHORT: f64 = 0.85;
 const GROUP_BYTES: usize = 300 * 1024;
 /// Tiles at a time, if there are so many: each weight that is read from afar is used as often.
 const FEWEST: usize = 16;
-/// Weights up to this many bytes stay in a second-level cache beside a band of activations.
-const SMALL_WEIGHTS: usize = 640 * 1024;
-/// A band of activations that leaves room for a panel in a second-level cache.
-const BAND: usize = 256 * 1024;
+/// Input values per pass: with 16 output channels their weights fill half of a first-level cache.
+const PASS: usize = 288;
+/// Bytes of a band's inputs of one pass: they are read for every panel, from a second-level cache.
+const BAND: usize = 200 * 1024;
+/// A band's pixels at least: as often is each weight used that is read from afar.
+const NARROWEST: usize = 96;
+/// Sums between passes: half as many bytes as a band's.
+const SUMS: usize = 1 << 15;
 
 /// Decides for every convolution.
 pub(super) fn decisions(graph: &Graph, settings: &Settings) -> Decisions {
@@ -98,7 +86,7 @@ impl Layer {
     }
 
     /// The decisions open to it, the one that the model holds for the cheapest first.
-    pub(super) fn candidates(&self, exact: bool) -> Vec<Decision> {
+    pub(super) fn candidates(&self, exact: bool) -> Vec<Algorithm> {
         let mut candidates = vec![self.direct()];
         if !exact && !self.raw && self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1] {
             candidates.extend([2, 4].map(|outputs| self.winograd(outputs)));
@@ -107,22 +95,22 @@ impl Layer {
         candidates
     }
 
-    /// Small weights are walked once per band of tiles, so that the band is read from the second-level cache; large ones are walked
-    /// just once, and the activations, smaller then, are read again for each panel.
-    fn direct(&self) -> Decision {
+    fn direct(&self) -> Algorithm {
+        let block = if self.raw { self.inputs } else { BLOCK };
         let [height, width] = self.kernel;
-        if self.lanes() * self.depth() * height * width * 4 > SMALL_WEIGHTS {
-            return Decision::Panels;
-        }
-        let per_tile = 14 * self.stride.iter().product::<usize>() * self.inputs * 4;
-        Decision::Bands((BAND / per_tile.max(1)).max(8))
+        let blocks = (self.depth() / block).max(1);
+        let fitting = (PASS / (height * width * block)).max(1);
+        // As many passes as it takes, of even depth.
+        let depth = blocks.div_ceil(blocks.div_ceil(fitting));
+        let per_pixel = depth * block * 4 * self.stride.iter().product::<usize>();
+        Algorithm::Direct(Direct { band: (BAND / per_pixel).max(NARROWEST), depth, sums: SUMS })
     }
 
-    fn winograd(&self, outputs: usize) -> Decision {
+    fn winograd(&self, outputs: usize) -> Algorithm {
         let tiles = self.tiles(outputs);
         let products = Winograd { outputs, group: 1 }.products();
         let most = (GROUP_BYTES / (products * self.inputs.next_multiple_of(BLOCK) * 4)).max(FEWEST);
-        Decision::Winograd { outputs, group: tiles.div_ceil(tiles.div_ceil(most)) }
+        Algorithm::Winograd(Winograd { outputs, group: tiles.div_ceil(tiles.div_ceil(most)) })
     }
 
     fn tiles(&self, outputs: usize) -> usize {
@@ -130,16 +118,17 @@ impl Layer {
     }
 
     /// Multiply-adds that take as long.
-    fn cost(&self, decision: Decision) -> f64 {
+    fn cost(&self, algorithm: Algorithm) -> f64 {
         let (lanes, depth) = (self.lanes() as f64, self.depth() as f64);
-        let (compute, weights) = match decision {
-            Decision::Panels | Decision::Bands(_) => {
+        let (compute, weights) = match algorithm {
+            Algorithm::Direct(_) => {
                 let taps = (self.kernel[0] * self.kernel[1]) as f64;
                 let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
                 (pixels * lanes * depth * taps / DIRECT, lanes * depth * taps)
             }
-            Decision::Winograd { outputs, group } => {
-                let products = Winograd { outputs, group }.products() as f64;
+            Algorithm::Winograd(winograd) => {
+                let outputs = winograd.outputs;
+                let products = winograd.products() as f64;
                 // Loads, operations and stores of the transforms, per channel of a tile.
                 let (into, back) = if outputs == 4 { (150.0, 130.0) } else { (40.0, 36.0) };
                 let inputs = self.inputs.next_multiple_of(BLOCK) as f64;
@@ -174,7 +163,7 @@ mod tests {
 
     fn tile(layer: Layer) -> Option<usize> {
         match layer.candidates(false).first() {
-            Some(Decision::Winograd { outputs, .. }) => Some(*outputs),
+            Some(Algorithm::Winograd(winograd)) => Some(winograd.outputs),
             _ => None,
         }
     }
@@ -192,8 +181,8 @@ mod tests {
 
     #[test]
     fn groups_of_tiles_are_even() {
-        assert_eq!(layer(64, 56).winograd(4), Decision::Winograd { outputs: 4, group: 28 });
-        assert_eq!(layer(256, 14).winograd(4), Decision::Winograd { outputs: 4, group: 16 });
-        assert!(layer(64, 56).candidates(true).iter().all(|choice| !matches!(choice, Decision::Winograd { .. })));
+        assert_eq!(layer(64, 56).winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 28 }));
+        assert_eq!(layer(256, 14).winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 16 }));
+        assert!(layer(64, 56).candidates(true).iter().all(|choice| matches!(choice, Algorithm::Direct(_))));
     }
 }

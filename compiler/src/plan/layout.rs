@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::choose::{Decision, Decisions};
-use super::geometry::{BLOCK, Frame, Map};
+use super::choose::Decisions;
+use super::geometry::{Algorithm, BLOCK, Frame, Map};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::ir::{Conv, Graph, NodeId, Op, Shape};
 
@@ -41,7 +41,7 @@ pub(super) fn layouts(graph: &Graph, decisions: &Decisions) -> Result<Layouts, D
                 Op::Conv(conv) if operands.first() == Some(&id) => {
                     if let Some([_, _, out_height, out_width]) = extents(graph.node(reader).shape()) {
                         let outputs = match decisions.get(&reader) {
-                            Some(Decision::Winograd { outputs, .. }) => *outputs,
+                            Some(Algorithm::Winograd(winograd)) => winograd.outputs,
                             _ => 1,
                         };
                         let covered = [out_height, out_width].map(|extent| extent.next_multiple_of(outputs));

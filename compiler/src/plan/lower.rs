@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use super::choose::{Decision, Decisions};
+use super::choose::Decisions;
 use super::geometry::{
-    self, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
+    self, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
     GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
-    RemapGeometry, SoftmaxGeometry, Winograd,
+    RemapGeometry, SoftmaxGeometry,
 };
 use super::layout::{Layouts, extents};
 use super::pack::panel;
@@ -303,13 +303,7 @@ impl Lowering<'_> {
             window,
             first_block: &[],
             activation: activation(conv.activation),
-            algorithm: match self.decisions.get(&id) {
-                None | Some(Decision::Panels) => Algorithm::Panels,
-                Some(Decision::Bands(tiles)) => Algorithm::Bands(*tiles),
-                Some(Decision::Winograd { outputs, group }) => {
-                    Algorithm::Winograd(Winograd { outputs: *outputs, group: *group })
-                }
-            },
+            algorithm: *self.decisions.get(&id)?,
         };
         let tiles = tile::tiles(&geometry);
         let weights = self.lowered.weights.len();

@@ -14,14 +14,14 @@ mod tile;
 
 use std::fmt;
 
-pub use choose::Decision;
 pub use tile::{Tile, Tiles};
 
 use crate::diagnostic::Diagnostics;
 use crate::ir::Graph;
 use geometry::{
-    Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, GlobalPoolGeometry,
-    GroupNormGeometry, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry, Winograd,
+    Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
+    Winograd,
 };
 
 /// A network with every decision taken.
@@ -141,8 +141,9 @@ impl Kernel {
     pub fn algorithm(&self) -> Option<String> {
         let Self::Conv { geometry, tiles: Tiles { avx512, avx2, neon, portable }, .. } = self else { return None };
         let algorithm = match geometry.algorithm {
-            Algorithm::Bands(tiles) => format!("direct, bands of {tiles} tiles"),
-            Algorithm::Panels => "direct, panel by panel".to_owned(),
+            Algorithm::Direct(Direct { band, depth, .. }) => {
+                format!("direct, {band} pixels and {depth} input blocks at a time")
+            }
             Algorithm::Winograd(Winograd { outputs, group }) => {
                 format!("winograd F({outputs}x{outputs}, 3x3), {group} tiles at a time")
             }

@@ -68,7 +68,7 @@ pub(super) fn conv(
     let taps = conv.kernel.iter().product();
     let panels = outputs.next_multiple_of(BLOCK).div_ceil(conv.panel);
     let (factors, transform) = match conv.algorithm {
-        Algorithm::Bands(_) | Algorithm::Panels => (taps, None),
+        Algorithm::Direct(_) => (taps, None),
         Algorithm::Winograd(winograd) => (winograd.products(), Some(transform(winograd))),
     };
     let depth = conv.window * factors * block;
@@ -168,7 +168,7 @@ pub(super) fn affine(into: &mut Vec<f32>, scale: &[f64], shift: &[f64]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::geometry::{Activation, Algorithm, Frame, Map};
+    use super::super::geometry::{Activation, Direct, Frame, Map};
     use super::*;
 
     fn value(seed: usize) -> f32 {
@@ -235,7 +235,7 @@ mod tests {
                 window,
                 first_block: &[],
                 activation: Activation::None,
-                algorithm: Algorithm::Panels,
+                algorithm: Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }),
             };
             let per_group = channels / groups;
             let weights: Vec<f32> = (0..outputs * per_group * 6).map(value).collect();

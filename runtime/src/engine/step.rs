@@ -145,7 +145,7 @@ impl Step {
         let mut step =
             Self::new::<I>(name, I::enter::<Conv<L>>, input, output).with_result(geometry.batch, geometry.output);
         step.weights = Some(Span::at(operands.weights, conv_weights(&geometry)));
-        step.scratch = conv_scratch(&geometry);
+        step.scratch = conv_scratch::<I::TileOf<L>>(&geometry, I::LANES);
         if let Some(shortcut) = geometry.shortcut {
             step.other = Some(Span::at(operands.other, geometry.batch * shortcut.len()));
             step.over_other = same_layout(shortcut, geometry.output);

@@ -46,7 +46,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         let outputs = [conv.output.height, conv.output.width][axis];
         assert!(conv.padding[axis] <= before, "a convolution's padding exceeds its input's frame");
         let end = match conv.algorithm {
-            Algorithm::Bands(_) | Algorithm::Panels => {
+            Algorithm::Direct(_) => {
                 (outputs - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1
             }
             Algorithm::Winograd(winograd) => {
@@ -83,11 +83,10 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         }
     }
     let extent = match conv.algorithm {
-        Algorithm::Bands(band) => {
-            assert!(band > 0, "a convolution has bands of no tiles");
+        Algorithm::Direct(direct) => {
+            assert!(direct.band > 0 && direct.depth > 0, "a convolution has bands or passes of nothing");
             conv::extent(conv)
         }
-        Algorithm::Panels => conv::extent(conv),
         Algorithm::Winograd(winograd) => {
             assert!(winograd.group > 0, "a convolution has groups of no tiles");
             assert!(conv.input.block == BLOCK, "a convolution by Winograd has blocks of other than 16 channels");
@@ -103,16 +102,16 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
 /// Length of a convolution's panels.
 pub(crate) const fn conv_weights(conv: &ConvGeometry) -> usize {
     let per_value = match conv.algorithm {
-        Algorithm::Bands(_) | Algorithm::Panels => conv.kernel[0] * conv.kernel[1],
+        Algorithm::Direct(_) => conv.kernel[0] * conv.kernel[1],
         Algorithm::Winograd(winograd) => winograd.products(),
     };
     conv.output.blocks() * BLOCK * (conv.window * per_value * conv.input.block + 1)
 }
 
-/// Length of the scratch memory of each thread that computes a convolution.
-pub(crate) const fn conv_scratch(conv: &ConvGeometry) -> usize {
+/// Length of the scratch memory of each thread that computes a convolution, with register tiles `T` on an instruction set of so many lanes.
+pub(crate) const fn conv_scratch<T: RegisterTile>(conv: &ConvGeometry, lanes: usize) -> usize {
     match conv.algorithm {
-        Algorithm::Bands(_) | Algorithm::Panels => 0,
+        Algorithm::Direct(direct) => conv::scratch(conv.window, direct, T::PIXELS * T::VECTORS * lanes),
         Algorithm::Winograd(winograd) => winograd::scratch(conv, winograd),
     }
 }

@@ -1,12 +1,12 @@
 //! Direct convolution.
 //!
 //! A tile of the output, some pixels of a row by some vectors of channels, stays in registers while the kernel walks over
-//! everything it depends on: for each input block, for each row of the kernel, over a contiguous run of input values. Per
-//! value it reads the channels' weights once and broadcasts the value of each pixel. Bias comes first, shortcut and
-//! activation last, so each output is written once and nothing is read again.
+//! what it depends on: for each input block of the pass, for each row of the kernel, over a contiguous run of input values. Per
+//! value it reads the channels' weights once and broadcasts the value of each pixel. The first pass begins with the bias; the last
+//! adds the shortcut and applies the activation; between passes the sums lie in scratch memory. So each output is written once.
 //!
-//! The tiles are numbered in the order that [`Algorithm`] says; each thread takes a contiguous part of the numbers. In the order
-//! that reads every weight just once, each tile asks for its part of the panel that comes next.
+//! The tiles are numbered in the order that [`Direct`] says, passes aside; each thread takes a contiguous part of the numbers, and
+//! runs over it pass by pass. Each tile asks for its part of the weights that the thread needs next.
 
 #![expect(
     clippy::needless_range_loop,
@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 
 use super::tile::Split;
 use super::{Arguments, Kernel, RegisterTile, activate, clear_frames};
-use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map};
+use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Direct, Map};
 use crate::isa::Isa;
 use crate::program::{Layer, Tiles};
 
@@ -57,10 +57,16 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const RUN: usize = Self::GEOMETRY.kernel[1] * Self::INPUT.block / Self::RUNS;
     /// Between such runs.
     const BETWEEN_RUNS: usize = Self::GEOMETRY.dilation[1] * Self::INPUT.block;
-    /// Kernel rows of all input blocks.
-    const KERNEL_ROWS: usize = Self::GEOMETRY.window * Self::GEOMETRY.kernel[0];
+    /// Input values of a block that an output depends on.
+    const PER_BLOCK: usize = Self::GEOMETRY.kernel[0] * Self::RUNS * Self::RUN;
     /// Length of a panel, bias included.
-    const PANEL: usize = (Self::KERNEL_ROWS * Self::RUNS * Self::RUN + 1) * Self::GEOMETRY.panel;
+    const PANEL: usize = (Self::GEOMETRY.window * Self::PER_BLOCK + 1) * Self::GEOMETRY.panel;
+    const DIRECT: Direct = match Self::GEOMETRY.algorithm {
+        Algorithm::Direct(direct) => direct,
+        // Never used: another kernel runs these.
+        Algorithm::Winograd(_) => Direct { band: 1, depth: 1, sums: 1 },
+    };
+    const PASSES: usize = Self::GEOMETRY.window.div_ceil(Self::DIRECT.depth);
 }
 
 /// The length of the row that tiles divide: all pixels when they lie without gaps and each output depends on one input pixel, else a row.
@@ -104,60 +110,88 @@ pub(super) unsafe fn run<
     }
 
     let split = const { Split::new(Shape::<L>::EXTENT, PIXELS, FEWER) };
-    let per_row = split.count;
     let per_image = const { Shape::<L>::ROWS * Split::new(Shape::<L>::EXTENT, PIXELS, FEWER).count };
     let tiles = geometry.batch * per_image;
     let channels = const { VECTORS * I::LANES };
-    let lines = const { lines_ahead::<L>(PIXELS) };
     let panels = const { Shape::<L>::OUTPUT.blocks() * BLOCK / (VECTORS * I::LANES) };
+    let band = const { Shape::<L>::DIRECT.band.div_ceil(PIXELS) };
+    let run = const { run_length::<L>(PIXELS * VECTORS * I::LANES) };
+    let ahead = const { rows_ahead::<L>(PIXELS) };
+    let rows = const { rows_ahead::<L>(PIXELS) * Shape::<L>::DIRECT.depth * Shape::<L>::GEOMETRY.kernel[0] };
+    let passes = const { Shape::<L>::PASSES };
+    // Panel and tile of a number. A panel here is as wide as the tile.
+    let place_of = |unit: usize| {
+        let first = unit / (band * panels) * band;
+        let rest = unit % (band * panels);
+        let length = if tiles - first < band { tiles - first } else { band };
+        (rest / length, first + rest % length, rest % length)
+    };
+    let weights_of = |panel: usize, pass: usize| {
+        let channel = panel * channels;
+        let first = pass * Shape::<L>::DIRECT.depth * Shape::<L>::PER_BLOCK + 1;
+        let at = channel / geometry.panel * Shape::<L>::PANEL + channel % geometry.panel + first * geometry.panel;
+        arguments.weights.wrapping_add(at)
+    };
 
-    for unit in arguments.share.of(tiles * panels) {
-        let (panel, tile) = match geometry.algorithm {
-            // The last never comes here.
-            Algorithm::Panels | Algorithm::Winograd(_) => (unit / tiles, unit % tiles),
-            Algorithm::Bands(band) => {
-                let first = unit / (band * panels) * band;
-                let rest = unit % (band * panels);
-                let length = if tiles - first < band { tiles - first } else { band };
-                (rest / length, first + rest % length)
-            }
-        };
-        let (image, in_image) = (tile / per_image, tile % per_image);
-        let (row, column) = (in_image / per_row, in_image % per_row);
-        let (pixel, channel) = (split.first(column), panel * channels);
-        let whole_panel = channel / geometry.panel;
-        let first_block = if geometry.first_block.is_empty() { 0 } else { geometry.first_block[whole_panel] };
-        // SAFETY: image, row, pixel and channel lie in the maps, and the maps where the caller says.
-        unsafe {
-            let in_output = place(output, image, channel, row, pixel);
-            let part = tile * lines * Shape::<L>::KERNEL_ROWS * BLOCK;
-            let weights = arguments.weights.add(whole_panel * Shape::<L>::PANEL + channel % geometry.panel);
-            let corner = Corner {
-                input: arguments.input.add(
-                    image * Shape::<L>::INPUT.len()
-                        + first_block * Shape::<L>::INPUT.plane()
-                        + Shape::<L>::ORIGIN
-                        + row * Shape::<L>::DOWN
-                        + pixel * Shape::<L>::ACROSS,
-                ),
-                weights,
-                shortcut: match geometry.shortcut {
-                    Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, pixel)),
-                    None => std::ptr::null(),
-                },
-                output: arguments.output.add(in_output),
-                ahead: if part < Shape::<L>::PANEL { weights.wrapping_add(Shape::<L>::PANEL + part) } else { weights },
-            };
-            // Without this the compiler takes the addresses apart and computes them anew in the innermost loop.
-            let corner = black_box(corner);
-            if const { FEWER != 0 } && column >= split.whole {
-                if const { FEWER != 0 } {
-                    compute::<I, L, FEWER, VECTORS>(corner, lines);
+    let share = arguments.share.of(tiles * panels);
+    let mut start = share.start;
+    while start < share.end {
+        let end = if share.end - start < run { share.end } else { start + run };
+        let first_panel = place_of(start).0;
+        let last_panel = place_of(end - 1).0;
+        for pass in 0..passes {
+            for unit in start..end {
+                let (panel, tile, in_band) = place_of(unit);
+                let (image, in_image) = (tile / per_image, tile % per_image);
+                let (row, column) = (in_image / split.count, in_image % split.count);
+                let (pixel, channel) = (split.first(column), panel * channels);
+                let first_block = match geometry.first_block {
+                    [] => 0,
+                    blocks => blocks[channel / geometry.panel],
+                } + pass * Shape::<L>::DIRECT.depth;
+                let (next_panel, next_pass) = match (panel < last_panel, pass + 1 < passes) {
+                    (true, _) => (panel + 1, pass),
+                    (false, true) => (first_panel, pass + 1),
+                    (false, false) => (panel + 1, 0),
+                };
+                // SAFETY: image, row, pixel and channel lie in the maps, and the maps where the caller says; unit - start lies in the run.
+                unsafe {
+                    let corner = Corner {
+                        input: arguments.input.add(
+                            image * Shape::<L>::INPUT.len()
+                                + first_block * Shape::<L>::INPUT.plane()
+                                + Shape::<L>::ORIGIN
+                                + row * Shape::<L>::DOWN
+                                + pixel * Shape::<L>::ACROSS,
+                        ),
+                        bias: weights_of(panel, 0).wrapping_sub(geometry.panel),
+                        weights: weights_of(panel, pass),
+                        shortcut: match geometry.shortcut {
+                            Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, pixel)),
+                            None => std::ptr::null(),
+                        },
+                        output: arguments.output.add(place(output, image, channel, row, pixel)),
+                        ahead: if in_band * rows < Shape::<L>::DIRECT.depth * Shape::<L>::PER_BLOCK {
+                            weights_of(next_panel, next_pass).wrapping_add(in_band * rows * geometry.panel)
+                        } else {
+                            weights_of(panel, pass)
+                        },
+                        sums: arguments.scratch.wrapping_add((unit - start) * PIXELS * channels),
+                        pass,
+                    };
+                    // Without this the compiler takes the addresses apart and computes them anew in the innermost loop.
+                    let corner = black_box(corner);
+                    if const { FEWER != 0 } && column >= split.whole {
+                        if const { FEWER != 0 } {
+                            compute::<I, L, FEWER, VECTORS>(corner, ahead);
+                        }
+                    } else {
+                        compute::<I, L, PIXELS, VECTORS>(corner, ahead);
+                    }
                 }
-            } else {
-                compute::<I, L, PIXELS, VECTORS>(corner, lines);
             }
         }
+        start = end;
     }
 }
 
@@ -176,51 +210,91 @@ pub(super) fn place(map: Map, image: usize, channel: usize, row: usize, pixel: u
 #[derive(Clone, Copy)]
 struct Corner {
     input: *const f32,
+    bias: *const f32,
     weights: *const f32,
     shortcut: *const f32,
     output: *mut f32,
-    /// What to ask for from memory meanwhile: the tile's part of the next panel, or, when all of that is asked for, something near.
+    /// What to ask for from memory meanwhile: the tile's part of the weights that come next, or, when all of these are asked for,
+    /// something near.
     ahead: *const f32,
+    /// The tile's sums between passes.
+    sums: *mut f32,
+    pass: usize,
 }
 
-/// 64-byte lines of the next panel that each tile asks for per kernel row of an input block.
-const fn lines_ahead<L: Layer<ConvGeometry>>(pixels: usize) -> usize {
-    match L::GEOMETRY.algorithm {
-        Algorithm::Panels => {
-            let tiles = L::GEOMETRY.batch * Shape::<L>::ROWS * Shape::<L>::EXTENT.div_ceil(pixels);
-            (Shape::<L>::PANEL / BLOCK).div_ceil(tiles * Shape::<L>::KERNEL_ROWS)
-        }
-        Algorithm::Bands(_) | Algorithm::Winograd(_) => 0,
+/// Rows of the next weights that each tile asks for per kernel row of an input block.
+const fn rows_ahead<L: Layer<ConvGeometry>>(pixels: usize) -> usize {
+    let Direct { band, depth, .. } = Shape::<L>::DIRECT;
+    let all = L::GEOMETRY.batch * Shape::<L>::ROWS * Shape::<L>::EXTENT.div_ceil(pixels);
+    let tiles = if band.div_ceil(pixels) < all { band.div_ceil(pixels) } else { all };
+    (depth * Shape::<L>::PER_BLOCK).div_ceil(tiles * depth * L::GEOMETRY.kernel[0])
+}
+
+/// Tiles per run of sums, for tiles of so many sums.
+const fn run_length<L: Layer<ConvGeometry>>(tile: usize) -> usize {
+    let tiles = Shape::<L>::DIRECT.sums / tile;
+    match (Shape::<L>::PASSES, tiles) {
+        (1, _) => usize::MAX,
+        (_, 0) => 1,
+        (_, tiles) => tiles,
     }
 }
 
-/// Computes one tile.
+/// Length of the scratch memory that a thread needs, for register tiles of so many sums.
+pub(super) const fn scratch(window: usize, direct: Direct, tile: usize) -> usize {
+    if direct.depth >= window {
+        0
+    } else if direct.sums < tile {
+        tile
+    } else {
+        direct.sums / tile * tile
+    }
+}
+
+/// Computes one tile, or one pass of it.
 ///
 /// # Safety
 /// As [`Kernel::run`] says, for the tile at `corner`.
 #[inline(always)]
 unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(
     corner: Corner,
-    lines: usize,
+    rows_ahead: usize,
 ) {
     let geometry = const { Shape::<L>::GEOMETRY };
+    let depth = const { Shape::<L>::DIRECT.depth };
+    let (first, last) = (corner.pass == 0, const { Shape::<L>::PASSES == 1 } || corner.pass + 1 == Shape::<L>::PASSES);
     // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
     unsafe {
         let mut sums = [[I::splat(0.0); VECTORS]; PIXELS];
-        for vector in 0..VECTORS {
-            let bias = I::load(corner.weights.add(vector * I::LANES));
+        if const { Shape::<L>::PASSES == 1 } || first {
+            for vector in 0..VECTORS {
+                let bias = I::load(corner.bias.add(vector * I::LANES));
+                for pixel in 0..PIXELS {
+                    sums[pixel][vector] = bias;
+                }
+            }
+        } else {
             for pixel in 0..PIXELS {
-                sums[pixel][vector] = bias;
+                for vector in 0..VECTORS {
+                    sums[pixel][vector] = I::load(corner.sums.add((pixel * VECTORS + vector) * I::LANES));
+                }
             }
         }
-        let mut weights = corner.weights.add(geometry.panel);
+        let mut weights = corner.weights;
         let mut ahead = corner.ahead;
-        for block in 0..geometry.window {
+        let blocks = if const { Shape::<L>::GEOMETRY.window.is_multiple_of(Shape::<L>::DIRECT.depth) } || !last {
+            depth
+        } else {
+            geometry.window - (Shape::<L>::PASSES - 1) * depth
+        };
+        for block in 0..blocks {
             for y in 0..geometry.kernel[0] {
-                for line in 0..lines {
-                    I::prefetch(ahead.wrapping_add(line * BLOCK));
+                for row in 0..rows_ahead {
+                    for line in (0..VECTORS * I::LANES).step_by(BLOCK) {
+                        I::prefetch(ahead.wrapping_add(row * geometry.panel + line));
+                    }
                 }
-                ahead = ahead.wrapping_add(lines * BLOCK);
+                ahead = ahead.wrapping_add(rows_ahead * geometry.panel);
                 let row = corner
                     .input
                     .add(block * Shape::<L>::INPUT.plane() + y * geometry.dilation[0] * Shape::<L>::INPUT.row());
@@ -241,6 +315,14 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                     }
                 }
             }
+        }
+        if !last {
+            for pixel in 0..PIXELS {
+                for vector in 0..VECTORS {
+                    I::store(corner.sums.add((pixel * VECTORS + vector) * I::LANES), sums[pixel][vector]);
+                }
+            }
+            return;
         }
         for vector in 0..VECTORS {
             let lane = vector * I::LANES;

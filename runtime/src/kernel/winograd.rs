@@ -24,7 +24,7 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const WINOGRAD: Winograd = match L::GEOMETRY.algorithm {
         Algorithm::Winograd(winograd) => winograd,
         // Never used: another kernel runs these.
-        Algorithm::Bands(_) | Algorithm::Panels => Winograd { outputs: 2, group: 1 },
+        Algorithm::Direct(_) => Winograd { outputs: 2, group: 1 },
     };
     const GROUP: usize = Self::WINOGRAD.group;
     const OUTPUTS: usize = Self::WINOGRAD.outputs;
@@ -192,7 +192,11 @@ unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FE
         let inputs = arguments.scratch.add(first_block * Shape::<L>::BETWEEN_BLOCKS);
         let sums = arguments.scratch.add(geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS);
         let weights = arguments.weights.add(panel * Shape::<L>::PANEL + geometry.panel);
+        // Each register tile asks for its part of the weights of the next product: a panel is followed by its neighbour.
+        let visits = geometry.panel / (VECTORS * I::LANES) * split.count;
+        let rows = Shape::<L>::DEPTH.div_ceil(visits * geometry.window);
         for product in 0..const { Shape::<L>::PRODUCTS } {
+            let mut ahead = weights.wrapping_add((product + 1) * Shape::<L>::SLAB);
             for channel in (0..geometry.panel).step_by(VECTORS * I::LANES) {
                 for register_tile in 0..split.count {
                     let first = split.first(register_tile);
@@ -203,13 +207,15 @@ unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FE
                         inputs: inputs.add(product * Shape::<L>::BETWEEN_PRODUCTS + first * BLOCK),
                         weights: weights.add(product * Shape::<L>::SLAB + channel),
                         sums: sums.add(first * Shape::<L>::BETWEEN_TILES + product * geometry.panel + channel),
+                        ahead,
                     };
+                    ahead = ahead.wrapping_add(rows * geometry.window * geometry.panel);
                     if const { FEWER != 0 } && register_tile >= split.whole {
                         if const { FEWER != 0 } {
-                            multiply_tile::<I, L, FEWER, VECTORS>(corner);
+                            multiply_tile::<I, L, FEWER, VECTORS>(corner, rows);
                         }
                     } else {
-                        multiply_tile::<I, L, PIXELS, VECTORS>(corner);
+                        multiply_tile::<I, L, PIXELS, VECTORS>(corner, rows);
                     }
                 }
             }
@@ -223,19 +229,28 @@ struct Corner {
     inputs: *const f32,
     weights: *const f32,
     sums: *mut f32,
+    ahead: *const f32,
 }
 
 /// # Safety
 /// As [`multiply`], for the register tile at `corner`.
 #[inline(always)]
-unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(corner: Corner) {
+unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(
+    corner: Corner,
+    rows: usize,
+) {
     let (window, panel) = const { (L::GEOMETRY.window, L::GEOMETRY.panel) };
     // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
     unsafe {
         let mut sums = [[I::splat(0.0); VECTORS]; PIXELS];
         let mut weights = corner.weights;
         let mut values = corner.inputs;
+        let mut ahead = corner.ahead;
         for _ in 0..window {
+            for line in (0..rows * panel).step_by(BLOCK) {
+                I::prefetch(ahead.wrapping_add(line));
+            }
+            ahead = ahead.wrapping_add(rows * panel);
             for lane in 0..BLOCK {
                 let mut factors = [I::splat(0.0); VECTORS];
                 for vector in 0..VECTORS {

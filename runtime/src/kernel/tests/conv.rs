@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::support::{
     Guarded, Memory, activated, assert_close, cases, frame, from_map, map, random, raw, run_everywhere, to_map,
 };
-use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Frame, Map, Winograd};
+use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Direct, Frame, Map, Winograd};
 use crate::kernel::check::{check_conv, conv_scratch};
 use crate::kernel::{Conv, Tile, conv as body};
 use crate::program::{Layer, Tiles};
@@ -21,7 +21,7 @@ trait Case: Layer<ConvGeometry> + Tiles {
 const fn extent(geometry: &ConvGeometry) -> usize {
     match geometry.algorithm {
         Algorithm::Winograd(winograd) => winograd.group,
-        Algorithm::Bands(_) | Algorithm::Panels => body::extent(geometry),
+        Algorithm::Direct(_) => body::extent(geometry),
     }
 }
 
@@ -32,6 +32,10 @@ const fn pixels(geometry: &ConvGeometry, most: usize) -> usize {
 
 const fn fewer(geometry: &ConvGeometry, most: usize) -> usize {
     if extent(geometry).is_multiple_of(pixels(geometry, most)) { 0 } else { pixels(geometry, most) - 1 }
+}
+
+const fn direct(band: usize, depth: usize, sums: usize) -> Algorithm {
+    Algorithm::Direct(Direct { band, depth, sums })
 }
 
 const fn winograd(outputs: usize, group: usize) -> Algorithm {
@@ -51,7 +55,7 @@ const PLAIN: ConvGeometry = ConvGeometry {
     window: 2,
     first_block: &[],
     activation: Activation::None,
-    algorithm: Algorithm::Panels,
+    algorithm: direct(1000, 3, 200),
 };
 
 macro_rules! cases {
@@ -85,7 +89,7 @@ macro_rules! cases {
 
 cases! {
     #[groups = 1] #[in_place = false] OneByOne: PLAIN;
-    #[groups = 1] #[in_place = false] OneByOneBatch: ConvGeometry { batch: 3, activation: Activation::Relu, algorithm: Algorithm::Bands(2), ..PLAIN };
+    #[groups = 1] #[in_place = false] OneByOneBatch: ConvGeometry { batch: 3, activation: Activation::Relu, algorithm: direct(2 * 5, 2, 40), ..PLAIN };
     #[groups = 1] #[in_place = false] OneByOneIntoFrame: ConvGeometry {
         output: map(32, 5, 6, Frame { top: 1, left: 2, bottom: 3, right: 1 }), batch: 2, ..PLAIN
     };
@@ -99,7 +103,7 @@ cases! {
         shortcut: Some(map(32, 5, 6, frame(2))), output: map(32, 5, 6, frame(1)), batch: 2, ..PLAIN
     };
     #[groups = 1] #[in_place = false] Strided: ConvGeometry {
-        stride: [2, 2], output: map(64, 3, 3, Frame::NONE), algorithm: Algorithm::Bands(3), ..PLAIN
+        stride: [2, 2], output: map(64, 3, 3, Frame::NONE), algorithm: direct(3 * 5, 2, 40), ..PLAIN
     };
     #[groups = 1] #[in_place = false] ThreeByThree: ConvGeometry {
         input: map(48, 7, 20, frame(1)), output: map(64, 7, 20, frame(1)), kernel: [3, 3], padding: [1, 1], window: 3,
@@ -107,7 +111,7 @@ cases! {
     };
     #[groups = 1] #[in_place = false] NarrowThreeByThree: ConvGeometry {
         input: map(16, 6, 32, frame(1)), output: map(16, 6, 32, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16,
-        shortcut: Some(map(16, 6, 32, Frame::NONE)), algorithm: Algorithm::Bands(5), activation: Activation::Relu, ..PLAIN
+        shortcut: Some(map(16, 6, 32, Frame::NONE)), algorithm: direct(5 * 5, 2, 40), activation: Activation::Relu, ..PLAIN
     };
     #[groups = 1] #[in_place = false] WideNarrow: ConvGeometry {
         input: map(20, 4, 33, Frame { top: 1, left: 1, bottom: 1, right: 3 }), output: map(41, 4, 33, Frame::NONE), kernel: [3, 3],
@@ -115,7 +119,7 @@ cases! {
     };
     #[groups = 1] #[in_place = false] StridedThreeByThree: ConvGeometry {
         input: map(32, 9, 11, frame(1)), output: map(24, 5, 6, frame(1)), kernel: [3, 3], stride: [2, 2], padding: [1, 1],
-        algorithm: Algorithm::Bands(4), ..PLAIN
+        algorithm: direct(4 * 5, 2, 40), ..PLAIN
     };
     #[groups = 1] #[in_place = false] Dilated: ConvGeometry {
         input: map(32, 9, 8, frame(3)), output: map(32, 9, 8, Frame::NONE), kernel: [3, 3], dilation: [2, 3], padding: [2, 3], ..PLAIN
@@ -126,7 +130,7 @@ cases! {
     };
     #[groups = 1] #[in_place = false] Stem: ConvGeometry {
         input: raw(3, 16, 30, frame(3)), output: map(64, 8, 15, Frame::NONE), kernel: [7, 7], stride: [2, 2], padding: [3, 3], window: 1,
-        batch: 2, activation: Activation::Relu, algorithm: Algorithm::Bands(2), ..PLAIN
+        batch: 2, activation: Activation::Relu, algorithm: direct(2 * 5, 2, 40), ..PLAIN
     };
     #[groups = 1] #[in_place = false] OneChannel: ConvGeometry {
         input: raw(1, 5, 9, frame(1)), output: map(5, 5, 9, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16, ..PLAIN
@@ -137,7 +141,7 @@ cases! {
     };
     #[groups = 2] #[in_place = false] GroupsAcrossBlocks: ConvGeometry {
         input: map(48, 5, 6, frame(1)), output: map(64, 5, 6, frame(1)), kernel: [3, 3], padding: [1, 1], window: 2, panel: 32,
-        first_block: &[0, 1], algorithm: Algorithm::Bands(1), batch: 2, ..PLAIN
+        first_block: &[0, 1], algorithm: direct(1 * 5, 2, 40), batch: 2, ..PLAIN
     };
     #[groups = 24] #[in_place = false] Depthwise: ConvGeometry {
         input: map(24, 6, 6, frame(1)), output: map(24, 3, 3, frame(1)), kernel: [3, 3], padding: [1, 1], stride: [2, 2], window: 1,
@@ -153,6 +157,13 @@ cases! {
     #[groups = 1] #[in_place = false] HardSwish: ConvGeometry { activation: Activation::HardSwish, batch: 2, ..PLAIN };
     #[groups = 1] #[in_place = false] OnePixel: ConvGeometry {
         input: map(70, 1, 1, Frame::NONE), output: map(90, 1, 1, Frame::NONE), window: 5, batch: 3, ..PLAIN
+    };
+    #[groups = 1] #[in_place = true] PassesInPlace: ConvGeometry {
+        input: map(80, 5, 6, frame(1)), output: map(64, 5, 6, frame(1)), shortcut: Some(map(64, 5, 6, frame(1))), kernel: [3, 3],
+        padding: [1, 1], window: 5, activation: Activation::Relu, algorithm: direct(13, 2, 500), batch: 2, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] PassesOfPixels: ConvGeometry {
+        input: map(112, 7, 7, Frame::NONE), output: map(96, 7, 7, Frame::NONE), window: 7, algorithm: direct(20, 3, 1000), batch: 2, ..PLAIN
     };
     #[groups = 1] #[in_place = false] WinogradTwo: ConvGeometry {
         input: map(32, 6, 8, frame(1)), output: map(32, 6, 8, frame(1)), kernel: [3, 3], padding: [1, 1], algorithm: winograd(2, 12),
@@ -312,13 +323,14 @@ fn test<C: Case>(name: &str, seed: u64) {
         input: &laid_input,
         other: laid_shortcut.as_deref(),
         weights: &pack(&geometry, C::GROUPS, &kernel, &bias),
-        scratch: conv_scratch(&geometry),
+        // As much as the widest register tile needs; the kernels rely on no more than is asserted.
+        scratch: 28 * 32 + conv_scratch::<C::Portable>(&geometry, 4),
     };
     run_everywhere::<Conv<C>>(&memory, &before, C::IN_PLACE.then_some(true), |kind, output| {
         println!("{name} on {kind}");
         let tolerance = match geometry.algorithm {
             Algorithm::Winograd(_) => 4.0 * TOLERANCE,
-            Algorithm::Bands(_) | Algorithm::Panels => TOLERANCE,
+            Algorithm::Direct(_) => TOLERANCE,
         };
         assert_close(kind, &from_map(output, to, batch), &expected, tolerance);
     });
