@@ -7,12 +7,13 @@
 //!
 //! **Vectors.** `[batch][features rounded up to 16]`, zeros behind the last feature; the same bytes as a map of 1 x 1 pixels without frame.
 //!
-//! **Panels.** The weights of a convolution or dense layer are panels of `panel` (16 or 32) output channels, one after
-//! the other. A panel is its bias, `[panel]`, then its weights, `[K][panel]`, where K walks the input in the order
-//! (block of the panel's window, kernel row, kernel column, lane). For a convolution by [`Winograd`] the weights are, for each
-//! product of a tile, row by row, `[K][panel]` with K in the order (block of the panel's window, lane). Channels that do not exist, and pairs of channels of different
-//! groups, have zero weights; the bias of output channels that do not exist is what the activation takes to zero ([`Activation::idle`]). The window of a panel is the run of input blocks that its output channels read: all blocks without groups.
-//! Each group of panels starts on a 64-byte line.
+//! **Panels.** The weights of a convolution are panels of 16 output channels, one after the other. A panel is its bias, `[16]`, then
+//! its weights, `[K][16]`, where K walks the input in the order (block of the panel's window, kernel row, kernel column, lane). For a
+//! convolution by [`Winograd`] the weights are, for each product of a tile, row by row, `[K][16]` with K in the order (block of the
+//! panel's window, lane). Channels that do not exist, and pairs of channels of different groups, have zero weights; the bias of output
+//! channels that do not exist is what the activation takes to zero ([`Activation::idle`]). The window of a panel is the run of input
+//! blocks that its output channels read: all blocks without groups. A dense layer's panels are of `panel` (16 or 32) units, `[K][panel]`
+//! with K over the features. Each layer's panels start on a 64-byte line.
 //!
 //! All offsets and lengths count f32 values.
 
@@ -195,8 +196,6 @@ pub struct ConvGeometry {
     pub dilation: [usize; 2],
     /// Rows above and columns left of the input that the first window covers.
     pub padding: [usize; 2],
-    /// Output channels per panel of weights: 16 or 32. The output's blocks fill whole panels.
-    pub panel: usize,
     /// Input blocks that a panel reads.
     pub window: usize,
     /// The first input block of each panel's window; empty when each begins at block 0.

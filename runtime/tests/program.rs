@@ -3,8 +3,8 @@
 mod common;
 
 use resnet::geometry::{
-    Activation, Algorithm, ConvGeometry, DenseGeometry, Frame, GlobalPoolGeometry, InputGeometry, Map, OutputGeometry,
-    PoolGeometry, Reduction, SoftmaxGeometry,
+    Activation, Algorithm, ConvGeometry, DenseGeometry, Direct, Frame, GlobalPoolGeometry, InputGeometry, Map,
+    OutputGeometry, PoolGeometry, Reduction, SoftmaxGeometry,
 };
 use resnet::{Engine, Isa, Kind, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
 
@@ -26,7 +26,6 @@ const CONV: ConvGeometry = ConvGeometry {
     stride: [1, 1],
     dilation: [1, 1],
     padding: [1, 1],
-    panel: 16,
     window: 1,
     first_block: &[],
     activation: Activation::Relu,
@@ -48,10 +47,10 @@ layer!(MaxPool: PoolGeometry = PoolGeometry {
     batch: BATCH, input: STEM, output: POOLED, kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1], reduction: Reduction::Max,
 });
 layer!(Project: ConvGeometry = ConvGeometry {
-    input: POOLED, output: WIDE, kernel: [1, 1], padding: [0, 0], panel: 32, activation: Activation::None, ..CONV
+    input: POOLED, output: WIDE, kernel: [1, 1], padding: [0, 0], activation: Activation::None, ..CONV
 });
 layer!(Expand: ConvGeometry = ConvGeometry {
-    input: POOLED, output: WIDE, shortcut: Some(WIDE), panel: 32, algorithm: Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }), ..CONV
+    input: POOLED, output: WIDE, shortcut: Some(WIDE), algorithm: Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }), ..CONV
 });
 layer!(Mean: GlobalPoolGeometry = GlobalPoolGeometry { batch: BATCH, input: WIDE, reduction: Reduction::Mean });
 layer!(Head: DenseGeometry = DenseGeometry { batch: BATCH, features: 32, units: CLASSES, panel: 16, activation: Activation::None });
@@ -121,7 +120,7 @@ impl Program for Net {
     }
 }
 
-/// The network in f64, from the packed weights, whose order needs no group or block logic here: `[K][panel]` with all blocks of 16 or 3.
+/// The network in f64, from the packed weights, whose order needs no group or block logic here: panels of 16, `[K][16]`, with one block of 16 or 3.
 fn reference(weights: &[f32], image: &[f32]) -> Vec<f64> {
     let image: Vec<f64> = image.iter().map(|value| f64::from(*value)).collect();
     let (stem, rest) = weights.split_at(STEM_WEIGHTS);
@@ -153,16 +152,19 @@ fn reference(weights: &[f32], image: &[f32]) -> Vec<f64> {
     powers.iter().map(|power| power / powers.iter().sum::<f64>()).collect()
 }
 
-fn conv(input: &[f64], channels: usize, size: usize, panel: &[f32], outputs: usize, kernel: usize) -> Vec<f64> {
+fn conv(input: &[f64], channels: usize, size: usize, panels: &[f32], outputs: usize, kernel: usize) -> Vec<f64> {
+    let length = (kernel * kernel * channels + 1) * 16;
+    let panel = |channel: usize| &panels[channel / 16 * length..];
     let mut output = vec![0.0; outputs * size * size];
     for (index, slot) in output.iter_mut().enumerate() {
         let (channel, y, x) = (index / (size * size), index / size % size, index % size);
-        *slot = f64::from(panel[channel]);
+        *slot = f64::from(panel(channel)[channel % 16]);
         for tap in 0..kernel * kernel * channels {
             let (ky, kx, inner) = (tap / channels / kernel, tap / channels % kernel, tap % channels);
             let (y, x) = ((y + ky).wrapping_sub(kernel / 2), (x + kx).wrapping_sub(kernel / 2));
             if y < size && x < size {
-                *slot += input[(inner * size + y) * size + x] * f64::from(panel[(tap + 1) * outputs + channel]);
+                *slot +=
+                    input[(inner * size + y) * size + x] * f64::from(panel(channel)[(tap + 1) * 16 + channel % 16]);
             }
         }
     }

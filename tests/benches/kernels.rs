@@ -52,7 +52,6 @@ const fn conv(
         stride: [stride, stride],
         dilation: [1, 1],
         padding: [padding, padding],
-        panel: if outputs < 32 { 16 } else { 32 },
         window: channels / block,
         first_block: &[],
         activation: Activation::Relu,
@@ -104,7 +103,7 @@ macro_rules! layers {
             }
 
             impl $name {
-                const WIDE: usize = pixels(&$name::GEOMETRY, if $name::GEOMETRY.panel == 32 { 14 } else { 28 });
+                const WIDE: usize = pixels(&$name::GEOMETRY, if $name::GEOMETRY.output.channels < 32 { 28 } else { 14 });
                 const NARROW: usize = pixels(&$name::GEOMETRY, 6);
                 const PORTABLE: usize = pixels(&$name::GEOMETRY, 4);
                 const EXTENT: usize = extent(&$name::GEOMETRY);
@@ -112,7 +111,7 @@ macro_rules! layers {
             }
 
             impl Tiles for $name {
-                type Avx512 = Tile<{ $name::WIDE }, { $name::EXTENT % $name::WIDE }, { $name::GEOMETRY.panel / 16 }>;
+                type Avx512 = Tile<{ $name::WIDE }, { $name::EXTENT % $name::WIDE }, { if $name::GEOMETRY.output.channels < 32 { 1 } else { 2 } }>;
                 type Avx2 = Tile<{ $name::NARROW }, { $name::EXTENT % $name::NARROW }, 2>;
                 type Neon = Tile<{ $name::NARROW }, { $name::EXTENT % $name::NARROW }, 4>;
                 type Portable = Tile<{ $name::PORTABLE }, { $name::EXTENT % $name::PORTABLE }, 2>;

@@ -122,7 +122,7 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
     let (batch, input, output) = (number(geometry.batch), map(&geometry.input), map(&geometry.output));
     let shortcut = optional(&geometry.shortcut);
     let (kernel, stride, dilation) = (list(&geometry.kernel), list(&geometry.stride), list(&geometry.dilation));
-    let (padding, panel, window) = (list(&geometry.padding), number(geometry.panel), number(geometry.window));
+    let (padding, window) = (list(&geometry.padding), number(geometry.window));
     let (first_block, activation) = (list(first_block), activation(geometry.activation));
     let algorithm = match geometry.algorithm {
         Algorithm::Direct(Direct { band, depth, sums }) => {
@@ -136,7 +136,7 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
     };
     quote!(ConvGeometry {
         batch: #batch, input: #input, output: #output, shortcut: #shortcut, kernel: #kernel, stride: #stride,
-        dilation: #dilation, padding: #padding, panel: #panel, window: #window, first_block: &#first_block,
+        dilation: #dilation, padding: #padding, window: #window, first_block: &#first_block,
         activation: #activation, algorithm: #algorithm,
     })
 }

@@ -76,8 +76,7 @@ impl Layer {
     /// Input channels per panel, those that do not exist among them.
     fn depth(&self) -> usize {
         let block = if self.raw { self.inputs } else { BLOCK };
-        let (window, _) =
-            pack::windows(self.inputs, self.outputs, self.groups, block, pack::panel(self.outputs, self.groups));
+        let (window, _) = pack::windows(self.inputs, self.outputs, self.groups, block);
         window * block
     }
 

@@ -14,7 +14,6 @@ use super::geometry::{
     RemapGeometry, SoftmaxGeometry,
 };
 use super::layout::{Layouts, extents};
-use super::pack::panel;
 use super::{Input, Kernel, Operands, Output, Step, pack, tile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::ir::{Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
@@ -288,8 +287,7 @@ impl Lowering<'_> {
         let bias = if conv.bias { Some(self.weight(operands.get(2))?) } else { None };
         let shortcut = if conv.shortcut { Some(self.read(*operands.last()?)?) } else { None };
         let outputs = map.channels;
-        let panel = panel(outputs, conv.groups);
-        let (window, first_block) = pack::windows(input.channels, outputs, conv.groups, input.block, panel);
+        let (window, first_block) = pack::windows(input.channels, outputs, conv.groups, input.block);
         let geometry = ConvGeometry {
             batch: self.batch,
             input,
@@ -299,13 +297,12 @@ impl Lowering<'_> {
             stride: conv.stride,
             dilation: conv.dilation,
             padding: [conv.padding.top, conv.padding.left],
-            panel,
             window,
             first_block: &[],
             activation: activation(conv.activation),
             algorithm: *self.decisions.get(&id)?,
         };
-        let tiles = tile::tiles(&geometry);
+        let tiles = tile::tiles(&geometry, &first_block);
         let weights = self.lowered.weights.len();
         pack::conv(&mut self.lowered.weights, &geometry, &first_block, conv.groups, &kernel, bias.as_ref());
         let output = self.in_place(id, map, shortcut, Some(from));

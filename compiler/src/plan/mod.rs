@@ -149,8 +149,8 @@ impl Kernel {
             }
         };
         Some(format!(
-            "{algorithm}, panels of {}; tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable)",
-            geometry.panel, avx512.pixels, avx2.pixels, neon.pixels, portable.pixels
+            "{algorithm}; register tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable)",
+            avx512.pixels, avx2.pixels, neon.pixels, portable.pixels
         ))
     }
 }

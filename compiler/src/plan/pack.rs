@@ -19,31 +19,18 @@ pub(super) fn checksum(weights: &[f32]) -> u64 {
     })
 }
 
-/// Output channels per panel of a convolution's weights.
-pub(super) fn panel(outputs: usize, groups: usize) -> usize {
-    let even = outputs.div_ceil(BLOCK).is_multiple_of(2);
-    let whole = groups == 1 || (outputs / groups).is_multiple_of(2 * BLOCK);
-    if even && whole { 2 * BLOCK } else { BLOCK }
-}
-
 /// The run of input blocks that each panel of a convolution reads: how many, and the first of each panel.
 /// Without groups that is all blocks from the first, and the list is empty.
-pub(super) fn windows(
-    channels: usize,
-    outputs: usize,
-    groups: usize,
-    block: usize,
-    panel: usize,
-) -> (usize, Vec<usize>) {
+pub(super) fn windows(channels: usize, outputs: usize, groups: usize, block: usize) -> (usize, Vec<usize>) {
     let blocks = channels.div_ceil(block);
     if groups == 1 {
         return (blocks, Vec::new());
     }
     let (inputs_per_group, outputs_per_group) = (channels / groups, outputs / groups);
-    let ranges: Vec<(usize, usize)> = (0..outputs.div_ceil(panel))
+    let ranges: Vec<(usize, usize)> = (0..outputs.div_ceil(BLOCK))
         .map(|index| {
-            let first_group = index * panel / outputs_per_group;
-            let last_group = (((index + 1) * panel).min(outputs) - 1) / outputs_per_group;
+            let first_group = index * BLOCK / outputs_per_group;
+            let last_group = (((index + 1) * BLOCK).min(outputs) - 1) / outputs_per_group;
             (first_group * inputs_per_group / block, ((last_group + 1) * inputs_per_group).div_ceil(block))
         })
         .collect();
@@ -66,20 +53,20 @@ pub(super) fn conv(
     let (block, outputs) = (conv.input.block, conv.output.channels);
     let (inputs_per_group, outputs_per_group) = (conv.input.channels / groups, outputs / groups);
     let taps = conv.kernel.iter().product();
-    let panels = outputs.next_multiple_of(BLOCK).div_ceil(conv.panel);
+    let panels = outputs.div_ceil(BLOCK);
     let (factors, transform) = match conv.algorithm {
         Algorithm::Direct(_) => (taps, None),
         Algorithm::Winograd(winograd) => (winograd.products(), Some(transform(winograd))),
     };
     let depth = conv.window * factors * block;
-    into.reserve(panels * (depth + 1) * conv.panel);
+    into.reserve(panels * (depth + 1) * BLOCK);
     for panel in 0..panels {
         let start = into.len();
-        into.resize(start + (depth + 1) * conv.panel, 0.0);
-        let Some((head, body)) = into.get_mut(start..).map(|all| all.split_at_mut(conv.panel)) else { continue };
+        into.resize(start + (depth + 1) * BLOCK, 0.0);
+        let Some((head, body)) = into.get_mut(start..).map(|all| all.split_at_mut(BLOCK)) else { continue };
         let first_channel = first_block.get(panel).copied().unwrap_or(0) * block;
         for (lane, slot) in head.iter_mut().enumerate() {
-            let output = panel * conv.panel + lane;
+            let output = panel * BLOCK + lane;
             if output >= outputs {
                 *slot = conv.activation.idle();
                 continue;
@@ -94,7 +81,7 @@ pub(super) fn conv(
                         None => channel / block * factors * block + factor * block + channel % block,
                         Some(_) => factor * conv.window * block + channel,
                     };
-                    if let Some(slot) = body.get_mut(at * conv.panel + lane) {
+                    if let Some(slot) = body.get_mut(at * BLOCK + lane) {
                         *slot = value;
                     }
                 };
@@ -178,7 +165,7 @@ mod tests {
     /// One output pixel of a convolution whose kernel covers its whole input, read from the panels as the contract says.
     fn through_panels(geometry: &ConvGeometry, first_block: &[usize], packed: &[f32], input: &[f32]) -> Vec<f32> {
         let [kh, kw] = geometry.kernel;
-        let (block, panel) = (geometry.input.block, geometry.panel);
+        let (block, panel) = (geometry.input.block, BLOCK);
         let panel_length = (1 + geometry.window * kh * kw * block) * panel;
         (0..geometry.output.channels)
             .map(|output| {
@@ -205,22 +192,22 @@ mod tests {
 
     #[test]
     fn panels_give_the_convolution_for_every_kind_of_groups() {
-        for (channels, outputs, groups, block, panel) in [
-            (3, 64, 1, 3, 32),
-            (64, 64, 1, 16, 32),
-            (26, 26, 1, 16, 32),
-            (40, 48, 1, 16, 16),
-            (128, 128, 32, 16, 16),
-            (256, 256, 32, 16, 16),
-            (512, 512, 32, 16, 16),
-            (1024, 1024, 32, 16, 32),
-            (48, 96, 2, 16, 16),
-            (72, 24, 3, 16, 16),
-            (20, 20, 20, 16, 16),
-            (6, 4, 2, 6, 16),
+        for (channels, outputs, groups, block) in [
+            (3, 64, 1, 3),
+            (64, 64, 1, 16),
+            (26, 26, 1, 16),
+            (40, 48, 1, 16),
+            (128, 128, 32, 16),
+            (256, 256, 32, 16),
+            (512, 512, 32, 16),
+            (1024, 1024, 32, 16),
+            (48, 96, 2, 16),
+            (72, 24, 3, 16),
+            (20, 20, 20, 16),
+            (6, 4, 2, 6),
         ] {
             let kernel_size = [2, 3];
-            let (window, first_block) = windows(channels, outputs, groups, block, panel);
+            let (window, first_block) = windows(channels, outputs, groups, block);
             let map = |channels, block, height, width| Map { channels, height, width, block, frame: Frame::NONE };
             let geometry = ConvGeometry {
                 batch: 1,
@@ -231,7 +218,6 @@ mod tests {
                 stride: [1, 1],
                 dilation: [1, 1],
                 padding: [0, 0],
-                panel,
                 window,
                 first_block: &[],
                 activation: Activation::None,

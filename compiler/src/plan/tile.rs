@@ -47,11 +47,13 @@ fn extent(conv: &ConvGeometry) -> usize {
 }
 
 /// The tiles of a convolution.
-pub(super) fn tiles(conv: &ConvGeometry) -> Tiles {
+pub(super) fn tiles(conv: &ConvGeometry, first_block: &[usize]) -> Tiles {
     let extent = extent(conv);
+    let pairs = first_block.chunks(2).all(|pair| matches!(pair, [a, b] if a == b));
+    let pairs = pairs && conv.output.blocks().is_multiple_of(2);
     Tiles {
-        // A panel is one or two registers wide; two registers hold the panel and one a broadcast value.
-        avx512: if conv.panel == 32 { best(extent, 14, 2) } else { best(extent, 28, 1) },
+        // Two panels that read the same input are two registers wide; one more holds a broadcast value.
+        avx512: if pairs { best(extent, 14, 2) } else { best(extent, 28, 1) },
         avx2: best(extent, 6, 2),
         neon: best(extent, 6, 4),
         portable: best(extent, PORTABLE_PIXELS, PORTABLE_VECTORS),

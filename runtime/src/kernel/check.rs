@@ -28,12 +28,6 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         check_same_size(shortcut, conv.output);
     }
     assert!(conv.batch > 0, "a convolution has no images");
-    assert!(conv.panel == 16 || conv.panel == 32, "a convolution has panels of other than 16 or 32 channels");
-    assert!(
-        (conv.output.blocks() * BLOCK).is_multiple_of(conv.panel),
-        "a convolution's output does not fill its panels"
-    );
-
     let mut axis = 0;
     while axis < 2 {
         assert!(
@@ -69,10 +63,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
     if conv.first_block.is_empty() {
         assert!(conv.window <= conv.input.blocks(), "a convolution's window exceeds its input");
     } else {
-        assert!(
-            conv.first_block.len() == conv.output.blocks() * BLOCK / conv.panel,
-            "a convolution has not one first block per panel"
-        );
+        assert!(conv.first_block.len() == conv.output.blocks(), "a convolution has not one first block per panel");
         let mut panel = 0;
         while panel < conv.first_block.len() {
             assert!(
@@ -96,7 +87,11 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
     assert!(T::PIXELS > 0 && T::PIXELS <= extent, "a register tile exceeds its row");
     assert!(Split::new(extent, T::PIXELS, T::FEWER).even(extent), "register tiles do not divide their row");
     let channels = T::VECTORS * lanes;
-    assert!(channels > 0 && conv.panel.is_multiple_of(channels), "a register tile's channels do not divide its panel");
+    let all = conv.output.blocks() * BLOCK;
+    assert!(channels > 0 && all.is_multiple_of(channels), "register tiles do not divide the channels");
+    let one_panel = BLOCK.is_multiple_of(channels);
+    let two_panels = channels == 2 * BLOCK && winograd::width(conv) == channels;
+    assert!(one_panel || two_panels, "a register tile spans panels that read different input, or more than two");
 }
 
 /// Length of a convolution's panels.

@@ -60,13 +60,22 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     /// Input values of a block that an output depends on.
     const PER_BLOCK: usize = Self::GEOMETRY.kernel[0] * Self::RUNS * Self::RUN;
     /// Length of a panel, bias included.
-    const PANEL: usize = (Self::GEOMETRY.window * Self::PER_BLOCK + 1) * Self::GEOMETRY.panel;
+    const PANEL: usize = (Self::GEOMETRY.window * Self::PER_BLOCK + 1) * BLOCK;
     const DIRECT: Direct = match Self::GEOMETRY.algorithm {
+        Algorithm::Direct(direct) if direct.depth > Self::GEOMETRY.window => {
+            Direct { depth: Self::GEOMETRY.window, ..direct }
+        }
         Algorithm::Direct(direct) => direct,
         // Never used: another kernel runs these.
         Algorithm::Winograd(_) => Direct { band: 1, depth: 1, sums: 1 },
     };
     const PASSES: usize = Self::GEOMETRY.window.div_ceil(Self::DIRECT.depth);
+
+    /// From the weights of a register tile's first channel to those of a later one: it may span several panels.
+    #[inline(always)]
+    const fn of_lane(lane: usize) -> usize {
+        lane / BLOCK * Self::PANEL + lane % BLOCK
+    }
 }
 
 /// The length of the row that tiles divide: all pixels when they lie without gaps and each output depends on one input pixel, else a row.
@@ -119,7 +128,7 @@ pub(super) unsafe fn run<
     let ahead = const { rows_ahead::<L>(PIXELS) };
     let rows = const { rows_ahead::<L>(PIXELS) * Shape::<L>::DIRECT.depth * Shape::<L>::GEOMETRY.kernel[0] };
     let passes = const { Shape::<L>::PASSES };
-    // Panel and tile of a number. A panel here is as wide as the tile.
+    // Panel and tile of a number. A panel here is as wide as the register tile.
     let place_of = |unit: usize| {
         let first = unit / (band * panels) * band;
         let rest = unit % (band * panels);
@@ -129,7 +138,7 @@ pub(super) unsafe fn run<
     let weights_of = |panel: usize, pass: usize| {
         let channel = panel * channels;
         let first = pass * Shape::<L>::DIRECT.depth * Shape::<L>::PER_BLOCK + 1;
-        let at = channel / geometry.panel * Shape::<L>::PANEL + channel % geometry.panel + first * geometry.panel;
+        let at = channel / BLOCK * Shape::<L>::PANEL + channel % BLOCK + first * BLOCK;
         arguments.weights.wrapping_add(at)
     };
 
@@ -147,7 +156,7 @@ pub(super) unsafe fn run<
                 let (pixel, channel) = (split.first(column), panel * channels);
                 let first_block = match geometry.first_block {
                     [] => 0,
-                    blocks => blocks[channel / geometry.panel],
+                    blocks => blocks[channel / BLOCK],
                 } + pass * Shape::<L>::DIRECT.depth;
                 let (next_panel, next_pass) = match (panel < last_panel, pass + 1 < passes) {
                     (true, _) => (panel + 1, pass),
@@ -164,7 +173,7 @@ pub(super) unsafe fn run<
                                 + row * Shape::<L>::DOWN
                                 + pixel * Shape::<L>::ACROSS,
                         ),
-                        bias: weights_of(panel, 0).wrapping_sub(geometry.panel),
+                        bias: weights_of(panel, 0).wrapping_sub(BLOCK),
                         weights: weights_of(panel, pass),
                         shortcut: match geometry.shortcut {
                             Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, pixel)),
@@ -172,7 +181,7 @@ pub(super) unsafe fn run<
                         },
                         output: arguments.output.add(place(output, image, channel, row, pixel)),
                         ahead: if in_band * rows < Shape::<L>::DIRECT.depth * Shape::<L>::PER_BLOCK {
-                            weights_of(next_panel, next_pass).wrapping_add(in_band * rows * geometry.panel)
+                            weights_of(next_panel, next_pass).wrapping_add(in_band * rows * BLOCK)
                         } else {
                             weights_of(panel, pass)
                         },
@@ -268,7 +277,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
         let mut sums = [[I::splat(0.0); VECTORS]; PIXELS];
         if const { Shape::<L>::PASSES == 1 } || first {
             for vector in 0..VECTORS {
-                let bias = I::load(corner.bias.add(vector * I::LANES));
+                let bias = I::load(corner.bias.add(Shape::<L>::of_lane(vector * I::LANES)));
                 for pixel in 0..PIXELS {
                     sums[pixel][vector] = bias;
                 }
@@ -291,10 +300,10 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
             for y in 0..geometry.kernel[0] {
                 for row in 0..rows_ahead {
                     for line in (0..VECTORS * I::LANES).step_by(BLOCK) {
-                        I::prefetch(ahead.wrapping_add(row * geometry.panel + line));
+                        I::prefetch(ahead.wrapping_add(row * BLOCK + Shape::<L>::of_lane(line)));
                     }
                 }
-                ahead = ahead.wrapping_add(rows_ahead * geometry.panel);
+                ahead = ahead.wrapping_add(rows_ahead * BLOCK);
                 let row = corner
                     .input
                     .add(block * Shape::<L>::INPUT.plane() + y * geometry.dilation[0] * Shape::<L>::INPUT.row());
@@ -303,7 +312,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                     for value in 0..Shape::<L>::RUN {
                         let mut factors = [I::splat(0.0); VECTORS];
                         for vector in 0..VECTORS {
-                            factors[vector] = I::load(weights.add(vector * I::LANES));
+                            factors[vector] = I::load(weights.add(Shape::<L>::of_lane(vector * I::LANES)));
                         }
                         for pixel in 0..PIXELS {
                             let factor = I::broadcast(values.add(pixel * Shape::<L>::ACROSS + value));
@@ -311,7 +320,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                                 sums[pixel][vector] = I::multiply_add(factor, factors[vector], sums[pixel][vector]);
                             }
                         }
-                        weights = weights.add(geometry.panel);
+                        weights = weights.add(BLOCK);
                     }
                 }
             }

@@ -1,11 +1,11 @@
 //! Convolution by Winograd's minimal filtering; [`Winograd`] says what it computes.
 //!
-//! A unit of work is a panel of output channels of a group of tiles. The thread transforms the group's input once, for all the
-//! panels that it has of it, into its scratch memory; then it multiplies, product by product, into a second part of the scratch
-//! memory that holds one panel; then it transforms that back, adds bias and shortcut, and applies the activation. So the
+//! A unit of work is one or two panels of output channels of a group of tiles. The thread transforms the group's input once, for all the
+//! units that it has of it, into its scratch memory; then it multiplies, product by product, into a second part of the scratch
+//! memory that holds the unit's sums; then it transforms that back, adds bias and shortcut, and applies the activation. So the
 //! transformed input is read from a near cache, each transformed weight once per group, and sums never leave the core.
 //!
-//! Scratch: `[block][product][tile][16]` of the input, then `[tile][product][panel]` of the sums.
+//! Scratch: `[block][product][tile][16]` of the input, then `[tile][product][channel of the unit]` of the sums.
 
 #![expect(clippy::needless_range_loop, reason = "an index is a row, column or tile here, and offsets follow from it")]
 
@@ -32,19 +32,43 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const ACROSS: usize = Self::WINOGRAD.tiles(L::GEOMETRY.output.width);
     const PER_IMAGE: usize = Self::ACROSS * Self::WINOGRAD.tiles(L::GEOMETRY.output.height);
     const TILES: usize = L::GEOMETRY.batch * Self::PER_IMAGE;
-    const PANELS: usize = L::GEOMETRY.output.blocks() * BLOCK / L::GEOMETRY.panel;
+    /// Output channels per unit of work.
+    const WIDTH: usize = width(&L::GEOMETRY);
+    const UNITS: usize = L::GEOMETRY.output.blocks() * BLOCK / Self::WIDTH;
     /// Input channels of a panel.
     const DEPTH: usize = L::GEOMETRY.window * BLOCK;
     /// Length of a panel's weights for one product.
-    const SLAB: usize = Self::DEPTH * L::GEOMETRY.panel;
+    const SLAB: usize = Self::DEPTH * BLOCK;
     /// Length of a panel, bias included.
-    const PANEL: usize = Self::PRODUCTS * Self::SLAB + L::GEOMETRY.panel;
+    const PANEL: usize = Self::PRODUCTS * Self::SLAB + BLOCK;
     /// Between the products of a block of transformed input. An odd number of lines: their stores spread over the cache.
     const BETWEEN_PRODUCTS: usize = between_products(Self::GROUP);
     /// Between its blocks.
     const BETWEEN_BLOCKS: usize = Self::PRODUCTS * Self::BETWEEN_PRODUCTS;
     /// Between the sums of neighbouring tiles.
-    const BETWEEN_TILES: usize = Self::PRODUCTS * L::GEOMETRY.panel;
+    const BETWEEN_TILES: usize = Self::PRODUCTS * Self::WIDTH;
+
+    /// From the weights of a unit's first channel to those of a later one: it may span several panels.
+    #[inline(always)]
+    const fn of_lane(lane: usize) -> usize {
+        lane / BLOCK * Self::PANEL + lane % BLOCK
+    }
+}
+
+/// Output channels per unit of work: two panels if they come in pairs that read the same input, else one.
+pub(super) const fn width(conv: &ConvGeometry) -> usize {
+    let blocks = conv.output.blocks();
+    if !blocks.is_multiple_of(2) {
+        return BLOCK;
+    }
+    let mut panel = 0;
+    while panel < conv.first_block.len() {
+        if conv.first_block[panel] != conv.first_block[panel + 1] {
+            return BLOCK;
+        }
+        panel += 2;
+    }
+    2 * BLOCK
 }
 
 const fn between_products(group: usize) -> usize {
@@ -54,7 +78,7 @@ const fn between_products(group: usize) -> usize {
 /// Length of the scratch memory that a thread needs.
 pub(super) const fn scratch(conv: &ConvGeometry, winograd: Winograd) -> usize {
     let inputs = conv.input.blocks() * winograd.products() * between_products(winograd.group);
-    inputs + winograd.group * winograd.products() * conv.panel
+    inputs + winograd.group * winograd.products() * width(conv)
 }
 
 /// Runs a convolution in register tiles of one form.
@@ -102,10 +126,10 @@ unsafe fn of_size<
             clear_frames(arguments.output, geometry.output, geometry.batch, arguments.share);
         }
     }
-    let (group, panels) = const { (Shape::<L>::GROUP, Shape::<L>::PANELS) };
+    let (group, units) = const { (Shape::<L>::GROUP, Shape::<L>::UNITS) };
     let mut transformed = usize::MAX;
-    for unit in arguments.share.of(const { Shape::<L>::TILES.div_ceil(Shape::<L>::GROUP) * Shape::<L>::PANELS }) {
-        let (first, panel) = (unit / panels * group, unit % panels);
+    for unit in arguments.share.of(const { Shape::<L>::TILES.div_ceil(Shape::<L>::GROUP) * Shape::<L>::UNITS }) {
+        let (first, channel) = (unit / units * group, unit % units * Shape::<L>::WIDTH);
         let rest = Shape::<L>::TILES - first;
         let tiles = if rest < group { rest } else { group };
         // SAFETY: first and tiles lie in the layer, so that all offsets lie in the maps, in the panel's weights and in the scratch memory.
@@ -114,8 +138,8 @@ unsafe fn of_size<
                 transform_input::<I, L, INPUTS>(arguments, first, tiles);
                 transformed = first;
             }
-            multiply::<I, L, PIXELS, FEWER, VECTORS>(arguments, panel, tiles);
-            transform_output::<I, L, OUTPUTS, INPUTS>(arguments, panel, first, tiles);
+            multiply::<I, L, PIXELS, FEWER, VECTORS>(arguments, channel, tiles);
+            transform_output::<I, L, OUTPUTS, INPUTS>(arguments, channel, first, tiles);
         }
     }
 }
@@ -174,30 +198,29 @@ unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const INPUTS: usize>(
     }
 }
 
-/// Multiplies a panel's weights with the transformed inputs of its window, product by product.
+/// Multiplies a unit's weights with the transformed inputs of its window, product by product. `unit` is its first channel.
 ///
 /// # Safety
-/// As [`run`], for the panel; the scratch memory holds the transformed inputs of `tiles` tiles.
+/// As [`run`], for the unit; the scratch memory holds the transformed inputs of `tiles` tiles.
 #[inline(always)]
 unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FEWER: usize, const VECTORS: usize>(
     arguments: &Arguments,
-    panel: usize,
+    unit: usize,
     tiles: usize,
 ) {
     let geometry = const { L::GEOMETRY };
     let split = const { Split::new(Shape::<L>::GROUP, PIXELS, FEWER) };
-    let first_block = if geometry.first_block.is_empty() { 0 } else { geometry.first_block[panel] };
+    let first_block = if geometry.first_block.is_empty() { 0 } else { geometry.first_block[unit / BLOCK] };
     // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
     unsafe {
         let inputs = arguments.scratch.add(first_block * Shape::<L>::BETWEEN_BLOCKS);
         let sums = arguments.scratch.add(geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS);
-        let weights = arguments.weights.add(panel * Shape::<L>::PANEL + geometry.panel);
+        let weights = arguments.weights.add(unit / BLOCK * Shape::<L>::PANEL + BLOCK);
         // Each register tile asks for its part of the weights of the next product: a panel is followed by its neighbour.
-        let visits = geometry.panel / (VECTORS * I::LANES) * split.count;
-        let rows = Shape::<L>::DEPTH.div_ceil(visits * geometry.window);
+        let rows = BLOCK.div_ceil(split.count);
         for product in 0..const { Shape::<L>::PRODUCTS } {
-            let mut ahead = weights.wrapping_add((product + 1) * Shape::<L>::SLAB);
-            for channel in (0..geometry.panel).step_by(VECTORS * I::LANES) {
+            for channel in (0..const { Shape::<L>::WIDTH }).step_by(VECTORS * I::LANES) {
+                let weights = weights.add(product * Shape::<L>::SLAB + Shape::<L>::of_lane(channel));
                 for register_tile in 0..split.count {
                     let first = split.first(register_tile);
                     if first >= tiles {
@@ -205,11 +228,10 @@ unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FE
                     }
                     let corner = Corner {
                         inputs: inputs.add(product * Shape::<L>::BETWEEN_PRODUCTS + first * BLOCK),
-                        weights: weights.add(product * Shape::<L>::SLAB + channel),
-                        sums: sums.add(first * Shape::<L>::BETWEEN_TILES + product * geometry.panel + channel),
-                        ahead,
+                        weights,
+                        sums: sums.add(first * Shape::<L>::BETWEEN_TILES + product * Shape::<L>::WIDTH + channel),
+                        ahead: weights.wrapping_add(Shape::<L>::SLAB + register_tile * rows * geometry.window * BLOCK),
                     };
-                    ahead = ahead.wrapping_add(rows * geometry.window * geometry.panel);
                     if const { FEWER != 0 } && register_tile >= split.whole {
                         if const { FEWER != 0 } {
                             multiply_tile::<I, L, FEWER, VECTORS>(corner, rows);
@@ -239,7 +261,7 @@ unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, con
     corner: Corner,
     rows: usize,
 ) {
-    let (window, panel) = const { (L::GEOMETRY.window, L::GEOMETRY.panel) };
+    let window = const { L::GEOMETRY.window };
     // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
     unsafe {
         let mut sums = [[I::splat(0.0); VECTORS]; PIXELS];
@@ -247,14 +269,16 @@ unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, con
         let mut values = corner.inputs;
         let mut ahead = corner.ahead;
         for _ in 0..window {
-            for line in (0..rows * panel).step_by(BLOCK) {
-                I::prefetch(ahead.wrapping_add(line));
+            for row in 0..rows {
+                for line in (0..VECTORS * I::LANES).step_by(BLOCK) {
+                    I::prefetch(ahead.wrapping_add(row * BLOCK + Shape::<L>::of_lane(line)));
+                }
             }
-            ahead = ahead.wrapping_add(rows * panel);
+            ahead = ahead.wrapping_add(rows * BLOCK);
             for lane in 0..BLOCK {
                 let mut factors = [I::splat(0.0); VECTORS];
                 for vector in 0..VECTORS {
-                    factors[vector] = I::load(weights.add(lane * panel + vector * I::LANES));
+                    factors[vector] = I::load(weights.add(lane * BLOCK + Shape::<L>::of_lane(vector * I::LANES)));
                 }
                 for pixel in 0..PIXELS {
                     let factor = I::broadcast(values.add(pixel * BLOCK + lane));
@@ -263,7 +287,7 @@ unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, con
                     }
                 }
             }
-            weights = weights.add(BLOCK * panel);
+            weights = weights.add(BLOCK * BLOCK);
             values = values.add(Shape::<L>::BETWEEN_BLOCKS);
         }
         for pixel in 0..PIXELS {
@@ -274,14 +298,14 @@ unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, con
     }
 }
 
-/// Transforms a panel's sums of a group of tiles into the output.
+/// Transforms a unit's sums of a group of tiles into the output.
 ///
 /// # Safety
-/// As [`run`], for the tiles and the panel; the scratch memory holds the sums.
+/// As [`run`], for the tiles and the unit; the scratch memory holds the sums.
 #[inline(always)]
 unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize, const INPUTS: usize>(
     arguments: &Arguments,
-    panel: usize,
+    unit: usize,
     first: usize,
     tiles: usize,
 ) {
@@ -299,19 +323,19 @@ unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize,
         } else {
             OUTPUTS.min(map.width - column)
         };
-        for lane in (0..geometry.panel).step_by(I::LANES) {
-            let channel = panel * geometry.panel + lane;
+        for lane in (0..const { Shape::<L>::WIDTH }).step_by(I::LANES) {
+            let channel = unit + lane;
             // SAFETY: only rows and columns of the map are written, and the caller vouches for the memory.
             unsafe {
                 let from = arguments.scratch.add(
                     geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS + index * Shape::<L>::BETWEEN_TILES + lane,
                 );
-                let bias = I::load(arguments.weights.add(panel * Shape::<L>::PANEL + lane));
+                let bias = I::load(arguments.weights.add(unit / BLOCK * Shape::<L>::PANEL + Shape::<L>::of_lane(lane)));
                 let mut columns = [[I::splat(0.0); OUTPUTS]; INPUTS];
                 for x in 0..INPUTS {
                     let mut values = [I::splat(0.0); INPUTS];
                     for y in 0..INPUTS {
-                        values[y] = I::load(from.add((y * INPUTS + x) * geometry.panel));
+                        values[y] = I::load(from.add((y * INPUTS + x) * Shape::<L>::WIDTH));
                     }
                     columns[x] = of_sums::<I, OUTPUTS, INPUTS>(values);
                 }

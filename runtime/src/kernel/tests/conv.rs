@@ -5,7 +5,7 @@ use super::support::{
 };
 use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Direct, Frame, Map, Winograd};
 use crate::kernel::check::{check_conv, conv_scratch};
-use crate::kernel::{Conv, Tile, conv as body};
+use crate::kernel::{Conv, Tile, conv as body, winograd as winograd_body};
 use crate::program::{Layer, Tiles};
 
 /// A sum's rounding errors relative to the size of its terms.
@@ -23,6 +23,11 @@ const fn extent(geometry: &ConvGeometry) -> usize {
         Algorithm::Winograd(winograd) => winograd.group,
         Algorithm::Direct(_) => body::extent(geometry),
     }
+}
+
+/// Vectors of 16 channels in a register tile.
+const fn vectors(geometry: &ConvGeometry) -> usize {
+    winograd_body::width(geometry) / 16
 }
 
 const fn pixels(geometry: &ConvGeometry, most: usize) -> usize {
@@ -51,7 +56,6 @@ const PLAIN: ConvGeometry = ConvGeometry {
     stride: [1, 1],
     dilation: [1, 1],
     padding: [0, 0],
-    panel: 32,
     window: 2,
     first_block: &[],
     activation: Activation::None,
@@ -67,9 +71,9 @@ macro_rules! cases {
             }
             impl Tiles for $name {
                 type Avx512 = Tile<
-                    { pixels(&$name::GEOMETRY, if $name::GEOMETRY.panel == 32 { 14 } else { 28 }) },
-                    { fewer(&$name::GEOMETRY, if $name::GEOMETRY.panel == 32 { 14 } else { 28 }) },
-                    { $name::GEOMETRY.panel / 16 },
+                    { pixels(&$name::GEOMETRY, 28 / vectors(&$name::GEOMETRY)) },
+                    { fewer(&$name::GEOMETRY, 28 / vectors(&$name::GEOMETRY)) },
+                    { vectors(&$name::GEOMETRY) },
                 >;
                 type Avx2 = Tile<{ pixels(&$name::GEOMETRY, 6) }, { fewer(&$name::GEOMETRY, 6) }, 2>;
                 type Neon = Tile<{ pixels(&$name::GEOMETRY, 6) }, { fewer(&$name::GEOMETRY, 6) }, 4>;
@@ -89,7 +93,7 @@ macro_rules! cases {
 
 cases! {
     #[groups = 1] #[in_place = false] OneByOne: PLAIN;
-    #[groups = 1] #[in_place = false] OneByOneBatch: ConvGeometry { batch: 3, activation: Activation::Relu, algorithm: direct(2 * 5, 2, 40), ..PLAIN };
+    #[groups = 1] #[in_place = false] OneByOneBatch: ConvGeometry { batch: 3, activation: Activation::Relu, algorithm: direct(10, 2, 40), ..PLAIN };
     #[groups = 1] #[in_place = false] OneByOneIntoFrame: ConvGeometry {
         output: map(32, 5, 6, Frame { top: 1, left: 2, bottom: 3, right: 1 }), batch: 2, ..PLAIN
     };
@@ -103,23 +107,23 @@ cases! {
         shortcut: Some(map(32, 5, 6, frame(2))), output: map(32, 5, 6, frame(1)), batch: 2, ..PLAIN
     };
     #[groups = 1] #[in_place = false] Strided: ConvGeometry {
-        stride: [2, 2], output: map(64, 3, 3, Frame::NONE), algorithm: direct(3 * 5, 2, 40), ..PLAIN
+        stride: [2, 2], output: map(64, 3, 3, Frame::NONE), algorithm: direct(15, 2, 40), ..PLAIN
     };
     #[groups = 1] #[in_place = false] ThreeByThree: ConvGeometry {
         input: map(48, 7, 20, frame(1)), output: map(64, 7, 20, frame(1)), kernel: [3, 3], padding: [1, 1], window: 3,
         activation: Activation::Relu, ..PLAIN
     };
     #[groups = 1] #[in_place = false] NarrowThreeByThree: ConvGeometry {
-        input: map(16, 6, 32, frame(1)), output: map(16, 6, 32, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16,
-        shortcut: Some(map(16, 6, 32, Frame::NONE)), algorithm: direct(5 * 5, 2, 40), activation: Activation::Relu, ..PLAIN
+        input: map(16, 6, 32, frame(1)), output: map(16, 6, 32, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1,
+        shortcut: Some(map(16, 6, 32, Frame::NONE)), algorithm: direct(25, 2, 40), activation: Activation::Relu, ..PLAIN
     };
     #[groups = 1] #[in_place = false] WideNarrow: ConvGeometry {
         input: map(20, 4, 33, Frame { top: 1, left: 1, bottom: 1, right: 3 }), output: map(41, 4, 33, Frame::NONE), kernel: [3, 3],
-        padding: [1, 1], window: 2, panel: 16, ..PLAIN
+        padding: [1, 1], window: 2, ..PLAIN
     };
     #[groups = 1] #[in_place = false] StridedThreeByThree: ConvGeometry {
         input: map(32, 9, 11, frame(1)), output: map(24, 5, 6, frame(1)), kernel: [3, 3], stride: [2, 2], padding: [1, 1],
-        algorithm: direct(4 * 5, 2, 40), ..PLAIN
+        algorithm: direct(20, 2, 40), ..PLAIN
     };
     #[groups = 1] #[in_place = false] Dilated: ConvGeometry {
         input: map(32, 9, 8, frame(3)), output: map(32, 9, 8, Frame::NONE), kernel: [3, 3], dilation: [2, 3], padding: [2, 3], ..PLAIN
@@ -130,28 +134,28 @@ cases! {
     };
     #[groups = 1] #[in_place = false] Stem: ConvGeometry {
         input: raw(3, 16, 30, frame(3)), output: map(64, 8, 15, Frame::NONE), kernel: [7, 7], stride: [2, 2], padding: [3, 3], window: 1,
-        batch: 2, activation: Activation::Relu, algorithm: direct(2 * 5, 2, 40), ..PLAIN
+        batch: 2, activation: Activation::Relu, algorithm: direct(10, 2, 40), ..PLAIN
     };
     #[groups = 1] #[in_place = false] OneChannel: ConvGeometry {
-        input: raw(1, 5, 9, frame(1)), output: map(5, 5, 9, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16, ..PLAIN
+        input: raw(1, 5, 9, frame(1)), output: map(5, 5, 9, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, ..PLAIN
     };
     #[groups = 8] #[in_place = false] GroupsOfFour: ConvGeometry {
-        input: map(32, 5, 6, frame(1)), output: map(32, 5, 6, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16,
+        input: map(32, 5, 6, frame(1)), output: map(32, 5, 6, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1,
         first_block: &[0, 1], activation: Activation::Relu, ..PLAIN
     };
     #[groups = 2] #[in_place = false] GroupsAcrossBlocks: ConvGeometry {
-        input: map(48, 5, 6, frame(1)), output: map(64, 5, 6, frame(1)), kernel: [3, 3], padding: [1, 1], window: 2, panel: 32,
-        first_block: &[0, 1], algorithm: direct(1 * 5, 2, 40), batch: 2, ..PLAIN
+        input: map(48, 5, 6, frame(1)), output: map(64, 5, 6, frame(1)), kernel: [3, 3], padding: [1, 1], window: 2,
+        first_block: &[0, 0, 1, 1], algorithm: direct(5, 2, 40), batch: 2, ..PLAIN
     };
     #[groups = 24] #[in_place = false] Depthwise: ConvGeometry {
         input: map(24, 6, 6, frame(1)), output: map(24, 3, 3, frame(1)), kernel: [3, 3], padding: [1, 1], stride: [2, 2], window: 1,
-        panel: 16, first_block: &[0, 1], ..PLAIN
+        first_block: &[0, 1], ..PLAIN
     };
     #[groups = 1] #[in_place = false] IdleLanes: ConvGeometry {
-        output: map(41, 5, 6, frame(1)), shortcut: Some(map(41, 5, 6, Frame::NONE)), panel: 16, activation: Activation::Sigmoid, ..PLAIN
+        output: map(41, 5, 6, frame(1)), shortcut: Some(map(41, 5, 6, Frame::NONE)), activation: Activation::Sigmoid, ..PLAIN
     };
     #[groups = 3] #[in_place = false] IdleLanesOfGroups: ConvGeometry {
-        input: map(24, 5, 6, Frame::NONE), output: map(9, 5, 6, Frame::NONE), panel: 16, first_block: &[0],
+        input: map(24, 5, 6, Frame::NONE), output: map(9, 5, 6, Frame::NONE), first_block: &[0],
         activation: Activation::HardSigmoid, ..PLAIN
     };
     #[groups = 1] #[in_place = false] HardSwish: ConvGeometry { activation: Activation::HardSwish, batch: 2, ..PLAIN };
@@ -179,20 +183,20 @@ cases! {
     };
     #[groups = 1] #[in_place = false] WinogradFourRagged: ConvGeometry {
         input: map(20, 7, 14, Frame { top: 2, left: 3, bottom: 5, right: 4 }), output: map(41, 9, 13, frame(2)), kernel: [3, 3],
-        padding: [2, 0], shortcut: Some(map(41, 9, 13, Frame::NONE)), panel: 16, algorithm: winograd(4, 5), activation: Activation::Sigmoid,
+        padding: [2, 0], shortcut: Some(map(41, 9, 13, Frame::NONE)), algorithm: winograd(4, 5), activation: Activation::Sigmoid,
         batch: 2, ..PLAIN
     };
     #[groups = 8] #[in_place = false] WinogradOfGroups: ConvGeometry {
-        input: map(64, 8, 8, frame(1)), output: map(64, 8, 8, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1, panel: 16,
+        input: map(64, 8, 8, frame(1)), output: map(64, 8, 8, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1,
         first_block: &[0, 1, 2, 3], algorithm: winograd(4, 4), ..PLAIN
     };
     #[groups = 2] #[in_place = false] WinogradAcrossBlocks: ConvGeometry {
         input: map(48, 5, 6, Frame { top: 1, left: 1, bottom: 2, right: 1 }), output: map(64, 5, 6, frame(1)), kernel: [3, 3],
-        padding: [1, 1], window: 2, panel: 32, first_block: &[0, 1], algorithm: winograd(2, 25), batch: 2, ..PLAIN
+        padding: [1, 1], window: 2, first_block: &[0, 0, 1, 1], algorithm: winograd(2, 25), batch: 2, ..PLAIN
     };
     #[groups = 1] #[in_place = false] WinogradOnePixel: ConvGeometry {
         input: map(16, 1, 1, Frame { top: 1, left: 1, bottom: 4, right: 4 }), output: map(16, 1, 1, frame(1)), kernel: [3, 3],
-        padding: [1, 1], window: 1, panel: 16, algorithm: winograd(4, 1), ..PLAIN
+        padding: [1, 1], window: 1, algorithm: winograd(4, 1), ..PLAIN
     };
 }
 
@@ -229,8 +233,8 @@ fn pack(geometry: &ConvGeometry, groups: usize, kernel: &[f32], bias: &[f32]) ->
     let pairs: Vec<Vec<f32>> = kernel.chunks(taps).map(|taps| factors(geometry, taps)).collect();
     let (count, lanes) = (pairs[0].len(), geometry.input.block);
     let mut packed = Vec::new();
-    for panel in 0..geometry.output.blocks() * BLOCK / geometry.panel {
-        let channels = panel * geometry.panel..(panel + 1) * geometry.panel;
+    for panel in 0..geometry.output.blocks() {
+        let channels = panel * BLOCK..(panel + 1) * BLOCK;
         packed.extend(channels.clone().map(|channel| bias.get(channel).copied().unwrap_or(geometry.activation.idle())));
         let first = geometry.first_block.get(panel).copied().unwrap_or(0);
         let mut order: Vec<(usize, usize)> = Vec::new();
