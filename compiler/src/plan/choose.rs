@@ -101,7 +101,9 @@ impl Layer {
         let fitting = (PASS / (height * width * block)).max(1);
         // As many passes as it takes, of even depth.
         let depth = blocks.div_ceil(blocks.div_ceil(fitting));
-        let per_pixel = depth * block * 4 * self.stride.iter().product::<usize>();
+        // What a strided kernel leaves out comes along in part; 1 x 1 kernels read what was gathered.
+        let spread = if self.kernel == [1, 1] { 1 } else { self.stride.iter().product::<usize>() };
+        let per_pixel = depth * block * 4 * spread;
         Algorithm::Direct(Direct { band: (BAND / per_pixel).max(NARROWEST), depth, sums: SUMS })
     }
 

@@ -282,11 +282,33 @@ impl Lowering<'_> {
     }
 
     fn conv(&mut self, id: NodeId, map: Map, conv: &Conv, operands: &[NodeId]) -> Option<Draft> {
-        let (input, from) = self.read(*operands.first()?)?;
+        let (read, home) = self.read(*operands.first()?)?;
+        let (mut input, mut from) = (read, home);
         let kernel = self.weight(operands.get(1))?;
         let bias = if conv.bias { Some(self.weight(operands.get(2))?) } else { None };
         let shortcut = if conv.shortcut { Some(self.read(*operands.last()?)?) } else { None };
         let outputs = map.channels;
+        let mut stride = conv.stride;
+        if gathers(conv, input, outputs) {
+            // Every so many pixels once, side by side: after that each panel reads them as it reads a map of stride 1.
+            let gathered = Map { height: map.height, width: map.width, frame: Frame::NONE, ..input };
+            let geometry = RemapGeometry {
+                batch: self.batch,
+                input,
+                output: gathered,
+                stride,
+                channels_before: 0,
+                top: 0,
+                left: 0,
+            };
+            let buffer = self.scratch(gathered);
+            let Some(node) = operands.first().map(|operand| self.graph.node(*operand)) else { return None };
+            let used = Used { input: Some(from), other: None, output: Some(buffer) };
+            let summary = format!("gather {} -> {}", size(input), size(gathered));
+            let shape = vec![self.batch, input.channels, map.height, map.width];
+            self.push(format!("{} gathered", node.name), shape, draft(Kernel::Remap(geometry), used, summary));
+            (input, from, stride) = (gathered, buffer, [1, 1]);
+        }
         let (window, first_block) = pack::windows(input.channels, outputs, conv.groups, input.block);
         let geometry = ConvGeometry {
             batch: self.batch,
@@ -294,7 +316,7 @@ impl Lowering<'_> {
             output: map,
             shortcut: shortcut.map(|(map, _)| map),
             kernel: conv.kernel,
-            stride: conv.stride,
+            stride,
             dilation: conv.dilation,
             padding: [conv.padding.top, conv.padding.left],
             window,
@@ -308,7 +330,7 @@ impl Lowering<'_> {
         let output = self.in_place(id, map, shortcut, Some(from));
         let parameters = (kernel.shape().len() + bias.map_or(0, |bias| bias.shape().len())) as u64;
         Some(Draft {
-            summary: conv_summary(conv, &geometry),
+            summary: conv_summary(conv, read, &geometry),
             used: Used { input: Some(from), other: shortcut.map(|(_, buffer)| buffer), output: Some(output) },
             weights: Some(weights),
             network_output: None,
@@ -568,6 +590,16 @@ impl Lowering<'_> {
     }
 }
 
+/// Whether a strided 1 x 1 convolution is worth a copy of just the pixels it reads: when enough panels read them.
+fn gathers(conv: &Conv, input: Map, outputs: usize) -> bool {
+    conv.kernel == [1, 1]
+        && conv.stride != [1, 1]
+        && conv.padding == Padding::default()
+        && conv.groups == 1
+        && input.block == BLOCK
+        && outputs >= 4 * BLOCK
+}
+
 fn draft(kernel: Kernel, used: Used, summary: String) -> Draft {
     Draft { kernel, used, weights: None, network_output: None, parameters: 0, macs: 0, summary }
 }
@@ -586,7 +618,7 @@ fn activation(kind: Option<Activation>) -> geometry::Activation {
 }
 
 /// `conv 3x3 stride 2 padding 1, 64x56x56 -> 128x28x28, shortcut, relu`
-fn conv_summary(conv: &Conv, geometry: &ConvGeometry) -> String {
+fn conv_summary(conv: &Conv, input: Map, geometry: &ConvGeometry) -> String {
     let mut text = format!("conv {} stride {}", pair(conv.kernel), step(conv.stride));
     let Padding { top, left, bottom, right } = conv.padding;
     if conv.padding == Padding::same(top) {
@@ -602,12 +634,7 @@ fn conv_summary(conv: &Conv, geometry: &ConvGeometry) -> String {
     if conv.groups != 1 {
         text += &format!(" groups {}", conv.groups);
     }
-    text + &format!(
-        ", {} -> {}{}",
-        size(geometry.input),
-        size(geometry.output),
-        epilogue(conv.shortcut, conv.activation)
-    )
+    text + &format!(", {} -> {}{}", size(input), size(geometry.output), epilogue(conv.shortcut, conv.activation))
 }
 
 fn epilogue(shortcut: bool, kind: Option<Activation>) -> String {
