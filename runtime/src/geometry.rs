@@ -9,7 +9,7 @@
 //!
 //! **Panels.** The weights of a convolution are panels of 16 output channels, one after the other. A panel is its bias, `[16]`, then
 //! its weights, `[K][16]`, where K walks the input in the order (block of the panel's window, kernel row, kernel column, lane). For a
-//! convolution by [`Winograd`] the weights are, for each product of a tile, row by row, `[K][16]` with K in the order (block of the
+//! convolution by [`Winograd`] the weights are, for each factor of the transformed kernel, row by row, `[K][16]` with K in the order (block of the
 //! panel's window, lane). Channels that do not exist, and pairs of channels of different groups, have zero weights; the bias of output
 //! channels that do not exist is what the activation takes to zero ([`Activation::idle`]). The window of a panel is the run of input
 //! blocks that its output channels read: all blocks without groups. A dense layer's panels are of `panel` (16 or 32) units, `[K][panel]`
@@ -126,7 +126,7 @@ impl Activation {
 pub enum Algorithm {
     /// Sums of products.
     Direct(Direct),
-    /// Winograd's minimal filtering, for 3 x 3 kernels of stride 1.
+    /// Winograd's minimal filtering, for 3 x 3 kernels of stride 1 or 2.
     Winograd(Winograd),
 }
 
@@ -145,13 +145,19 @@ pub struct Direct {
     pub sums: usize,
 }
 
-/// Winograd's minimal filtering F(m x m, 3 x 3): a tile of m x m outputs from (m + 2) x (m + 2) products per channel instead of
-/// 9 m x m (Lavin and Gray, arXiv 1509.09308).
+/// Winograd's minimal filtering F(m x m, 3 x 3): a tile of m x m outputs from fewer products per pair of channels than the
+/// 9 m x m of their sums (Lavin and Gray, arXiv 1509.09308).
 ///
 /// `Y = A^T [U * V] A` with `V = B^T d B` of the input, `U = G g G^T` of the kernel, which the compiler computes and packs, and
-/// the product `*` element by element, summed over the input channels. The points are 0, 1, -1 and infinity for m = 2, and
+/// the product `*` element by element, summed over the input channels.
+///
+/// At stride 1, there are m + 2 inputs and products along each side of a tile. The points are 0, 1, -1 and infinity for m = 2, and
 /// 0, p, -p, q, -q and infinity with p = sqrt(1/2), q = sqrt(2) for m = 4, which keep rounding errors small
 /// (Barabasz et al., arXiv 1803.10986).
+///
+/// At stride 2, there are 2 m + 1. The first m + 1 products along a side are F(m, 2) of the even inputs with the kernel's first and last
+/// tap, at the points 0, 1 and infinity for m = 2, and 0, 1, -1, 1/2 and infinity for m = 4; the other m are the odd inputs with the
+/// middle tap, which is one factor for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Winograd {
     /// Outputs along each side of a tile, m: 2 or 4.
@@ -161,14 +167,19 @@ pub struct Winograd {
 }
 
 impl Winograd {
-    /// Inputs along each side of a tile.
-    pub const fn inputs(self) -> usize {
-        self.outputs + 2
+    /// Products, and inputs, along each side of a tile.
+    pub const fn side(self, stride: usize) -> usize {
+        stride * (self.outputs - 1) + 3
     }
 
     /// Products per tile and pair of channels.
-    pub const fn products(self) -> usize {
-        self.inputs() * self.inputs()
+    pub const fn products(self, stride: usize) -> usize {
+        self.side(stride) * self.side(stride)
+    }
+
+    /// Distinct factors along each side of a transformed kernel; the last stands for all products from there on.
+    pub const fn factors(self) -> usize {
+        self.outputs + 2
     }
 
     /// Tiles along a side of so many outputs.

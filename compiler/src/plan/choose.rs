@@ -35,7 +35,7 @@ const PER_BYTE: f64 = 4.0;
 const DIRECT: f64 = 0.92;
 const SHORT: f64 = 0.85;
 /// Most bytes of transformed input at a time: they are read for every panel, from a second-level cache.
-const GROUP_BYTES: usize = 300 * 1024;
+const GROUP_BYTES: usize = 480 * 1024;
 /// Tiles at a time, if there are so many: each weight that is read from afar is used as often.
 const FEWEST: usize = 16;
 /// Input values per pass: with 16 output channels their weights fill half of a first-level cache.
@@ -87,7 +87,12 @@ impl Layer {
     /// The decisions open to it, the one that the model holds for the cheapest first.
     pub(super) fn candidates(&self, exact: bool) -> Vec<Algorithm> {
         let mut candidates = vec![self.direct()];
-        if !exact && !self.raw && self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1] {
+        if !exact
+            && !self.raw
+            && self.kernel == [3, 3]
+            && matches!(self.stride, [1, 1] | [2, 2])
+            && self.dilation == [1, 1]
+        {
             candidates.extend([2, 4].map(|outputs| self.winograd(outputs)));
         }
         candidates.sort_by(|a, b| self.cost(*a).total_cmp(&self.cost(*b)));
@@ -109,8 +114,11 @@ impl Layer {
 
     fn winograd(&self, outputs: usize) -> Algorithm {
         let tiles = self.tiles(outputs);
-        let products = Winograd { outputs, group: 1 }.products();
-        let most = (GROUP_BYTES / (products * self.inputs.next_multiple_of(BLOCK) * 4)).max(FEWEST);
+        let winograd = Winograd { outputs, group: 1 };
+        let products = winograd.products(self.stride[0]);
+        // At stride 2 a factor serves several products.
+        let fewest = FEWEST * winograd.factors() * winograd.factors() / products;
+        let most = (GROUP_BYTES / (products * self.inputs.next_multiple_of(BLOCK) * 4)).max(fewest);
         Algorithm::Winograd(Winograd { outputs, group: tiles.div_ceil(tiles.div_ceil(most)) })
     }
 
@@ -129,13 +137,19 @@ impl Layer {
             }
             Algorithm::Winograd(winograd) => {
                 let outputs = winograd.outputs;
-                let products = winograd.products() as f64;
+                let products = winograd.products(self.stride[0]) as f64;
+                let factors = (winograd.factors() * winograd.factors()) as f64;
                 // Loads, operations and stores of the transforms, per channel of a tile.
-                let (into, back) = if outputs == 4 { (150.0, 130.0) } else { (40.0, 36.0) };
+                let (into, back) = match (outputs, self.stride) {
+                    (4, [1, 1]) => (150.0, 130.0),
+                    (4, _) => (260.0, 200.0),
+                    (_, [1, 1]) => (40.0, 36.0),
+                    (..) => (60.0, 45.0),
+                };
                 let inputs = self.inputs.next_multiple_of(BLOCK) as f64;
                 let tiles = self.tiles(outputs) as f64;
                 let transforms = tiles * (inputs * into + lanes * back);
-                (tiles * products * lanes * depth / SHORT + transforms, products * lanes * depth)
+                (tiles * products * lanes * depth / SHORT + transforms, factors * lanes * depth)
             }
         };
         // Most of the streaming hides behind the computation.
@@ -177,12 +191,14 @@ mod tests {
         assert_eq!(tile(layer(512, 7)), Some(2));
         assert_eq!(tile(layer(512, 1)), None);
         assert_eq!(tile(Layer { batch: 8, ..layer(512, 7) }), Some(4));
-        assert_eq!(tile(Layer { stride: [2, 2], ..layer(64, 56) }), None);
+        assert_eq!(tile(Layer { stride: [2, 2], ..layer(128, 28) }), Some(4));
+        assert_eq!(tile(Layer { stride: [2, 2], ..layer(512, 7) }), None);
+        assert_eq!(tile(Layer { stride: [3, 3], ..layer(128, 28) }), None);
     }
 
     #[test]
     fn groups_of_tiles_are_even() {
-        assert_eq!(layer(64, 56).winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 28 }));
+        assert_eq!(layer(64, 56).winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 49 }));
         assert_eq!(layer(256, 14).winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 16 }));
         assert!(layer(64, 56).candidates(true).iter().all(|choice| matches!(choice, Algorithm::Direct(_))));
     }

@@ -56,7 +56,9 @@ pub(super) fn conv(
     let panels = outputs.div_ceil(BLOCK);
     let (factors, transform) = match conv.algorithm {
         Algorithm::Direct(_) => (taps, None),
-        Algorithm::Winograd(winograd) => (winograd.products(), Some(transform(winograd))),
+        Algorithm::Winograd(winograd) => {
+            (winograd.factors() * winograd.factors(), Some(transform(winograd, conv.stride[0])))
+        }
     };
     let depth = conv.window * factors * block;
     into.reserve(panels * (depth + 1) * BLOCK);
@@ -94,31 +96,41 @@ pub(super) fn conv(
     }
 }
 
-/// The matrix G of [`Winograd`], row by row: for each point p but infinity `[1, p, p^2]` over the product of its distances to the
-/// other points.
-fn transform(winograd: Winograd) -> Vec<[f64; 3]> {
+/// The matrix G of [`Winograd`], row by row: for each point p but infinity the powers of p over the product of its distances to the
+/// other points. At stride 2 these are of the first and the last tap, and a row for the middle one follows.
+fn transform(winograd: Winograd, stride: usize) -> Vec<[f64; 3]> {
     let (p, q) = (0.5_f64.sqrt(), 2.0_f64.sqrt());
-    let points: &[f64] = if winograd.outputs == 2 { &[0.0, 1.0, -1.0] } else { &[0.0, p, -p, q, -q] };
+    let points: &[f64] = match (stride, winograd.outputs) {
+        (1, 2) => &[0.0, 1.0, -1.0],
+        (1, _) => &[0.0, p, -p, q, -q],
+        (_, 2) => &[0.0, 1.0],
+        (..) => &[0.0, 1.0, -1.0, 0.5],
+    };
     let finite = points.iter().map(|point| {
         let others: f64 = points.iter().filter(|other| *other != point).map(|other| point - other).product();
-        [1.0 / others, point / others, point * point / others]
+        if stride == 1 {
+            [1.0 / others, point / others, point * point / others]
+        } else {
+            [1.0 / others, 0.0, point / others]
+        }
     });
-    finite.chain([[0.0, 0.0, 1.0]]).collect()
+    let middle = (stride == 2).then_some([0.0, 1.0, 0.0]);
+    finite.chain([[0.0, 0.0, 1.0]]).chain(middle).collect()
 }
 
-/// `G g G^T` of the nine taps g, product by product.
+/// `G g G^T` of the nine taps g, factor by factor.
 fn transformed(transform: &[[f64; 3]], taps: &[f32], put: &mut dyn FnMut(usize, f32)) {
-    let mut product = 0;
+    let mut factor = 0;
     for down in transform {
         for across in transform {
             let sum: f64 = down
                 .iter()
                 .flat_map(|down| across.iter().map(move |across| down * across))
                 .zip(taps)
-                .map(|(factor, tap)| factor * f64::from(*tap))
+                .map(|(weight, tap)| weight * f64::from(*tap))
                 .sum();
-            put(product, sum as f32);
-            product += 1;
+            put(factor, sum as f32);
+            factor += 1;
         }
     }
 }

@@ -39,22 +39,24 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         let size = [conv.input.height, conv.input.width][axis];
         let outputs = [conv.output.height, conv.output.width][axis];
         assert!(conv.padding[axis] <= before, "a convolution's padding exceeds its input's frame");
-        let end = match conv.algorithm {
-            Algorithm::Direct(_) => {
-                (outputs - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1
-            }
+        let covered = match conv.algorithm {
+            Algorithm::Direct(_) => outputs,
             Algorithm::Winograd(winograd) => {
                 assert!(
                     winograd.outputs == 2 || winograd.outputs == 4,
                     "a tile has other than 2 or 4 outputs to a side"
                 );
                 assert!(
-                    conv.kernel[axis] == 3 && conv.stride[axis] == 1 && conv.dilation[axis] == 1,
-                    "a convolution by Winograd is not 3 x 3 of stride 1"
+                    conv.kernel[axis] == 3
+                        && conv.stride[0] == conv.stride[1]
+                        && conv.stride[0] <= 2
+                        && conv.dilation[axis] == 1,
+                    "a convolution by Winograd is not 3 x 3 of stride 1 or 2"
                 );
-                winograd.tiles(outputs) * winograd.outputs + 2
+                winograd.tiles(outputs) * winograd.outputs
             }
         };
+        let end = (covered - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
         assert!(end <= conv.padding[axis] + size + after, "a convolution's windows exceed its input and its frame");
         axis += 1;
     }
@@ -98,7 +100,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
 pub(crate) const fn conv_weights(conv: &ConvGeometry) -> usize {
     let per_value = match conv.algorithm {
         Algorithm::Direct(_) => conv.kernel[0] * conv.kernel[1],
-        Algorithm::Winograd(winograd) => winograd.products(),
+        Algorithm::Winograd(winograd) => winograd.factors() * winograd.factors(),
     };
     conv.output.blocks() * BLOCK * (conv.window * per_value * conv.input.block + 1)
 }

@@ -28,7 +28,10 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     };
     const GROUP: usize = Self::WINOGRAD.group;
     const OUTPUTS: usize = Self::WINOGRAD.outputs;
-    const PRODUCTS: usize = Self::WINOGRAD.products();
+    const STRIDE: usize = L::GEOMETRY.stride[0];
+    const PRODUCTS: usize = Self::WINOGRAD.products(Self::STRIDE);
+    /// Factors of a transformed kernel.
+    const FACTORS: usize = Self::WINOGRAD.factors() * Self::WINOGRAD.factors();
     const ACROSS: usize = Self::WINOGRAD.tiles(L::GEOMETRY.output.width);
     const PER_IMAGE: usize = Self::ACROSS * Self::WINOGRAD.tiles(L::GEOMETRY.output.height);
     const TILES: usize = L::GEOMETRY.batch * Self::PER_IMAGE;
@@ -37,10 +40,10 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const UNITS: usize = L::GEOMETRY.output.blocks() * BLOCK / Self::WIDTH;
     /// Input channels of a panel.
     const DEPTH: usize = L::GEOMETRY.window * BLOCK;
-    /// Length of a panel's weights for one product.
+    /// Length of a panel's weights for one factor.
     const SLAB: usize = Self::DEPTH * BLOCK;
     /// Length of a panel, bias included.
-    const PANEL: usize = Self::PRODUCTS * Self::SLAB + BLOCK;
+    const PANEL: usize = Self::FACTORS * Self::SLAB + BLOCK;
     /// Between the products of a block of transformed input. An odd number of lines: their stores spread over the cache.
     const BETWEEN_PRODUCTS: usize = between_products(Self::GROUP);
     /// Between its blocks.
@@ -77,8 +80,8 @@ const fn between_products(group: usize) -> usize {
 
 /// Length of the scratch memory that a thread needs.
 pub(super) const fn scratch(conv: &ConvGeometry, winograd: Winograd) -> usize {
-    let inputs = conv.input.blocks() * winograd.products() * between_products(winograd.group);
-    inputs + winograd.group * winograd.products() * width(conv)
+    let products = winograd.products(conv.stride[0]);
+    conv.input.blocks() * products * between_products(winograd.group) + winograd.group * products * width(conv)
 }
 
 /// Runs a convolution in register tiles of one form.
@@ -97,10 +100,11 @@ pub(super) unsafe fn run<
 ) {
     // SAFETY: the caller vouches for what the kernel asks for.
     unsafe {
-        if const { Shape::<L>::OUTPUTS == 4 } {
-            of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 6>(arguments);
-        } else {
-            of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 4>(arguments);
+        match const { (Shape::<L>::OUTPUTS, Shape::<L>::STRIDE) } {
+            (4, 1) => of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 6>(arguments),
+            (4, _) => of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 9>(arguments),
+            (_, 1) => of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 4>(arguments),
+            (..) => of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 5>(arguments),
         }
     }
 }
@@ -115,7 +119,7 @@ unsafe fn of_size<
     const FEWER: usize,
     const VECTORS: usize,
     const OUTPUTS: usize,
-    const INPUTS: usize,
+    const SIDE: usize,
 >(
     arguments: &Arguments,
 ) {
@@ -135,11 +139,11 @@ unsafe fn of_size<
         // SAFETY: first and tiles lie in the layer, so that all offsets lie in the maps, in the panel's weights and in the scratch memory.
         unsafe {
             if transformed != first {
-                transform_input::<I, L, INPUTS>(arguments, first, tiles);
+                transform_input::<I, L, SIDE>(arguments, first, tiles);
                 transformed = first;
             }
-            multiply::<I, L, PIXELS, FEWER, VECTORS>(arguments, channel, tiles);
-            transform_output::<I, L, OUTPUTS, INPUTS>(arguments, channel, first, tiles);
+            multiply::<I, L, PIXELS, FEWER, VECTORS, OUTPUTS, SIDE>(arguments, channel, tiles);
+            transform_output::<I, L, OUTPUTS, SIDE>(arguments, channel, first, tiles);
         }
     }
 }
@@ -157,12 +161,12 @@ fn tile_place<L: Layer<ConvGeometry>>(tile: usize) -> (usize, usize, usize) {
 /// # Safety
 /// As [`run`], for the tiles.
 #[inline(always)]
-unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const INPUTS: usize>(
+unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const SIDE: usize>(
     arguments: &Arguments,
     first: usize,
     tiles: usize,
 ) {
-    let (map, padding) = const { (L::GEOMETRY.input, L::GEOMETRY.padding) };
+    let (map, padding, stride) = const { (L::GEOMETRY.input, L::GEOMETRY.padding, Shape::<L>::STRIDE) };
     let origin = (map.frame.top - padding[0]) * map.row() + (map.frame.left - padding[1]) * BLOCK;
     for index in 0..tiles {
         let (image, row, column) = tile_place::<L>(first + index);
@@ -171,25 +175,26 @@ unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const INPUTS: usize>(
             unsafe {
                 let from = arguments
                     .input
-                    .add(image * map.len() + block * map.plane() + origin + row * map.row() + column * BLOCK);
+                    .add(image * map.len() + block * map.plane() + origin)
+                    .add(row * stride * map.row() + column * stride * BLOCK);
                 let to = arguments.scratch.add(block * Shape::<L>::BETWEEN_BLOCKS + index * BLOCK);
                 for lane in (0..BLOCK).step_by(I::LANES) {
-                    let mut columns = [[I::splat(0.0); INPUTS]; INPUTS];
-                    for x in 0..INPUTS {
-                        let mut values = [I::splat(0.0); INPUTS];
-                        for y in 0..INPUTS {
+                    let mut columns = [[I::splat(0.0); SIDE]; SIDE];
+                    for x in 0..SIDE {
+                        let mut values = [I::splat(0.0); SIDE];
+                        for y in 0..SIDE {
                             values[y] = I::load(from.add(y * map.row() + x * BLOCK + lane));
                         }
-                        columns[x] = of_inputs::<I, INPUTS>(values);
+                        columns[x] = of_inputs::<I, SIDE>(values);
                     }
-                    for y in 0..INPUTS {
-                        let mut values = [I::splat(0.0); INPUTS];
-                        for x in 0..INPUTS {
+                    for y in 0..SIDE {
+                        let mut values = [I::splat(0.0); SIDE];
+                        for x in 0..SIDE {
                             values[x] = columns[x][y];
                         }
-                        let products = of_inputs::<I, INPUTS>(values);
-                        for x in 0..INPUTS {
-                            I::store(to.add((y * INPUTS + x) * Shape::<L>::BETWEEN_PRODUCTS + lane), products[x]);
+                        let products = of_inputs::<I, SIDE>(values);
+                        for x in 0..SIDE {
+                            I::store(to.add((y * SIDE + x) * Shape::<L>::BETWEEN_PRODUCTS + lane), products[x]);
                         }
                     }
                 }
@@ -203,7 +208,15 @@ unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const INPUTS: usize>(
 /// # Safety
 /// As [`run`], for the unit; the scratch memory holds the transformed inputs of `tiles` tiles.
 #[inline(always)]
-unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FEWER: usize, const VECTORS: usize>(
+unsafe fn multiply<
+    I: Isa,
+    L: Layer<ConvGeometry>,
+    const PIXELS: usize,
+    const FEWER: usize,
+    const VECTORS: usize,
+    const OUTPUTS: usize,
+    const SIDE: usize,
+>(
     arguments: &Arguments,
     unit: usize,
     tiles: usize,
@@ -216,33 +229,48 @@ unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FE
         let inputs = arguments.scratch.add(first_block * Shape::<L>::BETWEEN_BLOCKS);
         let sums = arguments.scratch.add(geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS);
         let weights = arguments.weights.add(unit / BLOCK * Shape::<L>::PANEL + BLOCK);
-        // Each register tile asks for its part of the weights of the next product: a panel is followed by its neighbour.
-        let rows = BLOCK.div_ceil(split.count);
-        for product in 0..const { Shape::<L>::PRODUCTS } {
+        for factor in 0..const { Shape::<L>::FACTORS } {
+            let (y, x) = (factor / (OUTPUTS + 2), factor % (OUTPUTS + 2));
             for channel in (0..const { Shape::<L>::WIDTH }).step_by(VECTORS * I::LANES) {
-                let weights = weights.add(product * Shape::<L>::SLAB + Shape::<L>::of_lane(channel));
-                for register_tile in 0..split.count {
-                    let first = split.first(register_tile);
-                    if first >= tiles {
-                        break;
-                    }
-                    let corner = Corner {
-                        inputs: inputs.add(product * Shape::<L>::BETWEEN_PRODUCTS + first * BLOCK),
-                        weights,
-                        sums: sums.add(first * Shape::<L>::BETWEEN_TILES + product * Shape::<L>::WIDTH + channel),
-                        ahead: weights.wrapping_add(Shape::<L>::SLAB + register_tile * rows * geometry.window * BLOCK),
-                    };
-                    if const { FEWER != 0 } && register_tile >= split.whole {
-                        if const { FEWER != 0 } {
-                            multiply_tile::<I, L, FEWER, VECTORS>(corner, rows);
+                let weights = weights.add(factor * Shape::<L>::SLAB + Shape::<L>::of_lane(channel));
+                // Each register tile of the first product asks for its part of the next factor.
+                let mut rows = BLOCK.div_ceil(split.count);
+                for y in products_of::<OUTPUTS, SIDE>(y) {
+                    for x in products_of::<OUTPUTS, SIDE>(x) {
+                        let product = y * SIDE + x;
+                        for register_tile in 0..split.count {
+                            let first = split.first(register_tile);
+                            if first >= tiles {
+                                break;
+                            }
+                            let corner = Corner {
+                                inputs: inputs.add(product * Shape::<L>::BETWEEN_PRODUCTS + first * BLOCK),
+                                weights,
+                                sums: sums
+                                    .add(first * Shape::<L>::BETWEEN_TILES + product * Shape::<L>::WIDTH + channel),
+                                ahead: weights
+                                    .wrapping_add(Shape::<L>::SLAB + register_tile * rows * geometry.window * BLOCK),
+                            };
+                            if const { FEWER != 0 } && register_tile >= split.whole {
+                                if const { FEWER != 0 } {
+                                    multiply_tile::<I, L, FEWER, VECTORS>(corner, rows);
+                                }
+                            } else {
+                                multiply_tile::<I, L, PIXELS, VECTORS>(corner, rows);
+                            }
                         }
-                    } else {
-                        multiply_tile::<I, L, PIXELS, VECTORS>(corner, rows);
+                        rows = 0;
                     }
                 }
             }
         }
     }
+}
+
+/// The products along a side that have a factor.
+#[inline(always)]
+fn products_of<const OUTPUTS: usize, const SIDE: usize>(factor: usize) -> std::ops::Range<usize> {
+    if factor <= OUTPUTS { factor..factor + 1 } else { OUTPUTS + 1..SIDE }
 }
 
 /// Where a register tile begins in all that it reads and writes.
@@ -303,7 +331,7 @@ unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, con
 /// # Safety
 /// As [`run`], for the tiles and the unit; the scratch memory holds the sums.
 #[inline(always)]
-unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize, const INPUTS: usize>(
+unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize, const SIDE: usize>(
     arguments: &Arguments,
     unit: usize,
     first: usize,
@@ -331,13 +359,13 @@ unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize,
                     geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS + index * Shape::<L>::BETWEEN_TILES + lane,
                 );
                 let bias = I::load(arguments.weights.add(unit / BLOCK * Shape::<L>::PANEL + Shape::<L>::of_lane(lane)));
-                let mut columns = [[I::splat(0.0); OUTPUTS]; INPUTS];
-                for x in 0..INPUTS {
-                    let mut values = [I::splat(0.0); INPUTS];
-                    for y in 0..INPUTS {
-                        values[y] = I::load(from.add((y * INPUTS + x) * Shape::<L>::WIDTH));
+                let mut columns = [[I::splat(0.0); OUTPUTS]; SIDE];
+                for x in 0..SIDE {
+                    let mut values = [I::splat(0.0); SIDE];
+                    for y in 0..SIDE {
+                        values[y] = I::load(from.add((y * SIDE + x) * Shape::<L>::WIDTH));
                     }
-                    columns[x] = of_sums::<I, OUTPUTS, INPUTS>(values);
+                    columns[x] = of_sums::<I, OUTPUTS, SIDE>(values);
                 }
                 let to = arguments.output.add(place(map, image, channel, row, column));
                 let shortcut = match geometry.shortcut {
@@ -348,11 +376,11 @@ unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize,
                     if y >= rows {
                         break;
                     }
-                    let mut values = [I::splat(0.0); INPUTS];
-                    for x in 0..INPUTS {
+                    let mut values = [I::splat(0.0); SIDE];
+                    for x in 0..SIDE {
                         values[x] = columns[x][y];
                     }
-                    let outputs = of_sums::<I, OUTPUTS, INPUTS>(values);
+                    let outputs = of_sums::<I, OUTPUTS, SIDE>(values);
                     for x in 0..OUTPUTS {
                         if x >= across {
                             break;
@@ -369,7 +397,7 @@ unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize,
     }
 }
 
-/// p, the smaller of the two points of F(4 x 4, 3 x 3) that are no integers.
+/// p, the smaller of the two points of F(4 x 4, 3 x 3) at stride 1 that are no integers.
 const P: f32 = std::f32::consts::FRAC_1_SQRT_2;
 /// q, the larger one; p * q = 1.
 const Q: f32 = std::f32::consts::SQRT_2;
@@ -379,31 +407,56 @@ const Q: f32 = std::f32::consts::SQRT_2;
 /// # Safety
 /// The processor has the instruction set.
 #[inline(always)]
-unsafe fn of_inputs<I: Isa, const INPUTS: usize>(d: [I::Vector; INPUTS]) -> [I::Vector; INPUTS] {
+unsafe fn of_inputs<I: Isa, const SIDE: usize>(d: [I::Vector; SIDE]) -> [I::Vector; SIDE] {
     let mut v = d;
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
         let minus = I::splat(-1.0);
-        if const { INPUTS == 6 } {
-            let (p, q) = (I::splat(P), I::splat(Q));
-            let (minus_p, minus_q) = (I::splat(-P), I::splat(-Q));
-            let (minus_half, minus_two, minus_five_halves) = (I::splat(-0.5), I::splat(-2.0), I::splat(-2.5));
-            // x (x^2 - q^2) times x and p, then x (x^2 - p^2) times x and q.
-            let even_p = I::multiply_add(minus_two, d[2], d[4]);
-            let odd_p = I::multiply_add(minus_two, d[1], d[3]);
-            let even_q = I::multiply_add(minus_half, d[2], d[4]);
-            let odd_q = I::multiply_add(minus_half, d[1], d[3]);
-            v[0] = I::multiply_add(minus_five_halves, d[2], I::add(d[0], d[4]));
-            v[1] = I::multiply_add(p, odd_p, even_p);
-            v[2] = I::multiply_add(minus_p, odd_p, even_p);
-            v[3] = I::multiply_add(q, odd_q, even_q);
-            v[4] = I::multiply_add(minus_q, odd_q, even_q);
-            v[5] = I::multiply_add(minus_five_halves, d[3], I::add(d[1], d[5]));
-        } else {
-            v[0] = I::multiply_add(minus, d[0], d[2]);
-            v[1] = I::add(d[1], d[2]);
-            v[2] = I::multiply_add(minus, d[1], d[2]);
-            v[3] = I::multiply_add(minus, d[1], d[3]);
+        let (half, minus_half) = (I::splat(0.5), I::splat(-0.5));
+        match const { SIDE } {
+            4 => {
+                v[0] = I::multiply_add(minus, d[0], d[2]);
+                v[1] = I::add(d[1], d[2]);
+                v[2] = I::multiply_add(minus, d[1], d[2]);
+                v[3] = I::multiply_add(minus, d[1], d[3]);
+            }
+            5 => {
+                v[0] = I::multiply_add(minus, d[0], d[2]);
+                v[1] = d[2];
+                v[2] = I::multiply_add(minus, d[2], d[4]);
+                v[3] = d[1];
+                v[4] = d[3];
+            }
+            6 => {
+                let (p, q) = (I::splat(P), I::splat(Q));
+                let (minus_p, minus_q) = (I::splat(-P), I::splat(-Q));
+                let (minus_two, minus_five_halves) = (I::splat(-2.0), I::splat(-2.5));
+                // x (x^2 - q^2) times x and p, then x (x^2 - p^2) times x and q.
+                let even_p = I::multiply_add(minus_two, d[2], d[4]);
+                let odd_p = I::multiply_add(minus_two, d[1], d[3]);
+                let even_q = I::multiply_add(minus_half, d[2], d[4]);
+                let odd_q = I::multiply_add(minus_half, d[1], d[3]);
+                v[0] = I::multiply_add(minus_five_halves, d[2], I::add(d[0], d[4]));
+                v[1] = I::multiply_add(p, odd_p, even_p);
+                v[2] = I::multiply_add(minus_p, odd_p, even_p);
+                v[3] = I::multiply_add(q, odd_q, even_q);
+                v[4] = I::multiply_add(minus_q, odd_q, even_q);
+                v[5] = I::multiply_add(minus_five_halves, d[3], I::add(d[1], d[5]));
+            }
+            _ => {
+                // The even inputs are d[0], d[2] and so on.
+                let outer = I::multiply_add(minus, d[2], d[6]);
+                let inner = I::multiply_add(minus_half, d[2], d[6]);
+                v[0] = I::multiply_add(minus_half, I::multiply_add(minus, d[0], d[4]), outer);
+                v[1] = I::multiply_add(half, d[4], inner);
+                v[2] = I::multiply_add(I::splat(-1.5), d[4], I::multiply_add(half, d[2], d[6]));
+                v[3] = outer;
+                v[4] = I::multiply_add(minus_half, outer, I::multiply_add(minus, d[4], d[8]));
+                v[5] = d[1];
+                v[6] = d[3];
+                v[7] = d[5];
+                v[8] = d[7];
+            }
         }
     }
     v
@@ -414,21 +467,34 @@ unsafe fn of_inputs<I: Isa, const INPUTS: usize>(d: [I::Vector; INPUTS]) -> [I::
 /// # Safety
 /// The processor has the instruction set.
 #[inline(always)]
-unsafe fn of_sums<I: Isa, const OUTPUTS: usize, const INPUTS: usize>(m: [I::Vector; INPUTS]) -> [I::Vector; OUTPUTS] {
+unsafe fn of_sums<I: Isa, const OUTPUTS: usize, const SIDE: usize>(m: [I::Vector; SIDE]) -> [I::Vector; OUTPUTS] {
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
         let minus = I::splat(-1.0);
         let mut y = [I::splat(0.0); OUTPUTS];
-        let (plus_p, minus_p) = (I::add(m[1], m[2]), I::multiply_add(minus, m[2], m[1]));
-        if const { OUTPUTS == 4 } {
-            let (plus_q, minus_q) = (I::add(m[3], m[4]), I::multiply_add(minus, m[4], m[3]));
-            y[0] = I::add(m[0], I::add(plus_p, plus_q));
-            y[1] = I::multiply_add(I::splat(P), minus_p, I::multiply(I::splat(Q), minus_q));
-            y[2] = I::multiply_add(I::splat(0.5), plus_p, I::multiply(I::splat(2.0), plus_q));
-            y[3] = I::multiply_add(I::splat(P * 0.5), minus_p, I::multiply_add(I::splat(Q * 2.0), minus_q, m[5]));
-        } else {
-            y[0] = I::add(m[0], plus_p);
-            y[1] = I::add(minus_p, m[3]);
+        let (plus, less) = (I::add(m[1], m[2]), I::multiply_add(minus, m[2], m[1]));
+        match const { SIDE } {
+            4 => {
+                y[0] = I::add(m[0], plus);
+                y[1] = I::add(less, m[3]);
+            }
+            5 => {
+                y[0] = I::add(m[3], I::add(m[0], m[1]));
+                y[1] = I::add(m[4], plus);
+            }
+            6 => {
+                let (plus_q, less_q) = (I::add(m[3], m[4]), I::multiply_add(minus, m[4], m[3]));
+                y[0] = I::add(m[0], I::add(plus, plus_q));
+                y[1] = I::multiply_add(I::splat(P), less, I::multiply(I::splat(Q), less_q));
+                y[2] = I::multiply_add(I::splat(0.5), plus, I::multiply(I::splat(2.0), plus_q));
+                y[3] = I::multiply_add(I::splat(P * 0.5), less, I::multiply_add(I::splat(Q * 2.0), less_q, m[5]));
+            }
+            _ => {
+                y[0] = I::add(m[5], I::add(m[0], I::add(plus, m[3])));
+                y[1] = I::multiply_add(I::splat(0.5), m[3], I::add(less, m[6]));
+                y[2] = I::multiply_add(I::splat(0.25), m[3], I::add(plus, m[7]));
+                y[3] = I::multiply_add(I::splat(0.125), m[3], I::add(less, I::add(m[4], m[8])));
+            }
         }
         y
     }

@@ -194,6 +194,14 @@ cases! {
         input: map(48, 5, 6, Frame { top: 1, left: 1, bottom: 2, right: 1 }), output: map(64, 5, 6, frame(1)), kernel: [3, 3],
         padding: [1, 1], window: 2, first_block: &[0, 0, 1, 1], algorithm: winograd(2, 25), batch: 2, ..PLAIN
     };
+    #[groups = 1] #[in_place = false] WinogradTwoStrided: ConvGeometry {
+        input: map(32, 9, 11, Frame { top: 1, left: 1, bottom: 3, right: 1 }), output: map(48, 5, 6, frame(1)), kernel: [3, 3], stride: [2, 2],
+        padding: [1, 1], shortcut: Some(map(48, 5, 6, Frame::NONE)), algorithm: winograd(2, 7), activation: Activation::Relu, batch: 2, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradFourStrided: ConvGeometry {
+        input: map(80, 16, 14, Frame { top: 1, left: 1, bottom: 1, right: 3 }), output: map(64, 8, 7, Frame::NONE), kernel: [3, 3],
+        stride: [2, 2], padding: [1, 1], window: 5, algorithm: winograd(4, 3), activation: Activation::Relu, batch: 3, ..PLAIN
+    };
     #[groups = 1] #[in_place = false] WinogradOnePixel: ConvGeometry {
         input: map(16, 1, 1, Frame { top: 1, left: 1, bottom: 4, right: 4 }), output: map(16, 1, 1, frame(1)), kernel: [3, 3],
         padding: [1, 1], window: 1, algorithm: winograd(4, 1), ..PLAIN
@@ -204,7 +212,18 @@ cases! {
 fn factors(geometry: &ConvGeometry, taps: &[f32]) -> Vec<f32> {
     let Algorithm::Winograd(winograd) = geometry.algorithm else { return taps.to_vec() };
     let root = 2.0_f64.sqrt();
-    let matrix = if winograd.outputs == 2 {
+    let matrix = if geometry.stride == [2, 2] && winograd.outputs == 2 {
+        vec![[-1.0, 0.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    } else if geometry.stride == [2, 2] {
+        vec![
+            [2.0, 0.0, 0.0],
+            [1.0, 0.0, 1.0],
+            [-1.0 / 3.0, 0.0, 1.0 / 3.0],
+            [-8.0 / 3.0, 0.0, -4.0 / 3.0],
+            [0.0, 0.0, 1.0],
+            [0.0, 1.0, 0.0],
+        ]
+    } else if winograd.outputs == 2 {
         vec![[-1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]]
     } else {
         vec![
