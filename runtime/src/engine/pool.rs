@@ -1,7 +1,8 @@
 //! Threads that do the same work on different shares.
 //!
 //! Between calls the workers wait: first spinning, for a call that follows at once, then yielding, then asleep. Within a call they
-//! meet at a barrier after each step. A panic on one thread lets all others leave the call, and reaches the caller.
+//! meet at a barrier after each step, where they wait spinning, then yielding, and take naps when one of them does not get to run. A
+//! panic on one thread lets all others leave the call, and reaches the caller.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -9,19 +10,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
 /// The most threads of an engine.
 pub const MAX_THREADS: usize = 256;
 
-/// Looks, with a pause each, before a waiting thread lets others run: some ten microseconds.
-const SPINS: usize = 2_000;
-/// Times that a waiting worker lets others run before it goes to sleep.
-const YIELDS: usize = 200;
+/// How long a waiting thread looks without rest before it lets others run, at most.
+const SPINNING: Duration = Duration::from_micros(20);
+/// The same for a thread whose others have not a core each.
+const SHORTEST: Duration = Duration::from_micros(1);
+/// How long a worker waits for a call before it goes to sleep.
+const AWAKE: Duration = Duration::from_micros(100);
+/// How long a thread waits for the others of its call before it sleeps for moments: one of them does not get to run.
+const PATIENCE: Duration = Duration::from_millis(2);
+/// Such a moment.
+const NAP: Duration = Duration::from_micros(50);
+/// Looks between two looks at the clock.
+const LOOKS: u32 = 32;
 
-/// What each thread runs: its index, and where all meet.
-type Work<'a> = dyn Fn(usize, &Barrier) + Sync + 'a;
+/// What each thread runs: its index, and its seat where all meet.
+type Work<'a> = dyn Fn(usize, Seat<'_>) + Sync + 'a;
 
 /// A caller and its workers.
 #[derive(Debug)]
@@ -96,13 +106,13 @@ impl Pool {
         };
         shared.busy.store(self.workers.len(), Ordering::Relaxed);
         shared.start();
-        let own = catch_unwind(AssertUnwindSafe(|| work(0, &shared.barrier)));
+        let own = catch_unwind(AssertUnwindSafe(|| work(0, shared.barrier.seat(0))));
         if own.is_err() {
             shared.barrier.broken.store(true, Ordering::Release);
         }
-        let mut wait = Wait::default();
+        let mut wait = Wait::new(SPINNING);
         while shared.busy.load(Ordering::Acquire) > 0 {
-            wait.pause();
+            wait.for_others();
         }
         let broken = shared.barrier.repair();
         shared.taken.store(false, Ordering::Release);
@@ -147,7 +157,7 @@ impl Shared {
             if let Some(work) = work {
                 // SAFETY: it lives until the caller has seen that no worker is busy.
                 let work = unsafe { &*work };
-                if catch_unwind(AssertUnwindSafe(|| work(index, &self.barrier))).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| work(index, self.barrier.seat(index)))).is_err() {
                     self.barrier.broken.store(true, Ordering::Release);
                 }
             }
@@ -157,12 +167,11 @@ impl Shared {
 
     fn next_call(&self, seen: usize) -> usize {
         let changed = || Some(self.call.load(Ordering::Acquire)).filter(|call| *call != seen);
-        let mut wait = Wait::default();
-        while wait.rounds < SPINS + YIELDS {
+        let mut wait = Wait::new(SPINNING);
+        while wait.rest() < AWAKE {
             if let Some(call) = changed() {
                 return call;
             }
-            wait.pause();
         }
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.asleep.fetch_add(1, Ordering::SeqCst);
@@ -179,73 +188,117 @@ impl Shared {
 }
 
 /// A place where all threads of a call meet.
+///
+/// They meet in rounds, as many as it takes to double one to all: in each, a thread tells another one that it has come, as far ahead
+/// of it as all that it knows to have come are many, and hears from the one that lies as far behind. After the last round each has
+/// heard of all. Nothing is written by two threads, and two threads need the time of one message.
 #[derive(Debug)]
 pub(super) struct Barrier {
     threads: usize,
-    arrived: Line<AtomicUsize>,
-    /// Counts the meetings.
-    phase: Line<AtomicUsize>,
+    rounds: usize,
+    /// Meetings of each thread, by thread and round.
+    came: Box<[Line<AtomicUsize>]>,
     /// Whether a thread panicked and will not come.
     broken: AtomicBool,
 }
 
-/// Keeps what one thread writes often off the lines that others read.
-#[derive(Debug)]
+/// Keeps what one thread writes off the lines that others write.
+#[derive(Debug, Default)]
 #[repr(align(128))]
 struct Line<T>(T);
 
 impl Barrier {
     fn new(threads: usize) -> Self {
-        Self {
-            threads,
-            arrived: Line(AtomicUsize::new(0)),
-            phase: Line(AtomicUsize::new(0)),
-            broken: AtomicBool::new(false),
-        }
+        let rounds = threads.next_power_of_two().ilog2() as usize;
+        let came = (0..threads * rounds).map(|_| Line::default()).collect();
+        Self { threads, rounds, came, broken: AtomicBool::new(false) }
     }
 
-    /// Waits for all others. Returns false when one of them will not come.
-    pub(super) fn wait(&self) -> bool {
-        let phase = self.phase.0.load(Ordering::Relaxed);
-        if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
-            self.arrived.0.store(0, Ordering::Relaxed);
-            self.phase.0.store(phase.wrapping_add(1), Ordering::Release);
-            return true;
-        }
-        let mut wait = Wait::default();
-        while self.phase.0.load(Ordering::Acquire) == phase {
-            if self.broken.load(Ordering::Acquire) {
-                return false;
-            }
-            wait.pause();
-        }
-        true
+    /// The place of a thread for a call.
+    fn seat(&self, index: usize) -> Seat<'_> {
+        Seat { barrier: self, index, spinning: SPINNING }
     }
 
     /// Makes it whole when it was broken, and says whether it was. Only for when nobody waits.
     fn repair(&self) -> bool {
         let broken = self.broken.swap(false, Ordering::Acquire);
         if broken {
-            self.arrived.0.store(0, Ordering::Relaxed);
+            self.came.iter().for_each(|line| line.0.store(0, Ordering::Relaxed));
         }
         broken
     }
 }
 
+/// A thread's place at the barrier.
+#[derive(Debug)]
+pub(super) struct Seat<'a> {
+    barrier: &'a Barrier,
+    index: usize,
+    /// How long it spins. That is worth it only while each thread has a core of its own, which shows in the meetings before.
+    spinning: Duration,
+}
+
+impl Seat<'_> {
+    /// Waits for all others. Returns false when one of them will not come.
+    pub(super) fn wait(&mut self) -> bool {
+        let Barrier { threads, rounds, came, broken } = self.barrier;
+        let mut most = Duration::ZERO;
+        for round in 0..*rounds {
+            let own = &came[self.index * rounds + round].0;
+            let before = own.load(Ordering::Relaxed);
+            // An exchange, for it goes out at once: a store may stand in a queue while the loads below are served.
+            own.swap(before.wrapping_add(1), Ordering::AcqRel);
+            let behind = (self.index + threads - (1 << round)) % threads;
+            let other = &came[behind * rounds + round].0;
+            let mut wait = Wait::new(self.spinning);
+            // The other one has met as often as this one before, until it comes; it may be a meeting further when this thread looks.
+            while other.load(Ordering::Acquire) == before {
+                if broken.load(Ordering::Acquire) {
+                    return false;
+                }
+                wait.for_others();
+            }
+            most = most.max(wait.waited);
+        }
+        self.spinning =
+            if most < self.spinning { SPINNING.min(self.spinning * 2) } else { SHORTEST.max(self.spinning / 4) };
+        true
+    }
+}
+
 /// Waiting: spinning at first, then letting others run.
-#[derive(Default)]
 struct Wait {
-    rounds: usize,
+    spinning: Duration,
+    looks: u32,
+    since: Option<Instant>,
+    waited: Duration,
 }
 
 impl Wait {
-    fn pause(&mut self) {
-        if self.rounds < SPINS {
+    fn new(spinning: Duration) -> Self {
+        Self { spinning, looks: 0, since: None, waited: Duration::ZERO }
+    }
+
+    /// Rests between two looks, the longer the longer it has been, and says how long that is.
+    fn rest(&mut self) -> Duration {
+        if self.waited < self.spinning {
             std::hint::spin_loop();
+            self.looks += 1;
+            if self.looks % LOOKS != 0 {
+                return self.waited;
+            }
         } else {
             std::thread::yield_now();
         }
-        self.rounds = self.rounds.saturating_add(1);
+        self.waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        self.waited
+    }
+
+    /// Rests for what other threads of the same call do.
+    fn for_others(&mut self) {
+        if self.rest() > PATIENCE {
+            std::thread::sleep(NAP);
+        }
     }
 }
 
@@ -258,12 +311,12 @@ mod tests {
         let pool = Pool::new(4).unwrap();
         let counters: Vec<AtomicUsize> = (0..50).map(|_| AtomicUsize::new(0)).collect();
         for round in 1..=20 {
-            let ran = pool.run(&|_, barrier| {
+            let ran = pool.run(&|_, mut seat| {
                 for counter in &counters {
                     counter.fetch_add(1, Ordering::Relaxed);
-                    assert!(barrier.wait());
+                    assert!(seat.wait());
                     assert_eq!(counter.load(Ordering::Relaxed), 4 * round);
-                    assert!(barrier.wait());
+                    assert!(seat.wait());
                 }
             });
             assert!(ran);
@@ -288,13 +341,13 @@ mod tests {
         let pool = Pool::new(3).unwrap();
         for culprit in 0..3 {
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                pool.run(&|index, barrier| {
+                pool.run(&|index, mut seat| {
                     assert!(index != culprit, "on purpose");
-                    let _ = barrier.wait();
+                    let _ = seat.wait();
                 })
             }));
             assert!(caught.is_err());
-            assert!(pool.run(&|_, barrier| assert!(barrier.wait())));
+            assert!(pool.run(&|_, mut seat| assert!(seat.wait())));
         }
     }
 
