@@ -2,6 +2,7 @@
 //!
 //! Every thread walks the same table of steps and does its share of each, with a barrier after each step.
 
+mod float_state;
 mod memory;
 mod pool;
 mod step;
@@ -24,6 +25,7 @@ use crate::network::Output;
 use crate::outputs::{self, Arrays, Outputs};
 use crate::program::{Options, Program};
 use crate::tensor::Tensor;
+use float_state::FloatState;
 use memory::Buffer;
 use pool::{Pool, Seat};
 use step::{Memory, Span, Start};
@@ -302,6 +304,7 @@ unsafe impl Sync for Call {}
 
 impl Call {
     fn walk(&self, share: Share, mut seat: Option<Seat>) {
+        let _state = FloatState::for_steps();
         let timed = share.index == 0 && !self.times.is_null();
         let mut last = timed.then(Instant::now);
         for (index, step) in self.steps.iter().enumerate() {
