@@ -4,6 +4,7 @@
 //! `runtime/src/geometry.rs` defines them), its register tiles, its places in the arena and in the packed weights.
 
 mod arena;
+mod denormal;
 #[path = "../../../runtime/src/geometry.rs"]
 pub mod geometry;
 mod layout;
@@ -197,14 +198,14 @@ impl Plan {
     }
 }
 
-/// Takes every decision.
+/// Takes every decision. Beside the plan stand doubts, such as weights too small to be worth their time.
 ///
 /// # Errors
 /// When the network has another number of inputs than one, or no output, or does not fit in memory.
 pub fn plan(network: &Network, graph: &Graph) -> Result<(Plan, Diagnostics), Diagnostics> {
     let _ = network;
     let layouts = layout::layouts(graph)?;
-    let lowered = lower::lower(graph, &layouts)?;
+    let mut lowered = lower::lower(graph, &layouts)?;
     let arena = arena::assign(&lowered)?;
     let mut steps = lowered.steps;
     for (step, operands) in steps.iter_mut().zip(&arena.operands) {
@@ -212,6 +213,8 @@ pub fn plan(network: &Network, graph: &Graph) -> Result<(Plan, Diagnostics), Dia
         step.operands.other = operands.other;
         step.operands.output = operands.output;
     }
+    let mut doubts = Diagnostics::new();
+    doubts.0.extend(denormal::flush(&steps, &mut lowered.weights));
     let fingerprint = pack::fnv(format!("{steps:?} {}", arena.length).as_bytes());
     let plan = Plan {
         steps,
@@ -222,5 +225,5 @@ pub fn plan(network: &Network, graph: &Graph) -> Result<(Plan, Diagnostics), Dia
         weights: lowered.weights,
         fingerprint,
     };
-    Ok((plan, Diagnostics::new()))
+    Ok((plan, doubts))
 }
