@@ -1,7 +1,7 @@
 //! Threads that do the same work on different shares.
 //!
-//! Between calls the workers wait: first spinning, for a call that follows at once, then yielding, then asleep. Within a call they
-//! meet at a barrier after each step, where they wait spinning, then yielding, and take naps when one of them does not get to run. A
+//! Between calls the workers wait: first spinning, for a call that follows at once, then asleep. Within a call they
+//! meet at a barrier after each step, where they wait spinning, then asleep, for it may be that one of them does not get to run. A
 //! panic on one thread lets all others leave the call, and reaches the caller.
 
 use std::any::Any;
@@ -17,16 +17,11 @@ use crate::error::Error;
 /// The most threads of an engine.
 pub const MAX_THREADS: usize = 256;
 
-/// How long a waiting thread looks without rest before it lets others run, at most.
+/// How long a thread looks without rest for what others do, at first, at least and at most, before it goes to sleep. It lets nobody else
+/// run in between: where all cores have work, to yield costs a whole slice of time, and who sleeps is back at once when it is woken.
 const SPINNING: Duration = Duration::from_micros(20);
-/// The same for a thread whose others have not a core each.
-const SHORTEST: Duration = Duration::from_micros(1);
-/// How long a worker waits for a call before it goes to sleep.
-const AWAKE: Duration = Duration::from_micros(100);
-/// How long a thread waits for the others of its call before it sleeps for moments: one of them does not get to run.
-const PATIENCE: Duration = Duration::from_millis(2);
-/// Such a moment.
-const NAP: Duration = Duration::from_micros(50);
+const SPINNING_LEAST: Duration = Duration::from_micros(1);
+const SPINNING_MOST: Duration = Duration::from_micros(50);
 /// Looks between two looks at the clock.
 const LOOKS: u32 = 32;
 
@@ -108,11 +103,14 @@ impl Pool {
         shared.start();
         let own = catch_unwind(AssertUnwindSafe(|| work(0, shared.barrier.seat(0))));
         if own.is_err() {
-            shared.barrier.broken.store(true, Ordering::Release);
+            shared.barrier.break_up();
         }
-        let mut wait = Wait::new(SPINNING);
+        let mut wait = Wait::default();
         while shared.busy.load(Ordering::Acquire) > 0 {
-            wait.for_others();
+            // They have met the last time, and have only to say so.
+            if wait.look() > SPINNING {
+                std::thread::yield_now();
+            }
         }
         let broken = shared.barrier.repair();
         shared.taken.store(false, Ordering::Release);
@@ -158,7 +156,7 @@ impl Shared {
                 // SAFETY: it lives until the caller has seen that no worker is busy.
                 let work = unsafe { &*work };
                 if catch_unwind(AssertUnwindSafe(|| work(index, self.barrier.seat(index)))).is_err() {
-                    self.barrier.broken.store(true, Ordering::Release);
+                    self.barrier.break_up();
                 }
             }
             self.busy.fetch_sub(1, Ordering::Release);
@@ -167,8 +165,8 @@ impl Shared {
 
     fn next_call(&self, seen: usize) -> usize {
         let changed = || Some(self.call.load(Ordering::Acquire)).filter(|call| *call != seen);
-        let mut wait = Wait::new(SPINNING);
-        while wait.rest() < AWAKE {
+        let mut wait = Wait::default();
+        while wait.look() < SPINNING_MOST {
             if let Some(call) = changed() {
                 return call;
             }
@@ -196,22 +194,36 @@ impl Shared {
 pub(super) struct Barrier {
     threads: usize,
     rounds: usize,
-    /// Meetings of each thread, by thread and round.
-    came: Box<[Line<AtomicUsize>]>,
+    /// By thread and round.
+    lines: Box<[Line]>,
     /// Whether a thread panicked and will not come.
     broken: AtomicBool,
 }
 
-/// Keeps what one thread writes off the lines that others write.
+/// Where a thread tells another one that it has come, apart from what others write.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Line<T>(T);
+struct Line {
+    /// Twice the number of meetings it came to, and one more while the other one sleeps until the next.
+    came: AtomicUsize,
+    lock: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Line {
+    /// Wakes the one who waits here.
+    fn wake(&self) {
+        // Whoever holds the lock either sleeps when it is free again or has seen what has changed.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_all();
+    }
+}
 
 impl Barrier {
     fn new(threads: usize) -> Self {
         let rounds = threads.next_power_of_two().ilog2() as usize;
-        let came = (0..threads * rounds).map(|_| Line::default()).collect();
-        Self { threads, rounds, came, broken: AtomicBool::new(false) }
+        let lines = (0..threads * rounds).map(|_| Line::default()).collect();
+        Self { threads, rounds, lines, broken: AtomicBool::new(false) }
     }
 
     /// The place of a thread for a call.
@@ -219,11 +231,17 @@ impl Barrier {
         Seat { barrier: self, index, spinning: SPINNING }
     }
 
+    /// Lets all who wait or come leave.
+    fn break_up(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+        self.lines.iter().for_each(Line::wake);
+    }
+
     /// Makes it whole when it was broken, and says whether it was. Only for when nobody waits.
     fn repair(&self) -> bool {
         let broken = self.broken.swap(false, Ordering::Acquire);
         if broken {
-            self.came.iter().for_each(|line| line.0.store(0, Ordering::Relaxed));
+            self.lines.iter().for_each(|line| line.came.store(0, Ordering::Relaxed));
         }
         broken
     }
@@ -241,64 +259,69 @@ pub(super) struct Seat<'a> {
 impl Seat<'_> {
     /// Waits for all others. Returns false when one of them will not come.
     pub(super) fn wait(&mut self) -> bool {
-        let Barrier { threads, rounds, came, broken } = self.barrier;
-        let mut most = Duration::ZERO;
+        let Barrier { threads, rounds, lines, .. } = self.barrier;
         for round in 0..*rounds {
-            let own = &came[self.index * rounds + round].0;
-            let before = own.load(Ordering::Relaxed);
-            // An exchange, for it goes out at once: a store may stand in a queue while the loads below are served.
-            own.swap(before.wrapping_add(1), Ordering::AcqRel);
+            let own = &lines[self.index * rounds + round];
+            let before = own.came.load(Ordering::Relaxed) & !1;
+            // An exchange, for it goes out at once, where a store may stand in a queue while the loads below are served, and for it tells
+            // whether someone sleeps.
+            if own.came.swap(before.wrapping_add(2), Ordering::AcqRel) & 1 == 1 {
+                own.wake();
+            }
             let behind = (self.index + threads - (1 << round)) % threads;
-            let other = &came[behind * rounds + round].0;
-            let mut wait = Wait::new(self.spinning);
-            // The other one has met as often as this one before, until it comes; it may be a meeting further when this thread looks.
-            while other.load(Ordering::Acquire) == before {
-                if broken.load(Ordering::Acquire) {
+            if !self.wait_for(&lines[behind * rounds + round], before) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Waits until a thread, which came to as many meetings as this one before, has come to this one; it may be at the next when this
+    /// thread looks.
+    fn wait_for(&mut self, other: &Line, before: usize) -> bool {
+        let broken = &self.barrier.broken;
+        let mut wait = Wait::default();
+        while other.came.load(Ordering::Acquire) == before {
+            if broken.load(Ordering::Acquire) {
+                return false;
+            }
+            if wait.look() < self.spinning {
+                continue;
+            }
+            self.spinning = SPINNING_LEAST.max(self.spinning / 4);
+            let mut guard = other.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let asleep = before + 1;
+            let _ = other.came.compare_exchange(before, asleep, Ordering::AcqRel, Ordering::Acquire);
+            while other.came.load(Ordering::Acquire) == asleep {
+                if broken.load(Ordering::SeqCst) {
                     return false;
                 }
-                wait.for_others();
+                guard = other.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
             }
-            most = most.max(wait.waited);
+            return true;
         }
-        self.spinning =
-            if most < self.spinning { SPINNING.min(self.spinning * 2) } else { SHORTEST.max(self.spinning / 4) };
+        self.spinning = SPINNING_MOST.min(self.spinning + self.spinning / 8);
         true
     }
 }
 
-/// Waiting: spinning at first, then letting others run.
+/// Waiting with open eyes.
+#[derive(Default)]
 struct Wait {
-    spinning: Duration,
     looks: u32,
     since: Option<Instant>,
     waited: Duration,
 }
 
 impl Wait {
-    fn new(spinning: Duration) -> Self {
-        Self { spinning, looks: 0, since: None, waited: Duration::ZERO }
-    }
-
-    /// Rests between two looks, the longer the longer it has been, and says how long that is.
-    fn rest(&mut self) -> Duration {
-        if self.waited < self.spinning {
-            std::hint::spin_loop();
-            self.looks += 1;
-            if self.looks % LOOKS != 0 {
-                return self.waited;
-            }
-        } else {
-            std::thread::yield_now();
+    /// A pause between two looks. Says how long the waiting has been.
+    fn look(&mut self) -> Duration {
+        std::hint::spin_loop();
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(LOOKS) {
+            self.waited = self.since.get_or_insert_with(Instant::now).elapsed();
         }
-        self.waited = self.since.get_or_insert_with(Instant::now).elapsed();
         self.waited
-    }
-
-    /// Rests for what other threads of the same call do.
-    fn for_others(&mut self) {
-        if self.rest() > PATIENCE {
-            std::thread::sleep(NAP);
-        }
     }
 }
 
