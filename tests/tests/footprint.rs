@@ -11,6 +11,7 @@ use resnetc::frontend::WeightSource;
 use resnetc::package::{self, Cache, Package};
 use resnetc::pipeline::{self, Options};
 
+#[expect(dead_code, reason = "other tests read too")]
 #[path = "../../compiler/tests/support/npy.rs"]
 mod npy;
 
