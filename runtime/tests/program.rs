@@ -227,7 +227,7 @@ fn clones_run_side_by_side() {
     let input = common::random(3, Engine::<Net>::input_length());
     let expected = original.clone().infer(&input).unwrap().values().to_vec();
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..8 {
             let (mut engine, input, expected) = (original.clone(), &input, &expected);
             scope.spawn(move || {
                 for _ in 0..50 {

@@ -5,6 +5,7 @@
 
 mod arena;
 mod choose;
+mod denormal;
 #[path = "../../../runtime/src/geometry.rs"]
 pub mod geometry;
 mod layout;
@@ -209,14 +210,14 @@ pub struct Settings {
     pub exact: bool,
 }
 
-/// Takes every decision.
+/// Takes every decision. Beside the plan stand doubts, such as weights too small to be worth their time.
 ///
 /// # Errors
 /// When the network has another number of inputs than one, or no output, or does not fit in memory.
 pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), Diagnostics> {
     let decisions = choose::decisions(graph, settings);
     let layouts = layout::layouts(graph, &decisions)?;
-    let lowered = lower::lower(graph, &layouts, &decisions)?;
+    let mut lowered = lower::lower(graph, &layouts, &decisions)?;
     let arena = arena::assign(&lowered)?;
     let mut steps = lowered.steps;
     for (step, operands) in steps.iter_mut().zip(&arena.operands) {
@@ -224,6 +225,8 @@ pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), D
         step.operands.other = operands.other;
         step.operands.output = operands.output;
     }
+    let mut doubts = Diagnostics::new();
+    doubts.0.extend(denormal::flush(&steps, &mut lowered.weights));
     let fingerprint = pack::fnv(format!("{steps:?} {}", arena.length).as_bytes());
     let plan = Plan {
         steps,
@@ -234,5 +237,5 @@ pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), D
         weights: lowered.weights,
         fingerprint,
     };
-    Ok((plan, Diagnostics::new()))
+    Ok((plan, doubts))
 }

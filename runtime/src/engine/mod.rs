@@ -2,6 +2,7 @@
 //!
 //! Every thread walks the same table of steps and does its share of each, with a barrier after each step.
 
+mod float_state;
 mod memory;
 mod pool;
 mod step;
@@ -25,8 +26,9 @@ use crate::network::Output;
 use crate::outputs::{self, Arrays, Outputs};
 use crate::program::{Options, Program};
 use crate::tensor::Tensor;
+use float_state::FloatState;
 use memory::Buffer;
-use pool::{Barrier, Pool};
+use pool::{Pool, Seat};
 use step::{Memory, Span, Start};
 
 /// A compiled network with its memory, ready to run.
@@ -206,7 +208,7 @@ impl<P: Program> Engine<P> {
             times: times.map_or(std::ptr::null_mut(), <[Duration]>::as_mut_ptr),
         };
         let count = self.pool.threads();
-        if count == 1 || !self.pool.run(&|index, barrier| call.walk(Share { index, count }, Some(barrier))) {
+        if count == 1 || !self.pool.run(&|index, seat| call.walk(Share { index, count }, Some(seat))) {
             call.walk(Share { index: 0, count: 1 }, None);
         }
         Ok(())
@@ -330,7 +332,8 @@ struct Call {
 unsafe impl Sync for Call {}
 
 impl Call {
-    fn walk(&self, share: Share, barrier: Option<&Barrier>) {
+    fn walk(&self, share: Share, mut seat: Option<Seat>) {
+        let _state = FloatState::for_steps();
         let timed = share.index == 0 && !self.times.is_null();
         let mut last = timed.then(Instant::now);
         for (index, step) in self.steps.iter().enumerate() {
@@ -354,7 +357,7 @@ impl Call {
                     share,
                 });
             }
-            if barrier.is_some_and(|barrier| !barrier.wait()) {
+            if seat.as_mut().is_some_and(|seat| !seat.wait()) {
                 return;
             }
             if let Some(last) = &mut last {

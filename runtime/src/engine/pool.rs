@@ -1,7 +1,8 @@
 //! Threads that do the same work on different shares.
 //!
-//! Between calls the workers wait: first spinning, for a call that follows at once, then yielding, then asleep. Within a call they
-//! meet at a barrier after each step. A panic on one thread lets all others leave the call, and reaches the caller.
+//! Between calls the workers wait: first spinning, for a call that follows at once, then asleep. Within a call they
+//! meet at a barrier after each step, where they wait spinning, then asleep, for it may be that one of them does not get to run. A
+//! panic on one thread lets all others leave the call, and reaches the caller.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -9,19 +10,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
 /// The most threads of an engine.
 pub const MAX_THREADS: usize = 256;
 
-/// Looks, with a pause each, before a waiting thread lets others run: some ten microseconds.
-const SPINS: usize = 2_000;
-/// Times that a waiting worker lets others run before it goes to sleep.
-const YIELDS: usize = 200;
+/// How long a thread looks without rest for what others do, at first, at least and at most, before it goes to sleep. It lets nobody else
+/// run in between: where all cores have work, to yield costs a whole slice of time, and who sleeps is back at once when it is woken.
+const SPINNING: Duration = Duration::from_micros(20);
+const SPINNING_LEAST: Duration = Duration::from_micros(1);
+const SPINNING_MOST: Duration = Duration::from_micros(50);
+/// Looks between two looks at the clock.
+const LOOKS: u32 = 32;
 
-/// What each thread runs: its index, and where all meet.
-type Work<'a> = dyn Fn(usize, &Barrier) + Sync + 'a;
+/// What each thread runs: its index, and its seat where all meet.
+type Work<'a> = dyn Fn(usize, Seat<'_>) + Sync + 'a;
 
 /// A caller and its workers.
 #[derive(Debug)]
@@ -96,13 +101,16 @@ impl Pool {
         };
         shared.busy.store(self.workers.len(), Ordering::Relaxed);
         shared.start();
-        let own = catch_unwind(AssertUnwindSafe(|| work(0, &shared.barrier)));
+        let own = catch_unwind(AssertUnwindSafe(|| work(0, shared.barrier.seat(0))));
         if own.is_err() {
-            shared.barrier.broken.store(true, Ordering::Release);
+            shared.barrier.break_up();
         }
         let mut wait = Wait::default();
         while shared.busy.load(Ordering::Acquire) > 0 {
-            wait.pause();
+            // They have met the last time, and have only to say so.
+            if wait.look() > SPINNING {
+                std::thread::yield_now();
+            }
         }
         let broken = shared.barrier.repair();
         shared.taken.store(false, Ordering::Release);
@@ -147,8 +155,8 @@ impl Shared {
             if let Some(work) = work {
                 // SAFETY: it lives until the caller has seen that no worker is busy.
                 let work = unsafe { &*work };
-                if catch_unwind(AssertUnwindSafe(|| work(index, &self.barrier))).is_err() {
-                    self.barrier.broken.store(true, Ordering::Release);
+                if catch_unwind(AssertUnwindSafe(|| work(index, self.barrier.seat(index)))).is_err() {
+                    self.barrier.break_up();
                 }
             }
             self.busy.fetch_sub(1, Ordering::Release);
@@ -158,11 +166,10 @@ impl Shared {
     fn next_call(&self, seen: usize) -> usize {
         let changed = || Some(self.call.load(Ordering::Acquire)).filter(|call| *call != seen);
         let mut wait = Wait::default();
-        while wait.rounds < SPINS + YIELDS {
+        while wait.look() < SPINNING_MOST {
             if let Some(call) = changed() {
                 return call;
             }
-            wait.pause();
         }
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.asleep.fetch_add(1, Ordering::SeqCst);
@@ -179,73 +186,142 @@ impl Shared {
 }
 
 /// A place where all threads of a call meet.
+///
+/// They meet in rounds, as many as it takes to double one to all: in each, a thread tells another one that it has come, as far ahead
+/// of it as all that it knows to have come are many, and hears from the one that lies as far behind. After the last round each has
+/// heard of all. Nothing is written by two threads, and two threads need the time of one message.
 #[derive(Debug)]
 pub(super) struct Barrier {
     threads: usize,
-    arrived: Line<AtomicUsize>,
-    /// Counts the meetings.
-    phase: Line<AtomicUsize>,
+    rounds: usize,
+    /// By thread and round.
+    lines: Box<[Line]>,
     /// Whether a thread panicked and will not come.
     broken: AtomicBool,
 }
 
-/// Keeps what one thread writes often off the lines that others read.
-#[derive(Debug)]
+/// Where a thread tells another one that it has come, apart from what others write.
+#[derive(Debug, Default)]
 #[repr(align(128))]
-struct Line<T>(T);
+struct Line {
+    /// Twice the number of meetings it came to, and one more while the other one sleeps until the next.
+    came: AtomicUsize,
+    lock: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Line {
+    /// Wakes the one who waits here.
+    fn wake(&self) {
+        // Whoever holds the lock either sleeps when it is free again or has seen what has changed.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_all();
+    }
+}
 
 impl Barrier {
     fn new(threads: usize) -> Self {
-        Self {
-            threads,
-            arrived: Line(AtomicUsize::new(0)),
-            phase: Line(AtomicUsize::new(0)),
-            broken: AtomicBool::new(false),
-        }
+        let rounds = threads.next_power_of_two().ilog2() as usize;
+        let lines = (0..threads * rounds).map(|_| Line::default()).collect();
+        Self { threads, rounds, lines, broken: AtomicBool::new(false) }
     }
 
-    /// Waits for all others. Returns false when one of them will not come.
-    pub(super) fn wait(&self) -> bool {
-        let phase = self.phase.0.load(Ordering::Relaxed);
-        if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
-            self.arrived.0.store(0, Ordering::Relaxed);
-            self.phase.0.store(phase.wrapping_add(1), Ordering::Release);
-            return true;
-        }
-        let mut wait = Wait::default();
-        while self.phase.0.load(Ordering::Acquire) == phase {
-            if self.broken.load(Ordering::Acquire) {
-                return false;
-            }
-            wait.pause();
-        }
-        true
+    /// The place of a thread for a call.
+    fn seat(&self, index: usize) -> Seat<'_> {
+        Seat { barrier: self, index, spinning: SPINNING }
+    }
+
+    /// Lets all who wait or come leave.
+    fn break_up(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+        self.lines.iter().for_each(Line::wake);
     }
 
     /// Makes it whole when it was broken, and says whether it was. Only for when nobody waits.
     fn repair(&self) -> bool {
         let broken = self.broken.swap(false, Ordering::Acquire);
         if broken {
-            self.arrived.0.store(0, Ordering::Relaxed);
+            self.lines.iter().for_each(|line| line.came.store(0, Ordering::Relaxed));
         }
         broken
     }
 }
 
-/// Waiting: spinning at first, then letting others run.
+/// A thread's place at the barrier.
+#[derive(Debug)]
+pub(super) struct Seat<'a> {
+    barrier: &'a Barrier,
+    index: usize,
+    /// How long it spins. That is worth it only while each thread has a core of its own, which shows in the meetings before.
+    spinning: Duration,
+}
+
+impl Seat<'_> {
+    /// Waits for all others. Returns false when one of them will not come.
+    pub(super) fn wait(&mut self) -> bool {
+        let Barrier { threads, rounds, lines, .. } = self.barrier;
+        for round in 0..*rounds {
+            let own = &lines[self.index * rounds + round];
+            let before = own.came.load(Ordering::Relaxed) & !1;
+            // An exchange, for it goes out at once, where a store may stand in a queue while the loads below are served, and for it tells
+            // whether someone sleeps.
+            if own.came.swap(before.wrapping_add(2), Ordering::AcqRel) & 1 == 1 {
+                own.wake();
+            }
+            let behind = (self.index + threads - (1 << round)) % threads;
+            if !self.wait_for(&lines[behind * rounds + round], before) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Waits until a thread, which came to as many meetings as this one before, has come to this one; it may be at the next when this
+    /// thread looks.
+    fn wait_for(&mut self, other: &Line, before: usize) -> bool {
+        let broken = &self.barrier.broken;
+        let mut wait = Wait::default();
+        while other.came.load(Ordering::Acquire) == before {
+            if broken.load(Ordering::Acquire) {
+                return false;
+            }
+            if wait.look() < self.spinning {
+                continue;
+            }
+            self.spinning = SPINNING_LEAST.max(self.spinning / 4);
+            let mut guard = other.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let asleep = before + 1;
+            let _ = other.came.compare_exchange(before, asleep, Ordering::AcqRel, Ordering::Acquire);
+            while other.came.load(Ordering::Acquire) == asleep {
+                if broken.load(Ordering::SeqCst) {
+                    return false;
+                }
+                guard = other.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            }
+            return true;
+        }
+        self.spinning = SPINNING_MOST.min(self.spinning + self.spinning / 8);
+        true
+    }
+}
+
+/// Waiting with open eyes.
 #[derive(Default)]
 struct Wait {
-    rounds: usize,
+    looks: u32,
+    since: Option<Instant>,
+    waited: Duration,
 }
 
 impl Wait {
-    fn pause(&mut self) {
-        if self.rounds < SPINS {
-            std::hint::spin_loop();
-        } else {
-            std::thread::yield_now();
+    /// A pause between two looks. Says how long the waiting has been.
+    fn look(&mut self) -> Duration {
+        std::hint::spin_loop();
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(LOOKS) {
+            self.waited = self.since.get_or_insert_with(Instant::now).elapsed();
         }
-        self.rounds = self.rounds.saturating_add(1);
+        self.waited
     }
 }
 
@@ -258,12 +334,12 @@ mod tests {
         let pool = Pool::new(4).unwrap();
         let counters: Vec<AtomicUsize> = (0..50).map(|_| AtomicUsize::new(0)).collect();
         for round in 1..=20 {
-            let ran = pool.run(&|_, barrier| {
+            let ran = pool.run(&|_, mut seat| {
                 for counter in &counters {
                     counter.fetch_add(1, Ordering::Relaxed);
-                    assert!(barrier.wait());
+                    assert!(seat.wait());
                     assert_eq!(counter.load(Ordering::Relaxed), 4 * round);
-                    assert!(barrier.wait());
+                    assert!(seat.wait());
                 }
             });
             assert!(ran);
@@ -288,13 +364,13 @@ mod tests {
         let pool = Pool::new(3).unwrap();
         for culprit in 0..3 {
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                pool.run(&|index, barrier| {
+                pool.run(&|index, mut seat| {
                     assert!(index != culprit, "on purpose");
-                    let _ = barrier.wait();
+                    let _ = seat.wait();
                 })
             }));
             assert!(caught.is_err());
-            assert!(pool.run(&|_, barrier| assert!(barrier.wait())));
+            assert!(pool.run(&|_, mut seat| assert!(seat.wait())));
         }
     }
 
