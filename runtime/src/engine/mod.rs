@@ -6,6 +6,7 @@ mod memory;
 mod pool;
 mod step;
 mod weights;
+mod work;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(crate) use memory::zeroed_box;
 pub use pool::MAX_THREADS;
 pub use step::{Operands, Step};
 pub use weights::Weights;
+pub use work::Work;
 
 use crate::error::Error;
 use crate::isa::{Kind, Portable};

@@ -21,6 +21,8 @@ mod output;
 mod pool;
 mod remap;
 mod softmax;
+#[cfg(feature = "app")]
+pub(crate) mod speed;
 mod tile;
 
 #[cfg(test)]
@@ -35,7 +37,7 @@ pub(crate) use check::{
     check_input, check_output, check_pool, check_remap, check_softmax, conv_weights, dense_weights, repeats,
 };
 pub(crate) use conv::Conv;
-pub(crate) use dense::Dense;
+pub(crate) use dense::{Dense, tile as dense_tile};
 pub(crate) use elementwise::Elementwise;
 pub(crate) use flatten::Flatten;
 pub(crate) use global_pool::GlobalPool;
