@@ -56,8 +56,8 @@ struct Times {
 impl Times {
     /// Runs the network by turns with and without timers, so that what else the machine does falls on both.
     ///
-    /// The time of a step is its mean over the middle half of the runs by their total: single delays are in the upper quarter, and
-    /// means of the same runs add up to their total.
+    /// The time of a step is its mean over the runs around the median of their totals, a quarter of all: means of the same runs add
+    /// up to the mean of their totals, and what was delayed is not among them.
     fn measure<M: Model>(model: &mut M, input: &[f32], time: Duration) -> Result<Self, Failure> {
         let start = Instant::now();
         let most = (MOST / M::NETWORK.steps.max(1)).max(FEWEST);
@@ -73,7 +73,7 @@ impl Times {
         whole.sort_by(f64::total_cmp);
         parts.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let runs = parts.len();
-        let middle = &parts[runs / 4..runs - runs / 4];
+        let middle = &parts[runs * 3 / 8..(runs * 5).div_ceil(8)];
         let mut steps = vec![0.0; model.steps().len()];
         for (_, seconds) in middle {
             for (sum, seconds) in steps.iter_mut().zip(seconds) {
@@ -311,28 +311,27 @@ impl<'a> Profile<'a> {
                 percent(row.of_bound(), 0),
             ]
         };
-        let cells = |texts: [String; 3], row: &Row, algorithm: &str, tile: String| {
-            let all = texts.into_iter().chain(numbers(row)).chain([algorithm.to_owned(), tile]);
-            Line::Cells(all.collect())
+        let cells = |texts: [String; 3], row: &Row, algorithm: String| {
+            Line::Cells(texts.into_iter().chain(numbers(row)).chain([algorithm]).collect())
         };
         let mut lines: Vec<Line> = Vec::new();
         for (step, row) in &self.rows {
             let work = step.work();
             // A name from a user's file must not steer the terminal.
             let name = step.name().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            let tile = work.tile.map_or_else(String::new, |[pixels, channels]| format!("{pixels}x{channels}"));
+            let tile = work.tile.map_or_else(String::new, |[pixels, channels]| format!(" {pixels}x{channels}"));
             let texts = [name, operation(&work), shapes(&work)];
-            lines.push(cells(texts, row, work.algorithm.unwrap_or_default(), tile));
+            lines.push(cells(texts, row, work.algorithm.unwrap_or_default().to_owned() + &tile));
         }
         lines.push(Line::Rule);
         for (kind, algorithm, row) in self.kinds() {
             let plural = if row.steps == 1 { "" } else { "s" };
             let texts = [kind, format!("{} step{plural}", row.steps), String::new()];
-            lines.push(cells(texts, &row, algorithm, String::new()));
+            lines.push(cells(texts, &row, algorithm.to_owned()));
         }
         lines.push(Line::Rule);
         let texts = ["all".to_owned(), format!("{} steps", self.total.steps), String::new()];
-        lines.push(cells(texts, &self.total, "", String::new()));
+        lines.push(cells(texts, &self.total, String::new()));
         let width_of_text = width.unwrap_or(WIDE);
         [self.heading(), table::lay_out(&COLUMNS, &lines, width), self.legend(width_of_text)].join("\n")
     }
@@ -370,7 +369,7 @@ impl<'a> Profile<'a> {
             "MB: maps read, maps written and weights, each value once.".to_owned(),
             format!(
                 "bound: the least time that the machine allows, for arithmetic at the peak (compute) or for the bytes (memory), \
-                 whichever is longer. Weights come around once a run, so they count as read at the speed of a buffer as large as \
+                 whichever is longer; of it: the share of the layer's time that this is. Weights come around once a run, so they count as read at the speed of a buffer as large as \
                  all of the network's weights and activations, {} at {}. Maps were written just before and count as read and \
                  written at the speed of a buffer as large as the step's: from {} to {}.",
                 gigabytes(machine.bandwidth(machine.of_weights)),
@@ -378,7 +377,8 @@ impl<'a> Profile<'a> {
                 maps(of_maps().next()),
                 maps(of_maps().next_back()),
             ),
-            "tile: output pixels x output channels held in registers.".to_owned(),
+            "algorithm: how it is computed, and the tile held in registers: output pixels x output channels."
+                .to_owned(),
         ];
         notes.map(|note| table::wrapped(&note, width, 2) + "\n").concat()
     }
@@ -389,12 +389,12 @@ const WIDE: usize = 120;
 /// How far apart the sum of the steps and the whole may be.
 const APART: f64 = 0.03;
 
-const COLUMNS: [Column; 13] = {
+const COLUMNS: [Column; 12] = {
     const fn column(title: &'static str, align: Align, fit: Fit) -> Column {
         Column { title, align, fit }
     }
     [
-        column("layer", Align::Left, Fit::Least(12)),
+        column("layer", Align::Left, Fit::Least(16)),
         column("operation", Align::Left, Fit::Rank(1)),
         column("channels x height x width", Align::Left, Fit::Rank(3)),
         column("ms", Align::Right, Fit::Whole),
@@ -405,8 +405,7 @@ const COLUMNS: [Column; 13] = {
         column("bound", Align::Left, Fit::Whole),
         column("bound ms", Align::Right, Fit::Rank(2)),
         column("of it", Align::Right, Fit::Whole),
-        column("algorithm", Align::Left, Fit::Least(6)),
-        column("tile", Align::Right, Fit::Whole),
+        column("algorithm", Align::Left, Fit::Least(11)),
     ]
 };
 

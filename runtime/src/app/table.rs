@@ -33,8 +33,6 @@ pub(super) enum Line {
     Rule,
 }
 
-const GAP: usize = 2;
-
 /// The lines of a table under the titles of its columns, within `width` if the columns can be made to fit.
 pub(super) fn lay_out(columns: &[Column], lines: &[Line], width: Option<usize>) -> String {
     let rows = lines.iter().filter_map(|line| if let Line::Cells(cells) = line { Some(cells) } else { None });
@@ -44,23 +42,25 @@ pub(super) fn lay_out(columns: &[Column], lines: &[Line], width: Option<usize>) 
             *width = (*width).max(Some(length(cell)));
         }
     }
-    let total =
-        |widths: &[Option<usize>]| widths.iter().flatten().map(|width| width + GAP).sum::<usize>().saturating_sub(GAP);
-    if let Some(available) = width {
-        let mut ranks: Vec<(usize, usize)> = columns
-            .iter()
-            .enumerate()
-            .filter_map(|(index, column)| if let Fit::Rank(rank) = column.fit { Some((rank, index)) } else { None })
-            .collect();
-        ranks.sort_unstable();
-        while let Some((_, index)) = ranks.pop_if(|_| total(&widths) > available) {
-            widths[index] = None;
-        }
-        for (index, column) in columns.iter().enumerate() {
-            let excess = total(&widths).saturating_sub(available);
-            if let (Fit::Least(least), Some(width)) = (column.fit, &mut widths[index]) {
-                *width = width.saturating_sub(excess).max(least.min(*width));
-            }
+    // Columns stand one space apart where two are too many.
+    let total = |widths: &[Option<usize>], gap: usize| {
+        widths.iter().flatten().map(|width| width + gap).sum::<usize>().saturating_sub(gap)
+    };
+    let available = width.unwrap_or(usize::MAX);
+    let gap = if total(&widths, 2) > available { 1 } else { 2 };
+    let ranked = columns.iter().enumerate().filter_map(|(index, column)| match column.fit {
+        Fit::Rank(rank) => Some((rank, index)),
+        _ => None,
+    });
+    let mut ranked: Vec<(usize, usize)> = ranked.collect();
+    ranked.sort_unstable();
+    while let Some((_, index)) = ranked.pop_if(|_| total(&widths, gap) > available) {
+        widths[index] = None;
+    }
+    for (index, column) in columns.iter().enumerate() {
+        let excess = total(&widths, gap).saturating_sub(available);
+        if let (Fit::Least(least), Some(width)) = (column.fit, &mut widths[index]) {
+            *width = width.saturating_sub(excess).max(least.min(*width));
         }
     }
 
@@ -77,13 +77,13 @@ pub(super) fn lay_out(columns: &[Column], lines: &[Line], width: Option<usize>) 
                 Align::Right => format!("{cell:>width$}"),
             })
         });
-        cells.collect::<Vec<_>>().join(&" ".repeat(GAP))
+        cells.collect::<Vec<_>>().join(&" ".repeat(gap))
     };
     push(&row(&mut columns.iter().map(|column| column.title)));
     for line in lines {
         match line {
             Line::Cells(cells) => push(&row(&mut cells.iter().map(String::as_str))),
-            Line::Rule => push(&"-".repeat(total(&widths))),
+            Line::Rule => push(&"-".repeat(total(&widths, gap))),
         }
     }
     text
@@ -150,10 +150,11 @@ layer1.conv   1.25  16x8x8  conv
 ";
         assert_eq!(table(None), whole);
         assert_eq!(table(Some(32)), whole);
-        assert!(table(Some(31)).starts_with("name            ms  kind\n"));
-        assert!(table(Some(20)).starts_with("name            ms\nlayer1.conv   1.25\n"));
-        assert!(table(Some(14)).contains("\nlay…onv   1.25\n"), "{}", table(Some(14)));
-        assert!(table(Some(3)).contains("\nla…nv   1.25\n"));
+        assert!(table(Some(31)).starts_with("name           ms shape  kind\n"));
+        assert!(table(Some(28)).starts_with("name           ms kind\n"));
+        assert!(table(Some(20)).starts_with("name           ms\nlayer1.conv  1.25\n"));
+        assert!(table(Some(13)).contains("\nlay…onv  1.25\n"), "{}", table(Some(13)));
+        assert!(table(Some(3)).contains("\nla…nv  1.25\n"));
     }
 
     #[test]

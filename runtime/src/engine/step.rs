@@ -1,5 +1,6 @@
 //! Steps: what a program's table is made of.
 
+use super::work::Work;
 use crate::error::{Error, Place, Problem};
 use crate::geometry::{
     BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
@@ -14,8 +15,6 @@ use crate::kernel::{
     vector_length,
 };
 use crate::program::{Layer, Tiles};
-
-use super::work::Work;
 
 /// Where a step reads and writes: offsets in f32 values, of 0 where not given. An input step has only an output in the arena, an output
 /// step only an input, and the index of the network's output that it writes.
@@ -115,12 +114,6 @@ impl Step {
         let (over_input, over_other) = (false, false);
         let (other, weights, result) = (None, None, None);
         Self { name, isa, run, input, other, output, weights, result, work: Work::NONE, over_input, over_other }
-    }
-
-    /// With the number of multiply-accumulates that the network asks for, of all images.
-    pub const fn with_macs(mut self, macs: u64) -> Self {
-        self.work.macs = macs;
-        self
     }
 
     const fn with_work(mut self, work: Work) -> Self {
@@ -291,6 +284,12 @@ impl Step {
         let length = geometry.batch * map.channels * map.height * map.width;
         let output = Span { start: Start::Output(operands.network_output), length };
         Self::new::<I>(name, I::enter::<Output<L>>, input, output).with_work(Work::output(&geometry))
+    }
+
+    /// With the number of multiply-accumulates that the network asks for, of all images.
+    pub const fn with_macs(mut self, macs: u64) -> Self {
+        self.work.macs = macs;
+        self
     }
 
     /// The layer's name.

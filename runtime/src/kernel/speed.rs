@@ -15,9 +15,9 @@ use crate::isa::{Avx2, Avx512};
 use crate::isa::{Isa, Kind, Portable};
 
 /// Times that each speed is measured.
-const TRIES: usize = 5;
-/// How long each time.
-const TIME: Duration = Duration::from_millis(20);
+const TRIES: usize = 20;
+/// How long each time: short, so that some are not interrupted.
+const TIME: Duration = Duration::from_millis(4);
 /// Values that buffers are multiples of: a line for each stream that is read.
 const QUANTUM: usize = STREAMS * BLOCK;
 
