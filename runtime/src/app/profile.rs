@@ -18,7 +18,9 @@ use crate::program::Model;
 
 /// The most times that are kept, of all steps and runs together.
 const MOST: usize = 1 << 24;
-/// The largest buffer that is read to measure how fast memory is: more than any cache holds.
+/// The smallest buffer that is read to measure how fast caches and memory are.
+const SMALLEST: usize = 1 << 14;
+/// The largest: more than most caches hold.
 const LARGEST: usize = 1 << 28;
 
 /// Measures, and prints what was found.
@@ -101,6 +103,8 @@ struct Machine {
     bandwidths: BTreeMap<usize, f64>,
     /// The size that stands for the network's weights.
     of_weights: usize,
+    /// The smallest and the largest that stand for the maps of a step.
+    of_maps: [usize; 2],
 }
 
 impl Machine {
@@ -108,14 +112,17 @@ impl Machine {
         let (isa, threads) = (Kind::forced(model.isa()).ok()?, model.threads());
         let peak = speed::operations(isa, threads)?;
         let of_weights = size((M::NETWORK.weight_bytes + M::NETWORK.arena_bytes) as usize);
-        let sizes = model.steps().iter().map(|step| size(bytes_of_maps(&step.work()) as usize));
+        let sizes: Vec<usize> = model.steps().iter().map(|step| size(bytes_of_maps(&step.work()) as usize)).collect();
+        let of_maps = [sizes.iter().min(), sizes.iter().max()].map(|size| size.copied().unwrap_or(of_weights));
         let mut bandwidths = BTreeMap::new();
-        for size in sizes.chain([of_weights]) {
+        for size in sizes.into_iter().chain([of_weights]) {
             if !bandwidths.contains_key(&size) {
-                bandwidths.insert(size, speed::bandwidth(isa, threads, size)?);
+                // Where memory is short, a smaller buffer stands for a larger.
+                let mut buffers = std::iter::successors(Some(size), |size| (*size > SMALLEST).then_some(size / 2));
+                bandwidths.insert(size, buffers.find_map(|buffer| speed::bandwidth(isa, threads, buffer))?);
             }
         }
-        Some(Self { peak, bandwidths, of_weights })
+        Some(Self { peak, bandwidths, of_weights, of_maps })
     }
 
     fn bandwidth(&self, size: usize) -> f64 {
@@ -134,7 +141,7 @@ impl Machine {
 
 /// The size of buffer that stands for so many bytes: a power of two, so that there are few to measure.
 fn size(bytes: usize) -> usize {
-    bytes.clamp(1 << 14, LARGEST).next_power_of_two()
+    bytes.clamp(SMALLEST, LARGEST).next_power_of_two()
 }
 
 fn bytes_of_maps(work: &Work) -> u64 {
@@ -350,10 +357,8 @@ impl<'a> Profile<'a> {
         } else {
             ""
         };
-        let maps = |rate: Option<(&usize, &f64)>| {
-            rate.map_or_else(String::new, |(size, rate)| format!("{} at {}", gigabytes(*rate), bytes(*size)))
-        };
-        let of_maps = || machine.bandwidths.iter();
+        let speed = |size: usize| format!("{:.1} GB/s at {}", machine.bandwidth(size) * 1e-9, bytes(size));
+        let [smallest, largest] = machine.of_maps.map(speed);
         let notes = [
             format!(
                 "time: the steps add up to {:.3} ms; end to end, without timers, the network takes {:.3} ms (median): {:.1} %{apart}.",
@@ -369,13 +374,11 @@ impl<'a> Profile<'a> {
             "MB: maps read, maps written and weights, each value once.".to_owned(),
             format!(
                 "bound: the least time that the machine allows, for arithmetic at the peak (compute) or for the bytes (memory), \
-                 whichever is longer; of it: the share of the layer's time that this is. Weights come around once a run, so they count as read at the speed of a buffer as large as \
-                 all of the network's weights and activations, {} at {}. Maps were written just before and count as read and \
-                 written at the speed of a buffer as large as the step's: from {} to {}.",
-                gigabytes(machine.bandwidth(machine.of_weights)),
-                bytes(machine.of_weights),
-                maps(of_maps().next()),
-                maps(of_maps().next_back()),
+                 whichever is longer; of it: the share of the layer's time that this is. Weights come around once a run, so they \
+                 count as read at the speed of a buffer as large as all of the network's weights and activations: {}. Maps were \
+                 written just before, so they count as read and written at the speed of a buffer as large as the step's: from \
+                 {smallest} to {largest}.",
+                speed(machine.of_weights),
             ),
             "algorithm: how it is computed, and the tile held in registers: output pixels x output channels."
                 .to_owned(),
@@ -438,10 +441,6 @@ fn shapes(work: &Work) -> String {
 
 fn percent(fraction: f64, digits: usize) -> String {
     format!("{:.digits$}%", fraction * 1e2)
-}
-
-fn gigabytes(rate: f64) -> String {
-    format!("{:.1} GB/s", rate * 1e-9)
 }
 
 /// A power of two.
