@@ -33,7 +33,7 @@ mod preprocess;
 pub mod program;
 pub mod tensor;
 
-pub use engine::{Aligned, Engine, Operands, Step, Timing, Traced, Weights};
+pub use engine::{Aligned, Engine, Operands, Step, Timing, Traced, Weights, Work};
 pub use error::Error;
 pub use isa::{Isa, Kind};
 pub use kernel::Tile;

@@ -1,6 +1,6 @@
 //! What generated code implements, and what a user of a compiled network sees of it.
 
-use crate::engine::{Step, Traced};
+use crate::engine::{Step, Timing, Traced};
 use crate::error::Error;
 use crate::isa::Isa;
 use crate::network::Network;
@@ -58,6 +58,15 @@ pub trait Model: Sized + Send + 'static {
 
     /// The number of threads in use.
     fn threads(&self) -> usize;
+
+    /// The steps in the order they run.
+    fn steps(&self) -> &'static [Step];
+
+    /// Runs it and tells how long each step took, its barrier included.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    fn timings(&mut self, input: &[f32]) -> Result<Vec<Timing>, Error>;
 
     /// Runs it on the calling thread alone and shows what each step wrote.
     ///

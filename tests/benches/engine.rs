@@ -2,7 +2,9 @@
 //! f32 cost, which should be nothing.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use resnet::geometry::{Activation, ConvGeometry, ElementwiseGeometry, Frame, InputGeometry, Join, Map, Order};
+use resnet::geometry::{
+    Activation, Algorithm, ConvGeometry, Direct, ElementwiseGeometry, Frame, InputGeometry, Join, Map,
+};
 use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
 
 const fn network(input_shape: [usize; 4], steps: usize) -> Network {
@@ -101,11 +103,10 @@ impl Layer<ConvGeometry> for Conv {
         stride: [1, 1],
         dilation: [1, 1],
         padding: [1, 1],
-        panel: 32,
         window: 4,
         first_block: &[],
         activation: Activation::None,
-        order: Order::Bands(16),
+        algorithm: Algorithm::Direct(Direct { band: 96, depth: 1, sums: 1 }),
     };
 }
 impl Tiles for Conv {

@@ -44,15 +44,20 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
     let Item { attributes, visibility, name, runtime, .. } = item;
     let plan = &compiled.plan;
     let layers = Layers::of(&plan.steps);
+    let [batch, ..] = plan.input.shape.map(|extent| extent as u64);
     let definitions = layers.definitions.iter().map(Definition::tokens);
     let steps = plan.steps.iter().zip(&layers.of_step).enumerate().map(|(index, (step, layer))| {
         let constant = format_ident!("STEP_{index}");
         let doc = format!(" {}: {}", quoted(&step.name), step.summary);
         let constructor = constructor(&step.kernel);
         let (label, operands) = (&step.name, operands(&step.operands));
+        let macs = (step.macs > 0).then(|| {
+            let macs = Literal::u64_unsuffixed(step.macs.saturating_mul(batch));
+            quote!(.with_macs(#macs))
+        });
         quote! {
             #[doc = #doc]
-            const #constant: Step = Step::#constructor::<I, #layer>(#label, #operands);
+            const #constant: Step = Step::#constructor::<I, #layer>(#label, #operands) #macs;
         }
     });
     let table = (0..plan.steps.len()).map(|index| format_ident!("STEP_{index}"));

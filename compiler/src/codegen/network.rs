@@ -137,6 +137,14 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
                     self.engine.threads()
                 }
 
+                fn steps(&self) -> &'static [#runtime::Step] {
+                    self.engine.steps()
+                }
+
+                fn timings(&mut self, input: &[f32]) -> ::core::result::Result<::std::vec::Vec<#runtime::Timing>, #runtime::Error> {
+                    self.engine.timings(input)
+                }
+
                 fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(#runtime::Traced<'_>)) -> ::core::result::Result<(), #runtime::Error> {
                     self.engine.trace(input, visit)
                 }

@@ -1,15 +1,15 @@
-//! `PROGRAM bench`: latency on this machine.
+//! `PROGRAM bench`: latency on this machine; of every layer with `--profile`.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Failure, cli, failed, open, product};
+use super::{Failure, cli, failed, open, product, profile};
 use crate::program::Model;
 
 /// The fewest runs that are measured, however long they take.
-const FEWEST: usize = 5;
+pub(super) const FEWEST: usize = 5;
 /// The most runs that are measured, however short they are.
 const MOST: usize = 1_000_000;
 
@@ -19,6 +19,9 @@ pub(super) fn run<M: Model>(task: &cli::Bench, out: &mut dyn Write) -> Result<()
     let input = noise(product(&network.input_shape));
     let seconds = Duration::from_secs_f64(task.seconds);
     repeat(&mut model, &input, seconds.div_f64(5.0).min(Duration::from_secs(1)))?;
+    if task.profile {
+        return profile::run(&mut model, &input, task, out);
+    }
     let mut times = repeat(&mut model, &input, seconds)?;
     times.sort_by(f64::total_cmp);
     let mean = times.iter().sum::<f64>() / times.len() as f64;
@@ -69,7 +72,7 @@ fn repeat<M: Model>(model: &mut M, input: &[f32], time: Duration) -> Result<Vec<
 }
 
 /// The value at a fraction of the sorted `times`, between two neighbours in proportion.
-fn quantile(times: &[f64], fraction: f64) -> f64 {
+pub(super) fn quantile(times: &[f64], fraction: f64) -> f64 {
     let position = fraction * (times.len() - 1) as f64;
     let (below, above) = (times[position.floor() as usize], times[position.ceil() as usize]);
     below + (above - below) * position.fract()

@@ -105,6 +105,12 @@ pub(super) struct Bench {
     /// How long to measure, after the warm-up
     #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = parse_seconds)]
     pub(super) seconds: f64,
+    /// Print a table of all layers: their times, and how near they come to what this machine can do
+    #[arg(long)]
+    pub(super) profile: bool,
+    /// Width of the table [default: that of the terminal]
+    #[arg(long, value_name = "N", requires = "profile", conflicts_with = "json", value_parser = parse_positive)]
+    pub(super) columns: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
@@ -174,6 +180,7 @@ fn examples(network: &Network, name: &str) -> String {
   {name} ./bench                     a picture whose file is named like a command
 {tensor}
   {name} bench --threads 1 --json    the latency of one thread
+  {name} bench --profile             the time of every layer, and what bounds it
   RESNET_ISA=portable {name} info    force an instruction set (avx512, avx2, neon, portable)
 
 Exit codes: 0 all went well, 1 a picture or a run failed, 2 called wrongly."

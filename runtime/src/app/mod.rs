@@ -28,7 +28,9 @@ mod names;
 mod npy;
 mod predict;
 pub mod preprocess;
+mod profile;
 mod resample;
+mod table;
 mod tensor;
 mod trace;
 

@@ -7,6 +7,7 @@ mod memory;
 mod pool;
 mod step;
 mod weights;
+mod work;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub(crate) use memory::zeroed_box;
 pub use pool::MAX_THREADS;
 pub use step::{Operands, Step};
 pub use weights::Weights;
+pub use work::Work;
 
 use crate::error::Error;
 use crate::geometry::BLOCK;

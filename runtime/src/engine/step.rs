@@ -1,5 +1,6 @@
 //! Steps: what a program's table is made of.
 
+use super::work::Work;
 use crate::error::{Error, Place, Problem};
 use crate::geometry::{
     BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
@@ -70,6 +71,7 @@ pub struct Step {
     pub(super) scratch: usize,
     /// What is written into the arena: images, and the map of each.
     pub(super) result: Option<(usize, Map)>,
+    work: Work,
     /// Whether the output may be the input's own memory.
     over_input: bool,
     /// Whether the output may be the second input's own memory.
@@ -112,19 +114,14 @@ impl Step {
     const fn new<I: Isa>(name: &'static str, run: unsafe fn(&Arguments), input: Span, output: Span) -> Self {
         let isa = I::KIND;
         let (over_input, over_other) = (false, false);
-        Self {
-            name,
-            isa,
-            run,
-            input,
-            other: None,
-            output,
-            weights: None,
-            scratch: 0,
-            result: None,
-            over_input,
-            over_other,
-        }
+        let (other, weights, result) = (None, None, None);
+        let (scratch, work) = (0, Work::NONE);
+        Self { name, isa, run, input, other, output, weights, scratch, result, work, over_input, over_other }
+    }
+
+    const fn with_work(mut self, work: Work) -> Self {
+        self.work = work;
+        self
     }
 
     const fn with_result(mut self, batch: usize, map: Map) -> Self {
@@ -150,7 +147,7 @@ impl Step {
             step.other = Some(Span::at(operands.other, geometry.batch * shortcut.len()));
             step.over_other = same_layout(shortcut, geometry.output);
         }
-        step
+        step.with_work(Work::conv::<I::TileOf<L>>(&geometry, I::LANES))
     }
 
     /// A pooling layer.
@@ -159,7 +156,9 @@ impl Step {
         let geometry = const { L::GEOMETRY };
         let input = Span::at(operands.input, geometry.batch * geometry.input.len());
         let output = Span::at(operands.output, geometry.batch * geometry.output.len());
-        Self::new::<I>(name, I::enter::<Pool<L>>, input, output).with_result(geometry.batch, geometry.output)
+        Self::new::<I>(name, I::enter::<Pool<L>>, input, output)
+            .with_result(geometry.batch, geometry.output)
+            .with_work(Work::pool(&geometry))
     }
 
     /// A sum or product, a scale and shift, an activation; `operands.other` is the sum's second term or the second factor.
@@ -178,7 +177,7 @@ impl Step {
         if geometry.affine {
             step.weights = Some(Span::at(operands.weights, 2 * vector_length(geometry.output.channels)));
         }
-        step
+        step.with_work(Work::elementwise(&geometry))
     }
 
     /// A group normalisation.
@@ -191,7 +190,7 @@ impl Step {
             Self::new::<I>(name, I::enter::<GroupNorm<L>>, input, output).with_result(geometry.batch, geometry.output);
         step.over_input = same_layout(geometry.input, geometry.output);
         step.weights = Some(Span::at(operands.weights, 2 * vector_length(geometry.output.channels)));
-        step
+        step.with_work(Work::group_norm(&geometry))
     }
 
     /// A strided, shifted copy.
@@ -200,7 +199,9 @@ impl Step {
         let geometry = const { L::GEOMETRY };
         let input = Span::at(operands.input, geometry.batch * geometry.input.len());
         let output = Span::at(operands.output, geometry.batch * geometry.output.len());
-        Self::new::<I>(name, I::enter::<Remap<L>>, input, output).with_result(geometry.batch, geometry.output)
+        Self::new::<I>(name, I::enter::<Remap<L>>, input, output)
+            .with_result(geometry.batch, geometry.output)
+            .with_work(Work::remap(&geometry))
     }
 
     /// A copy of channels.
@@ -209,7 +210,7 @@ impl Step {
         let geometry = const { L::GEOMETRY };
         let input = Span::at(operands.input, geometry.batch * geometry.input.len());
         let output = Span::at(operands.output, geometry.batch * geometry.output.len());
-        let step = Self::new::<I>(name, I::enter::<Channels<L>>, input, output);
+        let step = Self::new::<I>(name, I::enter::<Channels<L>>, input, output).with_work(Work::channels(&geometry));
         // The parts of a concatenation before the last leave a map that is not whole.
         if geometry.to + geometry.count == geometry.output.channels {
             step.with_result(geometry.batch, geometry.output)
@@ -226,6 +227,7 @@ impl Step {
         let output = Span::at(operands.output, geometry.batch * geometry.input.blocks() * BLOCK);
         Self::new::<I>(name, I::enter::<GlobalPool<L>>, input, output)
             .with_vector(geometry.batch, geometry.input.channels)
+            .with_work(Work::global_pool(&geometry))
     }
 
     /// A dense layer.
@@ -237,7 +239,7 @@ impl Step {
         let mut step =
             Self::new::<I>(name, I::enter::<Dense<L>>, input, output).with_vector(geometry.batch, geometry.units);
         step.weights = Some(Span::at(operands.weights, dense_weights(&geometry)));
-        step
+        step.with_work(Work::dense(&geometry, I::LANES))
     }
 
     /// Softmax.
@@ -249,7 +251,7 @@ impl Step {
         let mut step =
             Self::new::<I>(name, I::enter::<Softmax<L>>, input, output).with_vector(geometry.batch, geometry.features);
         step.over_input = true;
-        step
+        step.with_work(Work::softmax(&geometry))
     }
 
     /// A map as a vector.
@@ -262,6 +264,7 @@ impl Step {
         let output = Span::at(operands.output, length);
         Self::new::<I>(name, I::enter::<Flatten<L>>, input, output)
             .with_vector(geometry.batch, map.channels * map.height * map.width)
+            .with_work(Work::flatten(&geometry))
     }
 
     /// The caller's buffer into a map.
@@ -271,7 +274,9 @@ impl Step {
         let map = geometry.output;
         let input = Span { start: Start::Input, length: geometry.batch * map.channels * map.height * map.width };
         let output = Span::at(operands.output, geometry.batch * map.len());
-        Self::new::<I>(name, I::enter::<Input<L>>, input, output).with_result(geometry.batch, geometry.output)
+        Self::new::<I>(name, I::enter::<Input<L>>, input, output)
+            .with_result(geometry.batch, geometry.output)
+            .with_work(Work::input(&geometry))
     }
 
     /// A map into one of the network's outputs: that of the index `operands.network_output`.
@@ -282,12 +287,23 @@ impl Step {
         let input = Span::at(operands.input, geometry.batch * map.len());
         let length = geometry.batch * map.channels * map.height * map.width;
         let output = Span { start: Start::Output(operands.network_output), length };
-        Self::new::<I>(name, I::enter::<Output<L>>, input, output)
+        Self::new::<I>(name, I::enter::<Output<L>>, input, output).with_work(Work::output(&geometry))
+    }
+
+    /// With the number of multiply-accumulates that the network asks for, of all images.
+    pub const fn with_macs(mut self, macs: u64) -> Self {
+        self.work.macs = macs;
+        self
     }
 
     /// The layer's name.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// What it has to do.
+    pub const fn work(&self) -> Work {
+        self.work
     }
 
     /// Checks that the step stays inside of the memory it is given.

@@ -39,6 +39,13 @@ impl<L: Layer<DenseGeometry>> Kernel for Dense<L> {
 /// Images computed at a time, when there are so many.
 const IMAGES: usize = 4;
 
+/// Images by units that are held in registers, in vectors of so many lanes.
+pub(crate) const fn tile(dense: &DenseGeometry, lanes: usize) -> [usize; 2] {
+    let images = if dense.batch < IMAGES { 1 } else { IMAGES };
+    let vectors = if dense.panel >= 2 * lanes { 2 } else { 1 };
+    [images, vectors * lanes]
+}
+
 /// Computes some images, so many at a time, two vectors of units wide where a panel holds them.
 ///
 /// # Safety

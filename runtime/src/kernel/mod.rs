@@ -21,6 +21,8 @@ mod output;
 mod pool;
 mod remap;
 mod softmax;
+#[cfg(feature = "app")]
+pub(crate) mod speed;
 mod tile;
 mod winograd;
 
@@ -37,7 +39,7 @@ pub(crate) use check::{
     repeats,
 };
 pub(crate) use conv::Conv;
-pub(crate) use dense::Dense;
+pub(crate) use dense::{Dense, tile as dense_tile};
 pub(crate) use elementwise::Elementwise;
 pub(crate) use flatten::Flatten;
 pub(crate) use global_pool::GlobalPool;

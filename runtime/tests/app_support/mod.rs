@@ -9,7 +9,7 @@ use resnet::app;
 use resnet::error::Error;
 use resnet::network::{Color, Interpolation, Network, Output, Preprocess, Resize, Rounding};
 use resnet::program::{Model, Options};
-use resnet::{Outputs, Traced};
+use resnet::{Outputs, Step, Timing, Traced};
 
 /// Four by four pixels.
 pub const RULES: Preprocess = Preprocess {
@@ -121,6 +121,14 @@ impl<D: Described> Model for Colors<D> {
 
     fn threads(&self) -> usize {
         self.1
+    }
+
+    fn steps(&self) -> &'static [Step] {
+        &[]
+    }
+
+    fn timings(&mut self, input: &[f32]) -> Result<Vec<Timing>, Error> {
+        self.run(input).map(|_| Vec::new())
     }
 
     fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(Traced<'_>)) -> Result<(), Error> {
