@@ -31,18 +31,14 @@ pub struct Tiles {
     pub portable: Tile,
 }
 
-/// The length of the row that tiles divide: all pixels when they lie without gaps and each output depends on one input pixel, else a row.
+/// The length of the row that tiles divide: all pixels of an image when each output depends on the one input pixel of its place and
+/// those lie without gaps, else a row.
 /// By Winograd a pixel is a tile of outputs, and a row a group of them.
 fn extent(conv: &ConvGeometry) -> usize {
     if let Algorithm::Winograd(winograd) = conv.algorithm {
         return winograd.group;
     }
-    let flat = conv.kernel == [1, 1]
-        && conv.stride == [1, 1]
-        && conv.padding == [0, 0]
-        && conv.input.frame.is_none()
-        && conv.output.frame.is_none()
-        && conv.shortcut.is_none_or(|shortcut| shortcut.frame.is_none());
+    let flat = conv.kernel == [1, 1] && conv.stride == [1, 1] && conv.padding == [0, 0] && conv.input.frame.is_none();
     if flat { conv.output.height * conv.output.width } else { conv.output.width }
 }
 

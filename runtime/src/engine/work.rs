@@ -214,7 +214,7 @@ const fn reached(map: Map, outputs: [usize; 3], kernel: [usize; 2], stride: [usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::{Activation, Order};
+    use crate::geometry::{Activation, Direct};
 
     const MAP: Map =
         Map { channels: 20, height: 8, width: 6, block: BLOCK, frame: Frame { top: 1, left: 1, bottom: 1, right: 1 } };
@@ -240,11 +240,10 @@ mod tests {
             stride: [2, 2],
             dilation: [1, 1],
             padding: [0, 0],
-            panel: 32,
             window: 2,
             first_block: &[],
             activation: Activation::None,
-            order: Order::Panels,
+            algorithm: Algorithm::Direct(Direct { band: 100, depth: 1, sums: 1 }),
         };
         let work = Work::conv::<crate::Tile<3, 0, 2>>(&conv, 8);
         assert_eq!((work.tile, work.algorithm), (Some([3, 16]), Some("direct")));

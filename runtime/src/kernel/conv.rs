@@ -78,7 +78,8 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     }
 }
 
-/// The length of the row that tiles divide: all pixels when they lie without gaps and each output depends on one input pixel, else a row.
+/// The length of the row that tiles divide: all pixels of an image when each output depends on the one input pixel of its place and
+/// those lie without gaps, else a row.
 pub(super) const fn extent(conv: &ConvGeometry) -> usize {
     let plain = conv.kernel[0] == 1
         && conv.kernel[1] == 1
@@ -86,12 +87,7 @@ pub(super) const fn extent(conv: &ConvGeometry) -> usize {
         && conv.stride[1] == 1
         && conv.padding[0] == 0
         && conv.padding[1] == 0
-        && conv.input.frame.is_none()
-        && conv.output.frame.is_none()
-        && match conv.shortcut {
-            Some(shortcut) => shortcut.frame.is_none(),
-            None => true,
-        };
+        && conv.input.frame.is_none();
     if plain { conv.output.height * conv.output.width } else { conv.output.width }
 }
 
@@ -165,7 +161,14 @@ pub(super) unsafe fn run<
                 };
                 // SAFETY: image, row, pixel and channel lie in the maps, and the maps where the caller says; unit - start lies in the run.
                 unsafe {
+                    // The tile's first pixel in the output, whose rows may be shorter than those that tiles divide.
+                    let (y, x) = if const { Shape::<L>::ROWS == 1 } {
+                        (pixel / output.width, pixel % output.width)
+                    } else {
+                        (row, pixel)
+                    };
                     let corner = Corner {
+                        column: x,
                         input: arguments.input.add(
                             image * Shape::<L>::INPUT.len()
                                 + first_block * Shape::<L>::INPUT.plane()
@@ -176,10 +179,10 @@ pub(super) unsafe fn run<
                         bias: weights_of(panel, 0).wrapping_sub(BLOCK),
                         weights: weights_of(panel, pass),
                         shortcut: match geometry.shortcut {
-                            Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, pixel)),
+                            Some(shortcut) => arguments.other.add(place(shortcut, image, channel, y, x)),
                             None => std::ptr::null(),
                         },
-                        output: arguments.output.add(place(output, image, channel, row, pixel)),
+                        output: arguments.output.add(place(output, image, channel, y, x)),
                         ahead: if in_band * rows < Shape::<L>::DIRECT.depth * Shape::<L>::PER_BLOCK {
                             weights_of(next_panel, next_pass).wrapping_add(in_band * rows * BLOCK)
                         } else {
@@ -223,6 +226,8 @@ struct Corner {
     weights: *const f32,
     shortcut: *const f32,
     output: *mut f32,
+    /// Of the first pixel in the output.
+    column: usize,
     /// What to ask for from memory meanwhile: the tile's part of the weights that come next, or, when all of these are asked for,
     /// something near.
     ahead: *const f32,
@@ -309,18 +314,18 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                     .add(block * Shape::<L>::INPUT.plane() + y * geometry.dilation[0] * Shape::<L>::INPUT.row());
                 for run in 0..Shape::<L>::RUNS {
                     let values = row.add(run * Shape::<L>::BETWEEN_RUNS);
-                    for value in 0..Shape::<L>::RUN {
-                        let mut factors = [I::splat(0.0); VECTORS];
-                        for vector in 0..VECTORS {
-                            factors[vector] = I::load(weights.add(Shape::<L>::of_lane(vector * I::LANES)));
+                    let mut value = 0;
+                    while value + UNROLLED <= Shape::<L>::RUN {
+                        for _ in 0..UNROLLED {
+                            multiply::<I, L, PIXELS, VECTORS>(weights, values.add(value), &mut sums);
+                            weights = weights.add(BLOCK);
+                            value += 1;
                         }
-                        for pixel in 0..PIXELS {
-                            let factor = I::broadcast(values.add(pixel * Shape::<L>::ACROSS + value));
-                            for vector in 0..VECTORS {
-                                sums[pixel][vector] = I::multiply_add(factor, factors[vector], sums[pixel][vector]);
-                            }
-                        }
+                    }
+                    while value < Shape::<L>::RUN {
+                        multiply::<I, L, PIXELS, VECTORS>(weights, values.add(value), &mut sums);
                         weights = weights.add(BLOCK);
+                        value += 1;
                     }
                 }
             }
@@ -338,11 +343,51 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
             for pixel in 0..PIXELS {
                 let mut sum = sums[pixel][vector];
                 if let Some(shortcut) = geometry.shortcut {
-                    let at = lane / BLOCK * shortcut.plane() + lane % BLOCK + pixel * BLOCK;
+                    let at =
+                        lane / BLOCK * shortcut.plane() + lane % BLOCK + along::<L>(shortcut, corner.column, pixel);
                     sum = I::add(sum, I::load(corner.shortcut.add(at)));
                 }
-                let at = lane / BLOCK * Shape::<L>::OUTPUT.plane() + lane % BLOCK + pixel * BLOCK;
+                let at = lane / BLOCK * Shape::<L>::OUTPUT.plane()
+                    + lane % BLOCK
+                    + along::<L>(Shape::<L>::OUTPUT, corner.column, pixel);
                 I::store(corner.output.add(at), activate::<I>(geometry.activation, sum));
+            }
+        }
+    }
+}
+
+/// From a tile's first pixel, in a column of a map, to a later one: a row of the map may end between the two.
+#[inline(always)]
+fn along<L: Layer<ConvGeometry>>(map: Map, column: usize, pixel: usize) -> usize {
+    if const { Shape::<L>::ROWS > 1 } || map.frame.left + map.frame.right == 0 {
+        return pixel * BLOCK;
+    }
+    pixel * BLOCK + (column + pixel) / map.width * (map.frame.left + map.frame.right) * BLOCK
+}
+
+/// Input values per turn of the innermost loop.
+const UNROLLED: usize = 4;
+
+/// Adds one input value's products to a tile's sums.
+///
+/// # Safety
+/// The processor has the instruction set; the weights and the value of each pixel can be read.
+#[inline(always)]
+unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(
+    weights: *const f32,
+    value: *const f32,
+    sums: &mut [[I::Vector; VECTORS]; PIXELS],
+) {
+    // SAFETY: the caller vouches for the memory.
+    unsafe {
+        let mut factors = [I::splat(0.0); VECTORS];
+        for vector in 0..VECTORS {
+            factors[vector] = I::load(weights.add(Shape::<L>::of_lane(vector * I::LANES)));
+        }
+        for pixel in 0..PIXELS {
+            let factor = I::broadcast(value.add(pixel * Shape::<L>::ACROSS));
+            for vector in 0..VECTORS {
+                sums[pixel][vector] = I::multiply_add(factor, factors[vector], sums[pixel][vector]);
             }
         }
     }

@@ -29,7 +29,7 @@ pub trait RegisterTile: sealed::Sealed + 'static {
 /// `PIXELS` output pixels of a row by `VECTORS` vectors of output channels; as many of the last tiles of a row as make it even have
 /// `FEWER` pixels, none when that is 0.
 ///
-/// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and no map has a
+/// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and the input has no
 /// frame, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them.
 pub enum Tile<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> {}
 

@@ -74,6 +74,9 @@ pub(super) const fn width(conv: &ConvGeometry) -> usize {
     2 * BLOCK
 }
 
+/// Input values per turn of the innermost loop.
+const UNROLLED: usize = 4;
+
 const fn between_products(group: usize) -> usize {
     (group | 1) * BLOCK
 }
@@ -303,15 +306,18 @@ unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, con
                 }
             }
             ahead = ahead.wrapping_add(rows * BLOCK);
-            for lane in 0..BLOCK {
-                let mut factors = [I::splat(0.0); VECTORS];
-                for vector in 0..VECTORS {
-                    factors[vector] = I::load(weights.add(lane * BLOCK + Shape::<L>::of_lane(vector * I::LANES)));
-                }
-                for pixel in 0..PIXELS {
-                    let factor = I::broadcast(values.add(pixel * BLOCK + lane));
+            for first in (0..BLOCK).step_by(UNROLLED) {
+                for lane in first..first + UNROLLED {
+                    let mut factors = [I::splat(0.0); VECTORS];
                     for vector in 0..VECTORS {
-                        sums[pixel][vector] = I::multiply_add(factor, factors[vector], sums[pixel][vector]);
+                        let at = lane * BLOCK + Shape::<L>::of_lane(vector * I::LANES);
+                        factors[vector] = I::load(weights.add(at));
+                    }
+                    for pixel in 0..PIXELS {
+                        let factor = I::broadcast(values.add(pixel * BLOCK + lane));
+                        for vector in 0..VECTORS {
+                            sums[pixel][vector] = I::multiply_add(factor, factors[vector], sums[pixel][vector]);
+                        }
                     }
                 }
             }
