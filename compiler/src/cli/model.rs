@@ -1,7 +1,7 @@
 //! The arguments that say what is compiled, and how.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -15,6 +15,7 @@ use crate::package;
 use crate::package::{Cache, Package, Program};
 use crate::pipeline::{self, Compiled, Options};
 use crate::plan::Settings;
+use crate::tuning;
 
 /// Options of every command that compiles.
 #[derive(Debug, Clone, Args)]
@@ -35,6 +36,10 @@ pub struct ModelOptions {
     #[arg(long)]
     pub exact: bool,
 
+    /// How layers are best computed, as `resnetc tune` measured it
+    #[arg(long, value_name = "FILE")]
+    pub tuning: Option<PathBuf>,
+
     #[command(flatten)]
     structure: StructureOptions,
 
@@ -54,7 +59,10 @@ impl ModelOptions {
                 surroundings: self.surroundings.surroundings()?,
             },
             disabled_passes: self.no_pass.iter().cloned().collect::<BTreeSet<_>>(),
-            settings: Settings { exact: self.exact },
+            settings: Settings {
+                exact: self.exact,
+                tuning: self.tuning.as_deref().map(tuning::read).transpose()?.unwrap_or_default(),
+            },
         })
     }
 }

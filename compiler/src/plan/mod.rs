@@ -11,10 +11,14 @@ mod layout;
 mod lower;
 mod pack;
 mod tile;
+pub mod tuning;
+mod variants;
 
 use std::fmt;
 
+pub use choose::{Decisions, Layer, layers};
 pub use tile::{Tile, Tiles};
+pub use tuning::{Decision, Pixels, Tuned, Tuning};
 
 use crate::diagnostic::Diagnostics;
 use crate::ir::Graph;
@@ -207,16 +211,27 @@ impl Plan {
 pub struct Settings {
     /// Whether convolutions are sums of products only: no Winograd, whose rounding errors are a few times larger.
     pub exact: bool,
+    /// Decisions that were measured; the model decides about all other layers.
+    pub tuning: Tuning,
 }
 
 /// Takes every decision.
 ///
 /// # Errors
-/// When the network has another number of inputs than one, or no output, or does not fit in memory.
+/// When the network has another number of inputs than one, or no output, or does not fit in memory, or when what was measured is at
+/// odds with the settings.
 pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let decisions = choose::decisions(graph, settings);
-    let layouts = layout::layouts(graph, &decisions)?;
-    let lowered = lower::lower(graph, &layouts, &decisions)?;
+    let (decisions, warnings) = choose::decisions(graph, settings)?;
+    Ok((carry_out(graph, &decisions)?, warnings))
+}
+
+/// Plans with the given decisions, one for each convolution.
+///
+/// # Errors
+/// As [`plan`].
+pub fn carry_out(graph: &Graph, decisions: &Decisions) -> Result<Plan, Diagnostics> {
+    let layouts = layout::layouts(graph, decisions)?;
+    let lowered = lower::lower(graph, &layouts, decisions)?;
     let arena = arena::assign(&lowered)?;
     let mut steps = lowered.steps;
     for (step, operands) in steps.iter_mut().zip(&arena.operands) {
@@ -225,7 +240,7 @@ pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), D
         step.operands.output = operands.output;
     }
     let fingerprint = pack::fnv(format!("{steps:?} {}", arena.length).as_bytes());
-    let plan = Plan {
+    Ok(Plan {
         steps,
         input: lowered.input,
         outputs: lowered.outputs,
@@ -233,6 +248,5 @@ pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), D
         arena_lower_bound: arena.lower_bound,
         weights: lowered.weights,
         fingerprint,
-    };
-    Ok((plan, Diagnostics::new()))
+    })
 }
