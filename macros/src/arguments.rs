@@ -406,7 +406,8 @@ mod tests {
 
     #[test]
     fn exact_and_tuning_are_read() {
-        let arguments = syn::parse_str::<Arguments>("struct A { model: \"m\", exact: true, tuning: \"t.yaml\" }").unwrap();
+        let arguments =
+            syn::parse_str::<Arguments>("struct A { model: \"m\", exact: true, tuning: \"t.yaml\" }").unwrap();
         assert_eq!((arguments.exact, arguments.tuning.map(|path| path.value())), (true, Some("t.yaml".to_owned())));
         let arguments = syn::parse_str::<Arguments>("struct A { model: \"m\" }").unwrap();
         assert_eq!((arguments.exact, arguments.tuning), (false, None));

@@ -104,6 +104,20 @@ pub fn compile(options: &Options, progress: &mut Progress) -> Result<Compiled, F
     Ok(compiled)
 }
 
+/// Compiles; a spec that lacks nothing but weights gets seeded ones, which is told: `doing` is what is done with them.
+pub fn compile_seeded(options: Options, doing: &str, progress: &mut Progress) -> Result<Compiled, Failure> {
+    match compile(&options, progress) {
+        Err(Failure::Input(errors)) if options.weights.is_none() && errors.0.iter().all(|e| e.code == NO_WEIGHTS) => {
+            output::note(&format!("note: no weights given; {doing} with seed:0"));
+            compile(&Options { weights: Some(WeightSource::Seed(0)), ..options }, progress)
+        }
+        done => done,
+    }
+}
+
+/// The code of the error that a spec without weights raises.
+const NO_WEIGHTS: &str = "E-WNONE";
+
 /// Builds the program of a package, with progress.
 pub fn build(package: &Package, cache: &Cache, progress: &mut Progress) -> Result<Program, Failure> {
     let program = package::build(package, cache, &mut |line| progress.line(line));

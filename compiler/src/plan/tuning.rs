@@ -125,8 +125,9 @@ impl Layer {
                     refusals.push(Refusal {
                         subject: "winograd".to_owned(),
                         found: "this layer cannot be computed by Winograd's minimal filtering".to_owned(),
-                        expected: "`direct`; Winograd takes a kernel of 3x3 with stride 1 and dilation 1, behind the input"
-                            .to_owned(),
+                        expected:
+                            "`direct`; Winograd takes a kernel of 3x3 with stride 1 and dilation 1, behind the input"
+                                .to_owned(),
                     });
                 } else if outputs != 2 && outputs != 4 {
                     refusals.push(Refusal {
@@ -151,8 +152,20 @@ impl Layer {
             [words @ .., "raw"] => (words, true),
             words => (words, false),
         };
-        let ["conv", kernel, "stride", stride, "dilation", dilation, "groups", groups, channels, output, "batch", batch] =
-            words
+        let [
+            "conv",
+            kernel,
+            "stride",
+            stride,
+            "dilation",
+            dilation,
+            "groups",
+            groups,
+            channels,
+            output,
+            "batch",
+            batch,
+        ] = words
         else {
             return None;
         };

@@ -23,7 +23,11 @@ impl Layer {
         let least = self.cost(own);
         // The model's form of each algorithm first, so that none falls behind the limit.
         let mut all: Vec<Decision> = candidates.iter().copied().map(Decision::from).collect();
-        let rows = [14, 7, 3].map(|most| Decision { algorithm: own, pixels: Pixels::of(isa, most) });
+        let (_, tile) = self.form(&Decision::from(own), geometry, first_block, isa);
+        all.extend(
+            [tile.pixels.div_ceil(2), tile.pixels - 1]
+                .map(|most| Decision { algorithm: own, pixels: Pixels::of(isa, most) }),
+        );
         let mut forms: Vec<Vec<Algorithm>> = candidates
             .into_iter()
             .filter(|algorithm| self.cost(*algorithm) < HOPELESS * least)
@@ -34,7 +38,6 @@ impl Layer {
             .collect();
         // One of each algorithm in turn.
         forms.iter_mut().for_each(|forms| forms.reverse());
-        all.extend(rows.into_iter().take(2));
         while forms.iter().any(|forms| !forms.is_empty()) {
             all.extend(forms.iter_mut().filter_map(Vec::pop).map(Decision::from));
         }
@@ -53,6 +56,7 @@ impl Layer {
     fn bands(&self, direct: Direct) -> Vec<Algorithm> {
         let (pixels, blocks) = (self.pixels(), self.blocks());
         let Direct { band, depth, sums } = direct;
+        let band = band.min(pixels);
         [
             (2 * band, depth),
             (band, 2 * depth),
@@ -118,8 +122,7 @@ mod tests {
         for exact in [false, true] {
             let settings = Settings { exact, ..Settings::default() };
             let (plan, _) = plan(&graph, &settings).unwrap();
-            let convs: Vec<_> =
-                plan.steps.iter().filter(|step| matches!(step.kernel, Kernel::Conv { .. })).collect();
+            let convs: Vec<_> = plan.steps.iter().filter(|step| matches!(step.kernel, Kernel::Conv { .. })).collect();
             let layers = layers(&graph);
             assert_eq!(convs.len(), layers.len());
             for ((_, layer), step) in layers.iter().zip(convs) {

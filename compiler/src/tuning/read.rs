@@ -110,8 +110,7 @@ impl Reader<'_> {
             return;
         }
         let (line, column) = entry.position;
-        let tuned =
-            Tuned { decision: Decision { algorithm, pixels }, place: Some(Place::at(self.path, line, column)) };
+        let tuned = Tuned { decision: Decision { algorithm, pixels }, place: Some(Place::at(self.path, line, column)) };
         for refusal in tuning.insert(layer, tuned).err().unwrap_or_default() {
             let position = entry.value.position_of(&refusal.subject);
             self.problem(position, &format!("{subject}: {}", refusal.subject), refusal.found)
@@ -145,9 +144,8 @@ impl Reader<'_> {
         let subject = format!("{subject}: {}", entry.key);
         let entries = self.map(&entry.value, &subject)?;
         self.known(entries, &subject, &["avx512", "avx2", "neon", "portable"]);
-        let mut of = |key: &str| {
-            entries.iter().find(|entry| entry.key == key).and_then(|entry| self.number(entry, &subject))
-        };
+        let mut of =
+            |key: &str| entries.iter().find(|entry| entry.key == key).and_then(|entry| self.number(entry, &subject));
         Some(Pixels { avx512: of("avx512"), avx2: of("avx2"), neon: of("neon"), portable: of("portable") })
     }
 
