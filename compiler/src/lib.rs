@@ -19,6 +19,7 @@ pub mod package;
 pub mod passes;
 pub mod pipeline;
 pub mod plan;
+pub mod tuning;
 pub mod user_cache;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};

@@ -1,6 +1,7 @@
 //! The stages in order: the table of contents of the compiler.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::codegen::{self, Item};
 use crate::diagnostic::Diagnostics;
@@ -81,8 +82,9 @@ impl Compiled {
 /// Compiles a model: every stage but the writing of code, which [`Compiled`] does.
 pub fn compile(options: &Options, progress: &mut dyn FnMut(Stage)) -> Result<Compiled, Diagnostics> {
     progress(Stage::Load);
-    let (network, mut warnings) =
+    let (mut network, mut warnings) =
         frontend::load_with(&options.model, options.weights.as_ref(), options.batch, &options.changes)?;
+    network.files.extend(options.settings.tuning.file().map(Path::to_path_buf));
     progress(Stage::Optimise);
     let mut graph = network.graph.clone();
     let reports = passes::run(&mut graph, &options.disabled_passes)?;

@@ -28,6 +28,10 @@ pub struct Arguments {
     pub batch: usize,
     /// Passes that are not to run.
     pub without: Vec<LitStr>,
+    /// Whether every convolution is a sum of products.
+    pub exact: bool,
+    /// The path of a file of measured decisions.
+    pub tuning: Option<LitStr>,
     /// What is changed of the model; paths as written.
     pub changes: Changes,
     /// Where the values of `changes` stand, by their fields.
@@ -44,11 +48,13 @@ pub enum Weights {
     Runtime,
 }
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 20] = [
     "model",
     "weights",
     "batch",
     "without",
+    "exact",
+    "tuning",
     "include_top",
     "pooling",
     "classes",
@@ -105,6 +111,8 @@ struct Fields {
     weights: Option<Weights>,
     batch: Option<usize>,
     without: Option<Vec<LitStr>>,
+    exact: Option<bool>,
+    tuning: Option<LitStr>,
     changes: Changes,
     places: Vec<(String, Span)>,
     /// Fields that were there, rightly written or not.
@@ -161,6 +169,8 @@ impl Fields {
             "weights" => self.weights = errors.keep(weights(value)),
             "batch" => self.batch = errors.keep(batch(value)),
             "without" => self.without = errors.keep(without(value)),
+            "exact" => self.exact = errors.keep(flag(value)),
+            "tuning" => self.tuning = errors.keep(text(value, "the path of a file: \"models/net.tuning.yaml\"")),
             "include_top" => structure.include_top = errors.keep(flag(value)),
             "pooling" => structure.pooling = errors.keep(choice(value)),
             "classes" => structure.classes = errors.keep(batch(value)),
@@ -202,6 +212,8 @@ impl Fields {
                 weights: self.weights.unwrap_or(Weights::Own),
                 batch: self.batch.unwrap_or(1),
                 without: self.without.unwrap_or_default(),
+                exact: self.exact.unwrap_or(false),
+                tuning: self.tuning,
                 changes: self.changes,
                 places: self.places,
             }),
@@ -390,6 +402,18 @@ mod tests {
         assert_eq!(arguments.model.value(), "m.yaml");
         assert!(matches!(arguments.weights, Weights::Runtime));
         assert_eq!((arguments.batch, arguments.without.len()), (4, 2));
+    }
+
+    #[test]
+    fn exact_and_tuning_are_read() {
+        let arguments =
+            syn::parse_str::<Arguments>("struct A { model: \"m\", exact: true, tuning: \"t.yaml\" }").unwrap();
+        assert_eq!((arguments.exact, arguments.tuning.map(|path| path.value())), (true, Some("t.yaml".to_owned())));
+        let arguments = syn::parse_str::<Arguments>("struct A { model: \"m\" }").unwrap();
+        assert!(!arguments.exact && arguments.tuning.is_none());
+        let found = errors("struct A { model: \"m\", exact: 1, tuning: t }");
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().any(|error| error == "expected `true` or `false`"), "{found:?}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use resnetc::frontend::yaml::spec::Labels;
 use resnetc::frontend::{Changes, WeightSource};
 use resnetc::pipeline::{self, Options};
 use resnetc::plan::Settings;
+use resnetc::tuning;
 use syn::Error;
 
 use crate::arguments::{Arguments, Weights};
@@ -39,8 +40,13 @@ pub fn expand(input: TokenStream, file: &str) -> syn::Result<TokenStream> {
 }
 
 fn compile(arguments: &Arguments, root: &Path, entry: &Entry) -> syn::Result<Expansion> {
-    let options = options(arguments, root);
-    let mut compiled = pipeline::compile(&options, &mut |_| ())
+    let mut options = options(arguments, root);
+    let tuned = arguments.tuning.as_ref().map(|path| tuning::read(&root.join(path.value()))).transpose();
+    let mut compiled = tuned
+        .and_then(|tuning| {
+            options.settings.tuning = tuning.unwrap_or_default();
+            pipeline::compile(&options, &mut |_| ())
+        })
         .map_err(|problems| at_literals(arguments, &options, &problems, root))?;
     let failed = |error: std::io::Error| {
         Error::new(arguments.model.span(), format!("cannot write to the cache of expansions: {error}"))
@@ -90,7 +96,7 @@ fn options(arguments: &Arguments, root: &Path) -> Options {
         batch: arguments.batch,
         changes: changes(arguments, root),
         disabled_passes: arguments.without.iter().map(syn::LitStr::value).collect::<BTreeSet<_>>(),
-        settings: Settings::default(),
+        settings: Settings { exact: arguments.exact, ..Settings::default() },
     }
 }
 
@@ -122,9 +128,10 @@ fn field(problem: &Diagnostic) -> Option<(&str, &str)> {
 fn at_literals(arguments: &Arguments, options: &Options, problems: &Diagnostics, root: &Path) -> Error {
     let prefix = format!("{}{}", root.display(), std::path::MAIN_SEPARATOR);
     let weights = match (&arguments.weights, &options.weights) {
-        (Weights::Source(literal), Some(WeightSource::File(path))) => Some((literal, path)),
+        (Weights::Source(literal), Some(WeightSource::File(path))) => Some((literal, path.clone())),
         _ => None,
     };
+    let tuning = arguments.tuning.as_ref().map(|literal| (literal, root.join(literal.value())));
     let mut errors = problems.0.iter().map(|problem| {
         if let Some((name, entry)) = field(problem)
             && let Some((_, span)) = arguments.places.iter().find(|(field, _)| field == name)
@@ -133,9 +140,10 @@ fn at_literals(arguments: &Arguments, options: &Options, problems: &Diagnostics,
             return Error::new(*span, told.to_string().replace(&prefix, ""));
         }
         let place = problem.place.as_ref().map(|place| place.file.as_path());
-        let span = match weights {
-            Some((literal, path)) if place == Some(path) => literal.span(),
-            _ => match arguments.without.iter().find(|pass| problem.subject.as_deref() == Some(&pass.value())) {
+        let named = weights.iter().chain(&tuning).find(|(_, path)| place == Some(path));
+        let span = match named {
+            Some((literal, _)) => literal.span(),
+            None => match arguments.without.iter().find(|pass| problem.subject.as_deref() == Some(&pass.value())) {
                 Some(pass) => pass.span(),
                 None => arguments.model.span(),
             },

@@ -35,6 +35,8 @@ use proc_macro::TokenStream;
 /// | `weights` | the path of a file, or `"seed:N"`, or the word `runtime`; the model's own when left out |
 /// | `batch` | images per call, from 1, which it is when left out |
 /// | `without` | names of passes that are not to run, such as `["fold_batch_norm"]` |
+/// | `exact` | `true` computes every convolution as a sum of products: without Winograd's minimal filtering, whose rounding errors are a few times larger |
+/// | `tuning` | the path of a file in which `resnetc tune` wrote how layers are best computed on a machine |
 /// | `include_top` | whether the classifier is a part of the network: `true` or `false` |
 /// | `pooling` | what stands in its place when it is left out: `"none"`, `"avg"` or `"max"` |
 /// | `classes` | classes of the classifier, from 1 |
@@ -51,7 +53,7 @@ use proc_macro::TokenStream;
 /// The fields from `include_top` to `outputs` change a spec; an ONNX model stays as it is. Those from `preprocess` on say what an ONNX model does not say, and take the place of what a spec says; a program's `NETWORK`
 /// and the type's `LABELS` show it, `infer` takes the finished input either way.
 ///
-/// Paths are relative to the folder of the crate's `Cargo.toml`. A change of the model or its weights rebuilds the crate.
+/// Paths are relative to the folder of the crate's `Cargo.toml`. A change of the model, its weights or the file of `tuning` rebuilds the crate.
 ///
 /// The type has `new`, `with_options`, `infer` and `clone`, and says what it is in associated constants such as
 /// `INPUT_SHAPE` and `LABELS`. When the network has several outputs, a second type stands beside it, named as the first with

@@ -61,6 +61,26 @@ fn the_example_runs_and_follows_its_files() {
     fs::write(&trained, &weights).unwrap();
     let changed = run(&folder);
     assert!(String::from_utf8_lossy(&changed.stdout).starts_with("cifar-resnet20: airplane\n"), "{changed:?}");
+    fs::write(&main, &code).unwrap();
+
+    // So does a change of the file of measured decisions, whose errors are told at its literal.
+    let tuning = folder.join("models/tuning.yaml");
+    let layer = "conv 3x3 stride 1 dilation 1 groups 1 64->64 8x8 batch 1";
+    let decided = format!("tuning: resnetc/1\nlayers:\n  {layer}:\n    winograd: {{outputs: 2, group: 5}}\n");
+    fs::write(&tuning, &decided).unwrap();
+    fs::write(
+        &main,
+        code.replace("model: \"cifar-resnet20\",", "model: \"cifar-resnet20\", tuning: \"models/tuning.yaml\","),
+    )
+    .unwrap();
+    assert_eq!(String::from_utf8_lossy(&run(&folder).stdout), shown);
+    fs::write(&tuning, decided.replace("group: 5", "group: 500")).unwrap();
+    let refused = run(&folder);
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(errors.contains("models/tuning.yaml:4:35") && errors.contains("1 to 16"), "{errors}");
+    assert!(errors.contains("tuning: \"models/tuning.yaml\""), "not at the literal:\n{errors}");
+    fs::write(&main, code.replace("model: \"cifar-resnet20\",", "model: \"cifar-resnet20\", exact: true,")).unwrap();
+    assert_eq!(String::from_utf8_lossy(&run(&folder).stdout), shown);
     fs::write(&main, code).unwrap();
 
     // So does a change of the model.

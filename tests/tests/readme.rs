@@ -35,7 +35,7 @@ fn sh(script: &str, folder: &Path) -> String {
 #[test]
 fn every_command_runs() {
     let blocks = blocks("sh");
-    let [first, tests, tool, recipes] = blocks.as_slice() else { panic!("four blocks of commands: {blocks:?}") };
+    let [first, tests, tool, recipes, tuned] = blocks.as_slice() else { panic!("five blocks of commands: {blocks:?}") };
     // This builds the tool too, for the commands below.
     let shown = sh(first, Path::new(ROOT));
     assert!(shown.lines().nth(1).is_some_and(|best| best.contains("0.98") && best.contains("cat")), "{shown}");
@@ -55,6 +55,9 @@ fn every_command_runs() {
     for name in ["classify", "classify-rust", "cifar.weights", "features"] {
         assert!(folder.path().join(name).exists(), "{name}");
     }
+
+    let shown = sh(tuned, folder.path());
+    assert!(shown.contains("conv 3x3 stride 1") && folder.path().join("cifar.tuning.yaml").exists(), "{shown}");
 
     let shown = sh(recipes, folder.path());
     assert!(shown.contains("labels: 10") && shown.contains("labels: 1000"), "{shown}");

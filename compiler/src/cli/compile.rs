@@ -81,7 +81,7 @@ fn default_output(compiled: &Compiled, emit: Emit) -> PathBuf {
 }
 
 /// Refuses to write over what the model was read from.
-fn guard(path: &Path, compiled: &Compiled) -> Result<(), Failure> {
+pub(super) fn guard(path: &Path, compiled: &Compiled) -> Result<(), Failure> {
     if compiled.network.files.iter().any(|file| package::same_file(file, path)) {
         let error = Diagnostic::error("E-OUTPUT", "this is a file that the model was read from")
             .at(Place::file(path))

@@ -7,8 +7,7 @@ use super::model::{self, ModelOptions};
 use super::progress::Progress;
 use super::table::{Align, grouped, table};
 use super::{Failure, output};
-use crate::frontend::WeightSource;
-use crate::pipeline::{Compiled, Options};
+use crate::pipeline::Compiled;
 
 /// Show what a model becomes: layers, shapes, parameters, multiply-accumulates, passes, memory
 ///
@@ -37,7 +36,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let options = arguments.options.options(&arguments.model)?;
-    let compiled = compile(options)?;
+    let compiled = model::compile_seeded(options, "inspecting", &mut Progress::new())?;
     if arguments.json {
         output::json(&as_json(&compiled))
     } else {
@@ -48,21 +47,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         output::print(&text)
     }
 }
-
-/// Compiles; a spec that lacks nothing but weights gets seeded ones.
-fn compile(options: Options) -> Result<Compiled, Failure> {
-    let mut progress = Progress::new();
-    match model::compile(&options, &mut progress) {
-        Err(Failure::Input(errors)) if options.weights.is_none() && errors.0.iter().all(|e| e.code == NO_WEIGHTS) => {
-            output::note("note: no weights given; inspecting with seed:0");
-            model::compile(&Options { weights: Some(WeightSource::Seed(0)), ..options }, &mut progress)
-        }
-        done => done,
-    }
-}
-
-/// The code of the error that a spec without weights raises.
-const NO_WEIGHTS: &str = "E-WNONE";
 
 fn as_text(compiled: &Compiled, explain: bool) -> String {
     let (network, plan) = (&compiled.network, &compiled.plan);

@@ -12,6 +12,7 @@ mod specs;
 mod structure;
 mod surroundings;
 mod table;
+mod tune;
 mod verify;
 mod weights;
 
@@ -31,6 +32,8 @@ Examples:
   resnetc verify model.onnx --input x.npy --expect y.npy
   resnetc verify backbone.onnx --input x.npy --expect c2=c2.npy --expect logits=y.npy
   resnetc compile model.onnx --preprocess timm --crop-fraction 0.95 --labels imagenet1k
+  resnetc tune resnet50                                 time its layers on this machine: resnet50.tuning.yaml
+  resnetc compile resnet50 --tuning resnet50.tuning.yaml
   resnetc specs                                         the networks that ship inside
   resnetc weights model.h5                              what a file of weights holds, and which network it fits
   resnetc pull resnet50                                 fetch its published weights: from then on they are found
@@ -48,7 +51,7 @@ Environment:
   RESNETC_CACHE    folder for pulled weights, built programs and what they are built from (else the user's cache folder)
   RESNETC_TIMEOUT  seconds that `pull` waits for a server (else 30)
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE  how `pull` reaches servers
-  RESNET_ISA       instruction set of a program at run time: portable, avx2, avx512 or neon";
+  RESNET_ISA       instruction set of a program at run time, and that `tune` measures: portable, avx2, avx512 or neon";
 
 /// Compiles residual networks into standalone programs.
 ///
@@ -67,6 +70,7 @@ enum Command {
     Run(run::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
+    Tune(tune::Arguments),
     Specs(specs::Arguments),
     Weights(weights::Arguments),
     Pull(pull::Arguments),
@@ -112,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Tune(arguments) => tune::run(&arguments),
         Command::Specs(arguments) => specs::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),

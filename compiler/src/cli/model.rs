@@ -1,7 +1,7 @@
 //! The arguments that say what is compiled, and how.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -15,6 +15,7 @@ use crate::package;
 use crate::package::{Cache, Package, Program};
 use crate::pipeline::{self, Compiled, Options};
 use crate::plan::Settings;
+use crate::tuning;
 
 /// Options of every command that compiles.
 #[derive(Debug, Clone, Args)]
@@ -35,6 +36,10 @@ pub struct ModelOptions {
     #[arg(long)]
     pub exact: bool,
 
+    /// How layers are best computed, as `resnetc tune` measured it
+    #[arg(long, value_name = "FILE")]
+    pub tuning: Option<PathBuf>,
+
     #[command(flatten)]
     structure: StructureOptions,
 
@@ -54,7 +59,10 @@ impl ModelOptions {
                 surroundings: self.surroundings.surroundings()?,
             },
             disabled_passes: self.no_pass.iter().cloned().collect::<BTreeSet<_>>(),
-            settings: Settings { exact: self.exact },
+            settings: Settings {
+                exact: self.exact,
+                tuning: self.tuning.as_deref().map(tuning::read).transpose()?.unwrap_or_default(),
+            },
         })
     }
 }
@@ -95,6 +103,20 @@ pub fn compile(options: &Options, progress: &mut Progress) -> Result<Compiled, F
     output::tell(&compiled.warnings);
     Ok(compiled)
 }
+
+/// Compiles; a spec that lacks nothing but weights gets seeded ones, which is told: `doing` is what is done with them.
+pub fn compile_seeded(options: Options, doing: &str, progress: &mut Progress) -> Result<Compiled, Failure> {
+    match compile(&options, progress) {
+        Err(Failure::Input(errors)) if options.weights.is_none() && errors.0.iter().all(|e| e.code == NO_WEIGHTS) => {
+            output::note(&format!("note: no weights given; {doing} with seed:0"));
+            compile(&Options { weights: Some(WeightSource::Seed(0)), ..options }, progress)
+        }
+        done => done,
+    }
+}
+
+/// The code of the error that a spec without weights raises.
+const NO_WEIGHTS: &str = "E-WNONE";
 
 /// Builds the program of a package, with progress.
 pub fn build(package: &Package, cache: &Cache, progress: &mut Progress) -> Result<Program, Failure> {

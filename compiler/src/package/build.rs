@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use super::{Cache, Package};
+use super::{Cache, Package, Probes, sources, trouble};
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Lines of cargo's output that an error shows.
@@ -37,15 +37,45 @@ pub fn build(package: &Package, cache: &Cache, line: &mut dyn FnMut(&str)) -> Re
     if let Some(path) = cache.program(&hash) {
         return Ok(Program { path, cached: true });
     }
-    let folder = cache.lay_out(package)?;
+    let folder = cache.lay_out("package", &sources::files(package, sources::Layout::Shared))?;
     line("Building the program");
     let built = cargo(&folder, &cache.target(), line)?;
-    let path = cache.keep(&hash, &built)?;
+    let built =
+        built.last().ok_or_else(|| Diagnostic::error("E-BUILD", "cargo made no program").at(Place::file(&folder)))?;
+    let path = cache.keep(&hash, built)?;
     Ok(Program { path, cached: false })
 }
 
-/// Runs cargo over a package. Returns the path of its program.
-fn cargo(folder: &Path, target: &Path, line: &mut dyn FnMut(&str)) -> Result<PathBuf, Diagnostic> {
+/// Builds the programs that time layers, and copies them into a folder. Their paths are in the order of the layers.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_probes(
+    probes: &Probes,
+    cache: &Cache,
+    into: &Path,
+    line: &mut dyn FnMut(&str),
+) -> Result<Vec<PathBuf>, Diagnostic> {
+    // Under the lock until they are copied: another process would build its own in the same place.
+    let _lock = cache.lock(&mut || line("Waiting for another resnetc that is building"))?;
+    let folder = cache.lay_out("probes", &probes.files())?;
+    line("Building the programs that time the layers");
+    let built = cargo(&folder, &cache.target(), line)?;
+    (0..probes.layers.len())
+        .map(|index| {
+            let name = format!("{}{}", Probes::name(index), std::env::consts::EXE_SUFFIX);
+            let path = built.iter().find(|path| path.file_name() == Some(name.as_ref())).ok_or_else(|| {
+                Diagnostic::error("E-BUILD", format!("cargo made no program `{name}`")).at(Place::file(&folder))
+            })?;
+            let copy = into.join(&name);
+            std::fs::copy(path, &copy).map_err(|error| trouble("copy", path, &error))?;
+            Ok(copy)
+        })
+        .collect()
+}
+
+/// Runs cargo over a package. Returns the paths of its programs.
+fn cargo(folder: &Path, target: &Path, line: &mut dyn FnMut(&str)) -> Result<Vec<PathBuf>, Diagnostic> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut child = Command::new(&cargo)
         .args(["build", "--release", "--locked", "--message-format=json-render-diagnostics", "--color=never"])
@@ -61,7 +91,7 @@ fn cargo(folder: &Path, target: &Path, line: &mut dyn FnMut(&str)) -> Result<Pat
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| missing(&cargo, &error))?;
-    let messages = child.stdout.take().map(|stdout| thread::spawn(move || executable(stdout)));
+    let messages = child.stdout.take().map(|stdout| thread::spawn(move || executables(stdout)));
     let mut tail: VecDeque<String> = VecDeque::new();
     for text in child.stderr.take().into_iter().flat_map(lines) {
         line(text.trim());
@@ -71,9 +101,9 @@ fn cargo(folder: &Path, target: &Path, line: &mut dyn FnMut(&str)) -> Result<Pat
         }
     }
     let status = child.wait().map_err(|error| missing(&cargo, &error))?;
-    let program = messages.and_then(|reader| reader.join().ok()).flatten();
-    match program {
-        Some(program) if status.success() => Ok(program),
+    let programs = messages.and_then(|reader| reader.join().ok());
+    match programs {
+        Some(programs) if status.success() => Ok(programs),
         _ => {
             let output: String = tail.iter().map(|text| format!("\n    {text}")).collect();
             Err(Diagnostic::error("E-BUILD", format!("cargo failed ({status}); the end of what it printed:{output}"))
@@ -94,10 +124,10 @@ fn lines(stream: impl Read) -> impl Iterator<Item = String> {
     BufReader::new(stream).split(b'\n').map_while(Result::ok).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The path of the program among cargo's messages.
-fn executable(stdout: impl Read) -> Option<PathBuf> {
+/// The paths of programs among cargo's messages.
+fn executables(stdout: impl Read) -> Vec<PathBuf> {
     lines(stdout)
         .filter_map(|message| serde_json::from_str::<serde_json::Value>(&message).ok())
         .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-        .last()
+        .collect()
 }

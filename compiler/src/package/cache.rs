@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::output::write_files;
-use super::{Package, sources, trouble, write_file};
+use super::{sources, trouble, write_file};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::user_cache;
 
@@ -64,8 +64,8 @@ impl Cache {
         Ok(lock)
     }
 
-    /// Writes the package and, the first time, the runtime beside it. Returns the package's folder.
-    pub(super) fn lay_out(&self, package: &Package) -> Result<PathBuf, Diagnostic> {
+    /// Writes a package into the folder `name` and, the first time, the runtime beside it. Returns the package's folder.
+    pub(super) fn lay_out(&self, name: &str, files: &[(String, Vec<u8>)]) -> Result<PathBuf, Diagnostic> {
         let runtime = self.root.join("runtime");
         if !runtime.is_dir() {
             let scratch = self.root.join("runtime.new");
@@ -75,9 +75,9 @@ impl Cache {
             write_files(&scratch, &files)?;
             fs::rename(&scratch, &runtime).map_err(|error| trouble("write", &runtime, &error))?;
         }
-        let folder = self.root.join("package");
+        let folder = self.root.join(name);
         remove(&folder)?;
-        write_files(&folder, &sources::files(package, sources::Layout::Shared))?;
+        write_files(&folder, files)?;
         self.forget_package()?;
         Ok(folder)
     }
@@ -87,7 +87,7 @@ impl Cache {
         self.root.join("target")
     }
 
-    /// Makes cargo build the package anew whatever the clock says: its folder is always the same.
+    /// Makes cargo build a package anew whatever the clock says: its folder is always the same.
     fn forget_package(&self) -> Result<(), Diagnostic> {
         let prints = self.target().join("release").join(".fingerprint");
         let Ok(entries) = fs::read_dir(&prints) else { return Ok(()) };

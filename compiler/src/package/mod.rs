@@ -3,13 +3,15 @@
 mod build;
 mod cache;
 mod output;
+mod probes;
 mod sources;
 
 pub use crate::frontend::weights::hexadecimal;
 pub use crate::user_cache::file_name;
-pub use build::{Program, build};
+pub use build::{Program, build, build_probes};
 pub use cache::Cache;
 pub use output::{same_file, write_file, write_folder};
+pub use probes::Probes;
 pub use sources::{Layout, files};
 
 use quote::{format_ident, quote};

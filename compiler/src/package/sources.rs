@@ -72,7 +72,13 @@ path = "src/main.rs"
 [dependencies]
 resnet = {{ path = "{runtime}", default-features = false, features = ["app"] }}
 
-# Not a member of any workspace around it.
+{PROFILES}"#,
+        version = env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// How programs are compiled.
+pub(super) const PROFILES: &str = r#"# Not a member of any workspace around it.
 [workspace]
 
 [profile.dev]
@@ -84,7 +90,4 @@ opt-level = 3
 codegen-units = 1
 panic = "abort"
 strip = true
-"#,
-        version = env!("CARGO_PKG_VERSION"),
-    )
-}
+"#;

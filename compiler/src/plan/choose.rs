@@ -4,26 +4,35 @@
 //! Winograd's transforms, and the weights that pass through, at so many multiply-adds per byte. It only has to rank; what it
 //! is wrong about on a given machine, a [`Tuning`] made there puts right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::geometry::{Algorithm, BLOCK, Direct, Winograd};
 use super::layout::{extents, raw};
-use super::{Settings, pack};
+use super::{Decision, Settings, pack};
+use crate::diagnostic::Diagnostics;
 use crate::ir::{Conv, Graph, NodeId, Op};
 
 /// The decision for each convolution.
-pub(super) type Decisions = BTreeMap<NodeId, Algorithm>;
+pub type Decisions = BTreeMap<NodeId, Decision>;
 
 /// A convolution as far as it bears on the decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Layer {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Layer {
+    /// Images.
     pub batch: usize,
+    /// Input channels.
     pub inputs: usize,
+    /// Output channels.
     pub outputs: usize,
+    /// Height and width of the output.
     pub output: [usize; 2],
+    /// Height and width of the kernel.
     pub kernel: [usize; 2],
+    /// Vertical and horizontal step.
     pub stride: [usize; 2],
+    /// Vertical and horizontal distance of neighbouring kernel elements.
     pub dilation: [usize; 2],
+    /// Groups of channels that do not see each other.
     pub groups: usize,
     /// Whether the input is the network's own, with fewer channels than a block.
     pub raw: bool,
@@ -47,20 +56,37 @@ const NARROWEST: usize = 96;
 /// Sums between passes: half as many bytes as a band's.
 const SUMS: usize = 1 << 15;
 
-/// Decides for every convolution.
-pub(super) fn decisions(graph: &Graph, settings: &Settings) -> Decisions {
-    graph
-        .topological()
-        .into_iter()
-        .filter_map(|id| match graph.node(id).op() {
-            Op::Conv(conv) => {
-                let layer = Layer::of(graph, id, conv)?;
-                let model = layer.candidates(settings.exact).into_iter().next()?;
-                Some((id, model))
+/// Decides for every convolution: what was measured goes before the model.
+pub(super) fn decisions(graph: &Graph, settings: &Settings) -> Result<(Decisions, Diagnostics), Diagnostics> {
+    let (mut decisions, mut problems) = (Decisions::new(), Diagnostics::new());
+    let (mut seen, mut tuned_any) = (BTreeSet::new(), false);
+    for (id, layer) in layers(graph) {
+        let decision = match settings.tuning.get(&layer) {
+            Some(tuned) => {
+                tuned_any = true;
+                if settings.exact && matches!(tuned.decision.algorithm, Algorithm::Winograd(_)) && seen.insert(layer) {
+                    problems.push(tuned.inexact(&layer));
+                }
+                Some(tuned.decision)
             }
-            _ => None,
-        })
-        .collect()
+            None => layer.candidates(settings.exact).into_iter().next().map(Decision::from),
+        };
+        decisions.extend(decision.map(|decision| (id, decision)));
+    }
+    if !tuned_any && !settings.tuning.is_empty() {
+        let some = layers(graph).into_iter().next();
+        problems.push(settings.tuning.strange(some.map(|(_, layer)| layer).as_ref()));
+    }
+    problems.finish(decisions)
+}
+
+/// The convolutions of a graph in the order they run.
+pub fn layers(graph: &Graph) -> Vec<(NodeId, Layer)> {
+    let of = |id: NodeId| match graph.node(id).op() {
+        Op::Conv(conv) => Some((id, Layer::of(graph, id, conv)?)),
+        _ => None,
+    };
+    graph.topological().into_iter().filter_map(of).collect()
 }
 
 impl Layer {
@@ -75,9 +101,21 @@ impl Layer {
 
     /// Input channels per panel, those that do not exist among them.
     fn depth(&self) -> usize {
-        let block = if self.raw { self.inputs } else { BLOCK };
-        let (window, _) = pack::windows(self.inputs, self.outputs, self.groups, block);
-        window * block
+        self.blocks() * self.block()
+    }
+
+    fn block(&self) -> usize {
+        if self.raw { self.inputs } else { BLOCK }
+    }
+
+    /// Input blocks per panel.
+    pub(super) fn blocks(&self) -> usize {
+        pack::windows(self.inputs, self.outputs, self.groups, self.block()).0
+    }
+
+    /// Whether Winograd's minimal filtering computes it.
+    pub(super) fn has_winograd(&self) -> bool {
+        !self.raw && self.kernel == [3, 3] && matches!(self.stride, [1, 1] | [2, 2]) && self.dilation == [1, 1]
     }
 
     fn lanes(&self) -> usize {
@@ -87,12 +125,7 @@ impl Layer {
     /// The decisions open to it, the one that the model holds for the cheapest first.
     pub(super) fn candidates(&self, exact: bool) -> Vec<Algorithm> {
         let mut candidates = vec![self.direct()];
-        if !exact
-            && !self.raw
-            && self.kernel == [3, 3]
-            && matches!(self.stride, [1, 1] | [2, 2])
-            && self.dilation == [1, 1]
-        {
+        if !exact && self.has_winograd() {
             candidates.extend([2, 4].map(|outputs| self.winograd(outputs)));
         }
         candidates.sort_by(|a, b| self.cost(*a).total_cmp(&self.cost(*b)));
@@ -100,9 +133,9 @@ impl Layer {
     }
 
     fn direct(&self) -> Algorithm {
-        let block = if self.raw { self.inputs } else { BLOCK };
+        let block = self.block();
         let [height, width] = self.kernel;
-        let blocks = (self.depth() / block).max(1);
+        let blocks = self.blocks().max(1);
         let fitting = (PASS / (height * width * block)).max(1);
         // As many passes as it takes, of even depth.
         let depth = blocks.div_ceil(blocks.div_ceil(fitting));
@@ -122,12 +155,13 @@ impl Layer {
         Algorithm::Winograd(Winograd { outputs, group: tiles.div_ceil(tiles.div_ceil(most)) })
     }
 
-    fn tiles(&self, outputs: usize) -> usize {
+    /// Tiles of so many outputs to a side.
+    pub(super) fn tiles(&self, outputs: usize) -> usize {
         self.batch * self.output.iter().map(|extent| extent.div_ceil(outputs)).product::<usize>()
     }
 
     /// Multiply-adds that take as long.
-    fn cost(&self, algorithm: Algorithm) -> f64 {
+    pub(super) fn cost(&self, algorithm: Algorithm) -> f64 {
         let (lanes, depth) = (self.lanes() as f64, self.depth() as f64);
         let (compute, weights) = match algorithm {
             Algorithm::Direct(_) => {

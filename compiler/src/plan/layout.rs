@@ -40,7 +40,7 @@ pub(super) fn layouts(graph: &Graph, decisions: &Decisions) -> Result<Layouts, D
             match graph.node(reader).op() {
                 Op::Conv(conv) if operands.first() == Some(&id) => {
                     if let Some([_, _, out_height, out_width]) = extents(graph.node(reader).shape()) {
-                        let outputs = match decisions.get(&reader) {
+                        let outputs = match decisions.get(&reader).map(|decision| decision.algorithm) {
                             Some(Algorithm::Winograd(winograd)) => winograd.outputs,
                             _ => 1,
                         };

@@ -310,6 +310,7 @@ impl Lowering<'_> {
             (input, from, stride) = (gathered, buffer, [1, 1]);
         }
         let (window, first_block) = pack::windows(input.channels, outputs, conv.groups, input.block);
+        let decision = *self.decisions.get(&id)?;
         let geometry = ConvGeometry {
             batch: self.batch,
             input,
@@ -322,9 +323,9 @@ impl Lowering<'_> {
             window,
             first_block: &[],
             activation: activation(conv.activation),
-            algorithm: *self.decisions.get(&id)?,
+            algorithm: decision.algorithm,
         };
-        let tiles = tile::tiles(&geometry, &first_block);
+        let tiles = tile::tiles(&geometry, &first_block, decision.pixels);
         let weights = self.lowered.weights.len();
         pack::conv(&mut self.lowered.weights, &geometry, &first_block, conv.groups, &kernel, bias.as_ref());
         let output = self.in_place(id, map, shortcut, Some(from));

@@ -12,10 +12,14 @@ mod layout;
 mod lower;
 mod pack;
 mod tile;
+pub mod tuning;
+mod variants;
 
 use std::fmt;
 
+pub use choose::{Decisions, Layer, layers};
 pub use tile::{Tile, Tiles};
+pub use tuning::{Decision, Pixels, Tuned, Tuning};
 
 use crate::diagnostic::Diagnostics;
 use crate::ir::Graph;
@@ -208,16 +212,29 @@ impl Plan {
 pub struct Settings {
     /// Whether convolutions are sums of products only: no Winograd, whose rounding errors are a few times larger.
     pub exact: bool,
+    /// Decisions that were measured; the model decides about all other layers.
+    pub tuning: Tuning,
 }
 
 /// Takes every decision. Beside the plan stand doubts, such as weights too small to be worth their time.
 ///
 /// # Errors
-/// When the network has another number of inputs than one, or no output, or does not fit in memory.
+/// When the network has another number of inputs than one, or no output, or does not fit in memory, or when what was measured is at
+/// odds with the settings.
 pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let decisions = choose::decisions(graph, settings);
-    let layouts = layout::layouts(graph, &decisions)?;
-    let mut lowered = lower::lower(graph, &layouts, &decisions)?;
+    let (decisions, mut doubts) = choose::decisions(graph, settings)?;
+    let (plan, flushed) = carry_out(graph, &decisions)?;
+    doubts.extend(flushed);
+    Ok((plan, doubts))
+}
+
+/// Plans with the given decisions, one for each convolution.
+///
+/// # Errors
+/// As [`plan`].
+pub fn carry_out(graph: &Graph, decisions: &Decisions) -> Result<(Plan, Diagnostics), Diagnostics> {
+    let layouts = layout::layouts(graph, decisions)?;
+    let mut lowered = lower::lower(graph, &layouts, decisions)?;
     let arena = arena::assign(&lowered)?;
     let mut steps = lowered.steps;
     for (step, operands) in steps.iter_mut().zip(&arena.operands) {

@@ -5,6 +5,7 @@
 //! cycle, its loads at two per cycle (one broadcast per pixel, one load per vector), and four cycles, the latency of
 //! an accumulator's chain. From four pixels on the multiply-adds are the largest, so tiles as even as possible waste nothing.
 
+use super::Pixels;
 use super::geometry::{Algorithm, ConvGeometry};
 
 /// A register tile.
@@ -42,17 +43,22 @@ fn extent(conv: &ConvGeometry) -> usize {
     if flat { conv.output.height * conv.output.width } else { conv.output.width }
 }
 
-/// The tiles of a convolution.
-pub(super) fn tiles(conv: &ConvGeometry, first_block: &[usize]) -> Tiles {
+/// The tiles of a convolution, of so many pixels at most.
+pub(super) fn tiles(conv: &ConvGeometry, first_block: &[usize], bounds: Pixels) -> Tiles {
     let extent = extent(conv);
     let pairs = first_block.chunks(2).all(|pair| matches!(pair, [a, b] if a == b));
     let pairs = pairs && conv.output.blocks().is_multiple_of(2);
+    let within = |registers: usize, bound: Option<usize>| bound.map_or(registers, |bound| bound.clamp(1, registers));
     Tiles {
         // Two panels that read the same input are two registers wide; one more holds a broadcast value.
-        avx512: if pairs { best(extent, 14, 2) } else { best(extent, 28, 1) },
-        avx2: best(extent, 6, 2),
-        neon: best(extent, 6, 4),
-        portable: best(extent, PORTABLE_PIXELS, PORTABLE_VECTORS),
+        avx512: if pairs {
+            best(extent, within(14, bounds.avx512), 2)
+        } else {
+            best(extent, within(28, bounds.avx512), 1)
+        },
+        avx2: best(extent, within(6, bounds.avx2), 2),
+        neon: best(extent, within(6, bounds.neon), 4),
+        portable: best(extent, within(PORTABLE_PIXELS, bounds.portable), PORTABLE_VECTORS),
     }
 }
 

@@ -22,7 +22,7 @@ pub use work::Work;
 
 use crate::error::Error;
 use crate::geometry::BLOCK;
-use crate::isa::{Kind, Portable};
+use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::{Arguments, Share};
 use crate::network::Output;
 use crate::outputs::{self, Arrays, Outputs};
@@ -75,22 +75,31 @@ impl<P: Program> Engine<P> {
     /// # Errors
     /// As [`Engine::new`].
     pub fn with_isa(weights: Weights, options: Options, isa: Kind) -> Result<Self, Error> {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => Self::only::<crate::isa::Avx512>(weights, options),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => Self::only::<crate::isa::Avx2>(weights, options),
+            #[cfg(not(target_arch = "x86_64"))]
+            Kind::Avx512 | Kind::Avx2 => Err(Error::UnsupportedIsa { found: isa }),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => Self::only::<crate::isa::Neon>(weights, options),
+            #[cfg(not(target_arch = "aarch64"))]
+            Kind::Neon => Err(Error::UnsupportedIsa { found: isa }),
+            Kind::Portable => Self::only::<Portable>(weights, options),
+        }
+    }
+
+    /// Makes a network ready, with an instruction set that is known when the program is compiled: it holds no kernels for others then.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn only<I: Isa>(weights: Weights, options: Options) -> Result<Self, Error> {
+        let isa = I::KIND;
         if !isa.available() {
             return Err(Error::UnsupportedIsa { found: isa });
         }
-        let steps = match isa {
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => P::steps::<crate::isa::Avx512>(),
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => P::steps::<crate::isa::Avx2>(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Kind::Avx512 | Kind::Avx2 => return Err(Error::UnsupportedIsa { found: isa }),
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon => P::steps::<crate::isa::Neon>(),
-            #[cfg(not(target_arch = "aarch64"))]
-            Kind::Neon => return Err(Error::UnsupportedIsa { found: isa }),
-            Kind::Portable => P::steps::<Portable>(),
-        };
+        let steps = P::steps::<I>();
         let memory =
             Memory { arena: P::ARENA, weights: P::WEIGHTS, input: Self::input_length(), outputs: P::NETWORK.outputs };
         for step in steps {

@@ -232,7 +232,7 @@ impl Reader<'_> {
     }
 
     fn refused(&self, at: Position, what: &str) -> Diagnostics {
-        problem(self.file, at, &format!("{what} is not allowed in a spec")).hint("write the value out").into()
+        problem(self.file, at, &format!("{what} is not allowed")).hint("write the value out").into()
     }
 }
 
