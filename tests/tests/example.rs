@@ -68,8 +68,11 @@ fn the_example_runs_and_follows_its_files() {
     let layer = "conv 3x3 stride 1 dilation 1 groups 1 64->64 8x8 batch 1";
     let decided = format!("tuning: resnetc/1\nlayers:\n  {layer}:\n    winograd: {{outputs: 2, group: 5}}\n");
     fs::write(&tuning, &decided).unwrap();
-    fs::write(&main, code.replace("model: \"cifar-resnet20\",", "model: \"cifar-resnet20\", tuning: \"models/tuning.yaml\","))
-        .unwrap();
+    fs::write(
+        &main,
+        code.replace("model: \"cifar-resnet20\",", "model: \"cifar-resnet20\", tuning: \"models/tuning.yaml\","),
+    )
+    .unwrap();
     assert_eq!(String::from_utf8_lossy(&run(&folder).stdout), shown);
     fs::write(&tuning, decided.replace("group: 5", "group: 500")).unwrap();
     let refused = run(&folder);
