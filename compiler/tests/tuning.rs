@@ -119,9 +119,9 @@ fn what_is_wrong_is_told_at_its_line() {
          hint: remove the layer, or make the file anew"
     );
     assert_eq!(
-        at("direct: {bnad: 1, depth: 2.5, sums: 1}"),
+        at("direct: {bnd: 1, depth: 2.5, sums: 1}"),
         format!(
-            "error[E-TUNING]: t.yaml:4:14: `{LAYER}`: direct: unknown key `bnad`\n  expected: one of `band`, `depth`, `sums`\n  \
+            "error[E-TUNING]: t.yaml:4:14: `{LAYER}`: direct: unknown key `bnd`\n  expected: one of `band`, `depth`, `sums`\n  \
              hint: did you mean `band`?\n\
              error[E-TUNING]: t.yaml:4:5: `{LAYER}`: direct.band: is missing\n  expected: a whole number from 1\n\
              error[E-TUNING]: t.yaml:4:30: `{LAYER}`: direct.depth: this is `2.5`\n  expected: a whole number from 1"
@@ -168,7 +168,7 @@ fn a_hostile_file_is_an_error_and_nothing_else() {
         let found = errors(text);
         assert!(found.contains(told), "{text:?}: {found}");
     }
-    assert!(errors(&"[".repeat(100_000)).contains("nested too deep"));
+    assert!(errors(&"[".repeat(100_000)).starts_with("error[E-YAML]: t.yaml:1:"));
     assert!(errors(&format!("tuning: resnetc/1\nlayers: {{{}: {{}}}}", "x".repeat(10_000))).len() < 1000);
     let many: String = (0..20_000).map(|index| format!("  x{index}: {{}}\n")).collect();
     assert!(errors(&format!("tuning: resnetc/1\nlayers:\n{many}")).contains("is no layer"));
