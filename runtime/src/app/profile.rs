@@ -1,6 +1,7 @@
 //! `PROGRAM bench --profile`: the time of every layer, and how near it comes to what the machine can do.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, IsTerminal, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -116,10 +117,10 @@ impl Machine {
         let of_maps = [sizes.iter().min(), sizes.iter().max()].map(|size| size.copied().unwrap_or(of_weights));
         let mut bandwidths = BTreeMap::new();
         for size in sizes.into_iter().chain([of_weights]) {
-            if !bandwidths.contains_key(&size) {
+            if let Entry::Vacant(place) = bandwidths.entry(size) {
                 // Where memory is short, a smaller buffer stands for a larger.
                 let mut buffers = std::iter::successors(Some(size), |size| (*size > SMALLEST).then_some(size / 2));
-                bandwidths.insert(size, buffers.find_map(|buffer| speed::bandwidth(isa, threads, buffer))?);
+                place.insert(buffers.find_map(|buffer| speed::bandwidth(isa, threads, buffer))?);
             }
         }
         Some(Self { peak, bandwidths, of_weights, of_maps })

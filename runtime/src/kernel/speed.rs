@@ -1,8 +1,9 @@
 //! How fast the machine is at best: multiply-adds in registers, and reads of a buffer over and over.
 //!
-//! Both run on an instruction set and a number of threads, all threads at once, several times; the best counts, since whatever else
+//! Both run on an instruction set and a number of threads, all threads at once, many times; the best counts, since whatever else
 //! the machine does can only slow them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,16 @@ use crate::isa::Neon;
 use crate::isa::{Avx2, Avx512};
 use crate::isa::{Isa, Kind, Portable};
 
-/// Times that each speed is measured.
-const TRIES: usize = 20;
-/// How long each time: short, so that some are not interrupted.
-const TIME: Duration = Duration::from_millis(4);
+/// How long a speed is measured at a time: so short that other programs leave some of the times undisturbed.
+const TIME: Duration = Duration::from_millis(1);
+/// How long all times take together, at least.
+const ALL_TIMES: Duration = Duration::from_millis(100);
+/// The fewest times.
+const FEWEST: usize = 10;
 /// Values that buffers are multiples of: a line for each stream that is read.
 const QUANTUM: usize = STREAMS * BLOCK;
+/// Values that are read between two looks at the clock: a multiple of [`QUANTUM`], some ten microseconds even from memory.
+const PIECE: usize = 1 << 18;
 
 /// Floating-point operations per second of all threads together, a multiply-add being two. `None` when the machine does not have the
 /// instruction set or not so many threads.
@@ -50,17 +55,20 @@ pub(crate) fn bandwidth(isa: Kind, threads: usize, bytes: usize) -> Option<f64> 
         let buffer = vec![1.0_f32; length + BLOCK];
         let skipped = buffer.as_ptr().align_offset(64).min(BLOCK);
         let mut sum = [0.0_f32; BLOCK];
-        // A buffer that is read in less time than it takes to look at the clock is read several times.
-        let times = (1_usize << 16).div_ceil(length);
+        // A small buffer is read several times between two looks at the clock, a large one in pieces.
+        let (piece, times) = (length.min(PIECE), (PIECE / 4 / length).max(1));
+        let mut position = 0;
         move || {
+            let piece = piece.min(length - position);
             for _ in 0..times {
-                let range = buffer[skipped..skipped + length].as_ptr_range();
+                let range = buffer[skipped + position..][..piece].as_ptr_range();
                 let arguments = Arguments { input: range.start, other: range.end, ..places(&mut sum) };
                 // SAFETY: the machine has the instruction set; the range lies in the buffer and is a multiple of `QUANTUM` long, and a
                 // vector can be written at `output`.
                 unsafe { run(&arguments) };
             }
-            (times * length * size_of::<f32>()) as f64
+            position = (position + piece) % length;
+            (times * piece * size_of::<f32>()) as f64
         }
     })
 }
@@ -78,22 +86,40 @@ fn places(sum: &mut [f32; BLOCK]) -> Arguments {
     }
 }
 
-/// The best of several rates of all threads together. Each thread has its own state, which does some work and says how much.
+/// The best rate of each thread, summed. Each has its own state, which does some work and says how much; it goes on until all threads
+/// have measured, so that none does so alone.
 fn best<Work: FnMut() -> f64>(threads: usize, state: impl Fn() -> Work + Sync) -> Option<f64> {
-    let rates = || {
+    let measuring = AtomicUsize::new(threads);
+    let measure = || {
         let mut work = state();
         // The first rate is that of a processor that wakes up and a cache that is empty.
         let _ = rate(&mut work);
-        [0; TRIES].map(|_| rate(&mut work))
+        let (start, mut times, mut best) = (Instant::now(), 0, 0.0);
+        while times < FEWEST || start.elapsed() < ALL_TIMES {
+            best = rate(&mut work).max(best);
+            times += 1;
+        }
+        measuring.fetch_sub(1, Ordering::Relaxed);
+        while measuring.load(Ordering::Relaxed) > 0 {
+            work();
+        }
+        best
     };
-    let all: Vec<[f64; TRIES]> = thread::scope(|scope| {
-        let others: Vec<_> =
-            (1..threads).map(|_| thread::Builder::new().spawn_scoped(scope, rates).ok()).collect::<Option<_>>()?;
-        let own = rates();
-        others.into_iter().map(|thread| thread.join().ok()).chain([Some(own)]).collect::<Option<_>>()
-    })?;
-    let sums = (0..TRIES).map(|index| all.iter().map(|rates| rates[index]).sum());
-    Some(sums.fold(0.0, f64::max))
+    thread::scope(|scope| {
+        let mut others = Vec::new();
+        for _ in 1..threads {
+            match thread::Builder::new().spawn_scoped(scope, measure) {
+                Ok(other) => others.push(other),
+                Err(_) => {
+                    // Nobody waits for who does not come.
+                    measuring.fetch_sub(threads - others.len(), Ordering::Relaxed);
+                    return None;
+                }
+            }
+        }
+        let own = measure();
+        others.into_iter().try_fold(own, |sum, other| Some(sum + other.join().ok()?))
+    })
 }
 
 /// Work per second.
