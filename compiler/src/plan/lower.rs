@@ -302,7 +302,7 @@ impl Lowering<'_> {
                 left: 0,
             };
             let buffer = self.scratch(gathered);
-            let Some(node) = operands.first().map(|operand| self.graph.node(*operand)) else { return None };
+            let node = self.graph.node(*operands.first()?);
             let used = Used { input: Some(from), other: None, output: Some(buffer) };
             let summary = format!("gather {} -> {}", size(input), size(gathered));
             let shape = vec![self.batch, input.channels, map.height, map.width];
