@@ -55,6 +55,8 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const RUNS: usize = if Self::GEOMETRY.dilation[1] == 1 { 1 } else { Self::GEOMETRY.kernel[1] };
     /// Values of such a run.
     const RUN: usize = Self::GEOMETRY.kernel[1] * Self::INPUT.block / Self::RUNS;
+    /// Values per turn of the innermost loop.
+    const UNROLLED: usize = if Self::RUN.is_multiple_of(4) { 4 } else { 1 };
     /// Between such runs.
     const BETWEEN_RUNS: usize = Self::GEOMETRY.dilation[1] * Self::INPUT.block;
     /// Input values of a block that an output depends on.
@@ -315,17 +317,12 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                 for run in 0..Shape::<L>::RUNS {
                     let values = row.add(run * Shape::<L>::BETWEEN_RUNS);
                     let mut value = 0;
-                    while value + UNROLLED <= Shape::<L>::RUN {
-                        for _ in 0..UNROLLED {
+                    while value < Shape::<L>::RUN {
+                        for _ in 0..Shape::<L>::UNROLLED {
                             multiply::<I, L, PIXELS, VECTORS>(weights, values.add(value), &mut sums);
                             weights = weights.add(BLOCK);
                             value += 1;
                         }
-                    }
-                    while value < Shape::<L>::RUN {
-                        multiply::<I, L, PIXELS, VECTORS>(weights, values.add(value), &mut sums);
-                        weights = weights.add(BLOCK);
-                        value += 1;
                     }
                 }
             }
@@ -364,9 +361,6 @@ fn along<L: Layer<ConvGeometry>>(map: Map, column: usize, pixel: usize) -> usize
     }
     pixel * BLOCK + (column + pixel) / map.width * (map.frame.left + map.frame.right) * BLOCK
 }
-
-/// Input values per turn of the innermost loop.
-const UNROLLED: usize = 4;
 
 /// Adds one input value's products to a tile's sums.
 ///
