@@ -281,21 +281,23 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
     let (first, last) = (corner.pass == 0, const { Shape::<L>::PASSES == 1 } || corner.pass + 1 == Shape::<L>::PASSES);
     // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
     unsafe {
-        let mut sums = [[I::splat(0.0); VECTORS]; PIXELS];
+        let mut begun = [[I::splat(0.0); VECTORS]; PIXELS];
         if const { Shape::<L>::PASSES == 1 } || first {
             for vector in 0..VECTORS {
                 let bias = I::load(corner.bias.add(Shape::<L>::of_lane(vector * I::LANES)));
                 for pixel in 0..PIXELS {
-                    sums[pixel][vector] = bias;
+                    begun[pixel][vector] = bias;
                 }
             }
         } else {
             for pixel in 0..PIXELS {
                 for vector in 0..VECTORS {
-                    sums[pixel][vector] = I::load(corner.sums.add((pixel * VECTORS + vector) * I::LANES));
+                    begun[pixel][vector] = I::load(corner.sums.add((pixel * VECTORS + vector) * I::LANES));
                 }
             }
         }
+        // Copies: loops over many pixels that are not unrolled index what they touch, and that would keep the sums in memory.
+        let mut sums = begun;
         let mut weights = corner.weights;
         let mut ahead = corner.ahead;
         let blocks = if const { Shape::<L>::GEOMETRY.window.is_multiple_of(Shape::<L>::DIRECT.depth) } || !last {
@@ -327,10 +329,11 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                 }
             }
         }
+        let finished = sums;
         if !last {
             for pixel in 0..PIXELS {
                 for vector in 0..VECTORS {
-                    I::store(corner.sums.add((pixel * VECTORS + vector) * I::LANES), sums[pixel][vector]);
+                    I::store(corner.sums.add((pixel * VECTORS + vector) * I::LANES), finished[pixel][vector]);
                 }
             }
             return;
@@ -338,7 +341,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
         for vector in 0..VECTORS {
             let lane = vector * I::LANES;
             for pixel in 0..PIXELS {
-                let mut sum = sums[pixel][vector];
+                let mut sum = finished[pixel][vector];
                 if let Some(shortcut) = geometry.shortcut {
                     let at =
                         lane / BLOCK * shortcut.plane() + lane % BLOCK + along::<L>(shortcut, corner.column, pixel);
