@@ -124,7 +124,7 @@ fn what_is_wrong_is_told_at_its_line() {
             "error[E-TUNING]: t.yaml:4:14: `{LAYER}`: direct: unknown key `bnd`\n  expected: one of `band`, `depth`, `sums`\n  \
              hint: did you mean `band`?\n\
              error[E-TUNING]: t.yaml:4:5: `{LAYER}`: direct.band: is missing\n  expected: a whole number from 1\n\
-             error[E-TUNING]: t.yaml:4:30: `{LAYER}`: direct.depth: this is `2.5`\n  expected: a whole number from 1"
+             error[E-TUNING]: t.yaml:4:29: `{LAYER}`: direct.depth: this is `2.5`\n  expected: a whole number from 1"
         )
     );
     for (decision, told) in [
