@@ -314,7 +314,7 @@ weights: {names: torchvision}
 /// Builds programs and times them: some minutes on a machine that has built none so far.
 #[cfg(feature = "cli")]
 #[test]
-#[ignore = "builds and times programs"]
+#[ignore = "builds and times programs; run by .ci/run"]
 fn a_tiny_network_is_tuned() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("tiny.yaml"), TINY).unwrap();

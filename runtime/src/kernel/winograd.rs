@@ -103,11 +103,15 @@ pub(super) unsafe fn run<
 ) {
     // SAFETY: the caller vouches for what the kernel asks for.
     unsafe {
-        match const { (Shape::<L>::OUTPUTS, Shape::<L>::STRIDE) } {
-            (4, 1) => of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 6>(arguments),
-            (4, _) => of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 9>(arguments),
-            (_, 1) => of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 4>(arguments),
-            (..) => of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 5>(arguments),
+        // Conditions, of which only the true one is compiled, for each layer.
+        if const { Shape::<L>::OUTPUTS == 4 && Shape::<L>::STRIDE == 1 } {
+            of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 6>(arguments);
+        } else if const { Shape::<L>::OUTPUTS == 4 } {
+            of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 9>(arguments);
+        } else if const { Shape::<L>::STRIDE == 1 } {
+            of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 4>(arguments);
+        } else {
+            of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 5>(arguments);
         }
     }
 }

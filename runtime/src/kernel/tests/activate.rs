@@ -74,7 +74,7 @@ fn values() -> Vec<f32> {
 /// Compares each value: `relative` to the exact result, but for `floor`.
 fn test<F: Function>(exact: impl Fn(f64) -> f64, relative: f64, floor: f64) {
     let input = values();
-    let memory = Memory { input: &input, other: None, weights: &[], scratch: 0 };
+    let memory = Memory { input: &input, other: None, weights: &[], scratch: |_| 0 };
     run_everywhere::<Apply<F>>(&memory, &Guarded::unwritten(COUNT), None, |kind, output| {
         for (x, y) in input.iter().zip(output) {
             if x.is_nan() {
@@ -112,7 +112,7 @@ fn activations_are_right_from_minus_to_plus_infinity() {
 fn idle_lanes_become_zero() {
     fn test<F: Function>() {
         let idle = F::ACTIVATION.unwrap().idle();
-        let memory = Memory { input: &[idle; COUNT], other: None, weights: &[], scratch: 0 };
+        let memory = Memory { input: &[idle; COUNT], other: None, weights: &[], scratch: |_| 0 };
         run_everywhere::<Apply<F>>(&memory, &Guarded::unwritten(COUNT), None, |kind, output| {
             assert!(output.iter().all(|value| *value == 0.0), "{kind}: {:?}", F::ACTIVATION);
         });

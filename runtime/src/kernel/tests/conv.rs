@@ -4,6 +4,7 @@ use super::support::{
     Guarded, Memory, activated, assert_close, cases, frame, from_map, map, random, raw, run_everywhere, to_map,
 };
 use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Direct, Frame, Map, Winograd};
+use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::check::{check_conv, conv_scratch};
 use crate::kernel::{Conv, Tile, conv as body, winograd as winograd_body};
 use crate::program::{Layer, Tiles};
@@ -346,8 +347,12 @@ fn test<C: Case>(name: &str, seed: u64) {
         input: &laid_input,
         other: laid_shortcut.as_deref(),
         weights: &pack(&geometry, C::GROUPS, &kernel, &bias),
-        // As much as the widest register tile needs; the kernels rely on no more than is asserted.
-        scratch: 28 * 32 + conv_scratch::<C::Portable>(&geometry, 4),
+        scratch: |kind| match kind {
+            Kind::Avx512 => conv_scratch::<C::Avx512>(&C::GEOMETRY, 16),
+            Kind::Avx2 => conv_scratch::<C::Avx2>(&C::GEOMETRY, 8),
+            Kind::Neon => conv_scratch::<C::Neon>(&C::GEOMETRY, 4),
+            Kind::Portable => conv_scratch::<C::Portable>(&C::GEOMETRY, Portable::LANES),
+        },
     };
     run_everywhere::<Conv<C>>(&memory, &before, C::IN_PLACE.then_some(true), |kind, output| {
         println!("{name} on {kind}");

@@ -60,7 +60,7 @@ fn test<L: Layer<DenseGeometry>>(seed: u64) {
         }
     }
     let (from, to) = (map(features, 1, 1, Frame::NONE), map(units, 1, 1, Frame::NONE));
-    let memory = Memory { input: &to_map(&input, from, batch), other: None, weights: &packed, scratch: 0 };
+    let memory = Memory { input: &to_map(&input, from, batch), other: None, weights: &packed, scratch: |_| 0 };
     run_everywhere::<Dense<L>>(&memory, &Guarded::unwritten(batch * to.len()), None, |kind, output| {
         assert_close(kind, &from_map(output, to, batch), &expected, 1e-6);
     });

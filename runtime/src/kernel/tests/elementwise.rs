@@ -106,7 +106,7 @@ fn test<C: Case>(seed: u64) {
         (Some(true), Some(other)) => Guarded::new(other),
         _ => Guarded::unwritten(batch * to.len()),
     };
-    let memory = Memory { input: &laid_input, other: laid_other.as_deref(), weights: &weights, scratch: 0 };
+    let memory = Memory { input: &laid_input, other: laid_other.as_deref(), weights: &weights, scratch: |_| 0 };
     run_everywhere::<Elementwise<C>>(&memory, &before, C::IN_PLACE, |kind, output| {
         assert_close(kind, &from_map(output, to, batch), &expected, 1e-6);
     });

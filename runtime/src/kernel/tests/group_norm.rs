@@ -98,7 +98,7 @@ fn test<C: Case>(seed: u64) {
         Some(_) => Guarded::new(&laid),
         None => Guarded::unwritten(batch * to.len()),
     };
-    let memory = Memory { input: &laid, other: None, weights: &weights, scratch: 0 };
+    let memory = Memory { input: &laid, other: None, weights: &weights, scratch: |_| 0 };
     run_everywhere::<GroupNorm<C>>(&memory, &before, C::IN_PLACE, |kind, output| {
         assert_close(kind, &from_map(output, to, batch), &expected, 1e-6);
     });

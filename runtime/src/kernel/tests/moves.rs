@@ -105,7 +105,7 @@ fn test_input<L: Layer<InputGeometry>>(seed: u64) {
             *slot = values[(image * to.channels + channel) * to.height * to.width + pixel];
         }
     }
-    let memory = Memory { input: &given, other: None, weights: &[], scratch: 0 };
+    let memory = Memory { input: &given, other: None, weights: &[], scratch: |_| 0 };
     run_everywhere::<Input<L>>(&memory, &Guarded::unwritten(batch * to.len()), None, |kind, output| {
         assert_eq!(from_map(output, to, batch), values, "{kind}");
     });
@@ -115,7 +115,7 @@ fn test_output<L: Layer<OutputGeometry>>(seed: u64) {
     let OutputGeometry { batch, input: from } = L::GEOMETRY;
     check_output(&L::GEOMETRY);
     let values = random(seed, count(from, batch));
-    let memory = Memory { input: &to_map(&values, from, batch), other: None, weights: &[], scratch: 0 };
+    let memory = Memory { input: &to_map(&values, from, batch), other: None, weights: &[], scratch: |_| 0 };
     run_everywhere::<Output<L>>(&memory, &Guarded::unwritten(values.len()), None, |kind, output| {
         assert_eq!(output, values, "{kind}");
     });
@@ -126,7 +126,7 @@ fn test_flatten<L: Layer<FlattenGeometry>>(seed: u64) {
     check_flatten(&L::GEOMETRY);
     let values = random(seed, count(from, batch));
     let to = map(values.len() / batch, 1, 1, Frame::NONE);
-    let memory = Memory { input: &to_map(&values, from, batch), other: None, weights: &[], scratch: 0 };
+    let memory = Memory { input: &to_map(&values, from, batch), other: None, weights: &[], scratch: |_| 0 };
     run_everywhere::<Flatten<L>>(&memory, &Guarded::unwritten(batch * to.len()), None, |kind, output| {
         assert_eq!(from_map(output, to, batch), values, "{kind}");
     });
@@ -153,7 +153,7 @@ fn test_remap<L: Layer<RemapGeometry>>(seed: u64) {
             }
         })
         .collect();
-    let memory = Memory { input: &to_map(&values, from, batch), other: None, weights: &[], scratch: 0 };
+    let memory = Memory { input: &to_map(&values, from, batch), other: None, weights: &[], scratch: |_| 0 };
     run_everywhere::<Remap<L>>(&memory, &Guarded::unwritten(batch * to.len()), None, |kind, output| {
         assert_eq!(from_map(output, to, batch), expected, "{kind}: {geometry:?}");
     });
@@ -178,7 +178,7 @@ fn test_channels<L: Layer<ChannelsGeometry>>(seed: u64) {
             }
         })
         .collect();
-    let memory = Memory { input: &to_map(&values, from, batch), other: None, weights: &[], scratch: 0 };
+    let memory = Memory { input: &to_map(&values, from, batch), other: None, weights: &[], scratch: |_| 0 };
     let laid = match (geometry.to, end_of_block(&geometry) >= to.channels) {
         (0, true) => Guarded::unwritten(batch * to.len()),
         _ => Guarded::new(&to_map(&before, to, batch)),

@@ -86,7 +86,7 @@ fn test<L: Layer<PoolGeometry>>(seed: u64) {
     let PoolGeometry { batch, input: from, output: to, .. } = geometry;
     let input = random(seed, batch * from.channels * from.height * from.width);
     let expected = reference(&geometry, &input);
-    let memory = Memory { input: &to_map(&input, from, batch), other: None, weights: &[], scratch: 0 };
+    let memory = Memory { input: &to_map(&input, from, batch), other: None, weights: &[], scratch: |_| 0 };
     run_everywhere::<Pool<L>>(&memory, &Guarded::unwritten(batch * to.len()), None, |kind, output| {
         assert_close(kind, &from_map(output, to, batch), &expected, 1e-6);
     });
@@ -127,7 +127,7 @@ fn test_global<L: Layer<GlobalPoolGeometry>>(seed: u64) {
         })
         .collect();
     let to = map(from.channels, 1, 1, Frame::NONE);
-    let memory = Memory { input: &to_map(&input, from, batch), other: None, weights: &[], scratch: 0 };
+    let memory = Memory { input: &to_map(&input, from, batch), other: None, weights: &[], scratch: |_| 0 };
     run_everywhere::<GlobalPool<L>>(
         &memory,
         &Guarded::unwritten(batch * from.blocks() * BLOCK),

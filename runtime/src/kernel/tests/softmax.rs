@@ -29,7 +29,7 @@ fn test<L: Layer<SoftmaxGeometry>>(seed: u64, spread: f32) {
     }
     let vector = map(features, 1, 1, Frame::NONE);
     let laid = to_map(&input, vector, batch);
-    let memory = Memory { input: &laid, other: None, weights: &[], scratch: 0 };
+    let memory = Memory { input: &laid, other: None, weights: &[], scratch: |_| 0 };
     for (before, in_place) in [(Guarded::unwritten(laid.len()), None), (Guarded::new(&laid), Some(false))] {
         run_everywhere::<Softmax<L>>(&memory, &before, in_place, |kind, output| {
             assert_close(kind, &from_map(output, vector, batch), &expected, 1e-5);

@@ -96,8 +96,8 @@ pub struct Memory<'a> {
     pub input: &'a [f32],
     pub other: Option<&'a [f32]>,
     pub weights: &'a [f32],
-    /// Length of the scratch memory.
-    pub scratch: usize,
+    /// Length of the scratch memory that an instruction set is given: exactly what the step would ask for.
+    pub scratch: fn(Kind) -> usize,
 }
 
 /// Runs a kernel on every instruction set and in every number of shares, and hands each result to `check`. `output` says what lies in
@@ -134,7 +134,7 @@ fn run_in_shares<K: Kernel, I: Isa>(
     for count in SHARES {
         let mut output = output.clone();
         let to = output.as_mut_ptr();
-        let mut scratch = Guarded::unwritten(memory.scratch);
+        let mut scratch = Guarded::unwritten((memory.scratch)(I::KIND));
         for index in 0..count {
             let arguments = Arguments {
                 input: if in_place == Some(false) { to } else { memory.input.as_ptr() },
