@@ -7,41 +7,9 @@ use resnet::geometry::{
 };
 use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
 
-const fn network(input_shape: [usize; 4], steps: usize) -> Network {
-    Network {
-        name: "by-hand",
-        description: "",
-        input: "",
-        input_shape,
-        channels_last: false,
-        outputs: &[],
-        parameters: 0,
-        macs: 0,
-        passes: &[],
-        steps,
-        arena_bytes: 0,
-        weight_bytes: 0,
-        weights: "",
-        checksums: &[],
-        compiler: "",
-        preprocess: None,
-        labels: &[],
-    }
-}
-
-fn blob(values: impl Iterator<Item = f32>) -> Vec<u8> {
-    let body: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
-    let checksum = body.as_chunks::<8>().0.iter().fold(0xCBF2_9CE4_8422_2325, |hash: u64, word| {
-        (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x0100_0000_01B3)
-    });
-    let mut blob = b"RESNETW1".to_vec();
-    for word in [1, body.len() as u64 / 4, checksum] {
-        blob.extend(word.to_le_bytes());
-    }
-    blob.resize(64, 0);
-    blob.extend(body);
-    blob
-}
+#[expect(dead_code, reason = "tests need all of it")]
+#[path = "../../runtime/tests/common/mod.rs"]
+mod common;
 
 const POINT: Map = Map { channels: 16, height: 1, width: 1, block: 16, frame: Frame::NONE };
 
@@ -61,7 +29,7 @@ impl Layer<ElementwiseGeometry> for Relu {
 /// A thousand steps that do next to nothing: on several threads, a thousand meetings.
 struct Meetings;
 impl Program for Meetings {
-    const NETWORK: &'static Network = &network([0; 4], 1000);
+    const NETWORK: &'static Network = &common::network([0; 4], &[], 1000);
     const ARENA: usize = 32;
     const WEIGHTS: usize = 0;
     const FINGERPRINT: u64 = 1;
@@ -77,7 +45,7 @@ fn meetings(criterion: &mut Criterion) {
     let most = std::thread::available_parallelism().map_or(1, usize::from);
     for threads in [1, 2, 4, 8, 16].into_iter().filter(|threads| *threads <= most) {
         let options = Options { threads: Some(threads) };
-        let mut engine = Engine::<Meetings>::new(Weights::from_bytes(&blob([].into_iter())), options).expect("sound");
+        let mut engine = Engine::<Meetings>::new(Weights::from_bytes(&common::blob(1, &[])), options).expect("sound");
         group.bench_function(format!("{threads} threads"), |bencher| {
             bencher.iter(|| engine.infer(&[]).map(|outputs| outputs.len()));
         });
@@ -119,7 +87,7 @@ impl Tiles for Conv {
 /// A convolution of a given input.
 struct Small;
 impl Program for Small {
-    const NETWORK: &'static Network = &network([1, 64, 28, 28], 2);
+    const NETWORK: &'static Network = &common::network([1, 64, 28, 28], &[], 2);
     const ARENA: usize = 2 * WIDE.len();
     const WEIGHTS: usize = 64 * (9 * 64 + 1);
     const FINGERPRINT: u64 = 1;
@@ -143,7 +111,7 @@ fn denormals(criterion: &mut Criterion) {
         ("results", 1e-20, 1e-20),
         ("all", 1e-40, 1e-40),
     ] {
-        let weights = Weights::from_bytes(&blob(std::iter::repeat_n(weight, Small::WEIGHTS)));
+        let weights = Weights::from_bytes(&common::blob(1, &vec![weight; Small::WEIGHTS]));
         let mut engine = Engine::<Small>::new(weights, Options { threads: Some(1) }).expect("sound");
         let input = vec![input; Engine::<Small>::input_length()];
         group.bench_function(name, |bencher| bencher.iter(|| engine.infer(&input).map(|outputs| outputs.len())));

@@ -9,7 +9,11 @@ use resnet::geometry::{
     FlattenGeometry, Frame, GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry,
     PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry, Winograd,
 };
-use resnet::{Engine, Isa, Layer, Network, Operands, Options, Output, Program, Step, Tile, Tiles, Weights};
+use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
+
+#[expect(dead_code, reason = "tests need all of it")]
+#[path = "../../runtime/tests/common/mod.rs"]
+mod common;
 
 /// Declares a layer per line, by family and kernel: the kernel's constructor of [`Step`], and of [`Case`].
 macro_rules! layers {
@@ -28,11 +32,11 @@ macro_rules! layers {
             tiles!($kernel $name);
 
             impl Program for $name {
-                const NETWORK: &'static Network = &Network {
-                    input_shape: [$name::CASE.from_caller, 1, 1, 1],
-                    outputs: &[Output { name: "", shape: &[$name::CASE.to_caller], softmax: false }],
-                    ..NETWORK
-                };
+                const NETWORK: &'static Network = &common::network(
+                    [$name::CASE.from_caller, 1, 1, 1],
+                    &[common::output("", &[$name::CASE.to_caller])],
+                    1,
+                );
                 const ARENA: usize = $name::CASE.arena();
                 const WEIGHTS: usize = $name::CASE.weights;
                 const FINGERPRINT: u64 = 1;
@@ -413,26 +417,6 @@ impl Case {
     }
 }
 
-const NETWORK: Network = Network {
-    name: "one-layer",
-    description: "",
-    input: "",
-    input_shape: [0; 4],
-    channels_last: false,
-    outputs: &[],
-    parameters: 0,
-    macs: 0,
-    passes: &[],
-    steps: 1,
-    arena_bytes: 0,
-    weight_bytes: 0,
-    weights: "",
-    checksums: &[],
-    compiler: "",
-    preprocess: None,
-    labels: &[],
-};
-
 const fn extent(conv: &ConvGeometry) -> usize {
     if let Algorithm::Winograd(winograd) = conv.algorithm {
         return winograd.group;
@@ -452,23 +436,10 @@ fn values(length: usize) -> Vec<f32> {
     (0..length).map(|index| (index * 7919 % 1000) as f32 * 0.001 - 0.5).collect()
 }
 
-fn blob(length: usize) -> Vec<u8> {
-    let body: Vec<u8> = values(length).into_iter().flat_map(f32::to_le_bytes).collect();
-    let checksum = body.as_chunks::<8>().0.iter().fold(0xCBF2_9CE4_8422_2325, |hash: u64, word| {
-        (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x0100_0000_01B3)
-    });
-    let mut blob = b"RESNETW1".to_vec();
-    for word in [1, length as u64, checksum] {
-        blob.extend(word.to_le_bytes());
-    }
-    blob.resize(64, 0);
-    blob.extend(body);
-    blob
-}
-
 fn measure<P: Program>(criterion: &mut Criterion, family: &str, case: &Case) {
     let options = Options { threads: Some(1) };
-    let mut engine = Engine::<P>::new(Weights::from_bytes(&blob(P::WEIGHTS)), options).expect("a sound program");
+    let mut engine =
+        Engine::<P>::new(Weights::from_bytes(&common::blob(1, &values(P::WEIGHTS))), options).expect("a sound program");
     let input = values(case.from_caller);
     let [name] = engine.steps().iter().map(Step::name).collect::<Vec<_>>()[..] else { panic!("one step") };
     let mut group = criterion.benchmark_group(format!("{family}/{}", engine.isa()));
