@@ -217,6 +217,40 @@ pub struct ConvGeometry {
     pub algorithm: Algorithm,
 }
 
+/// Whether a convolution's panels come in pairs that read the same input, so that a register tile may span two: for so many output
+/// blocks, and the first input block of each panel, none when all are block 0.
+pub const fn in_pairs(blocks: usize, first_block: &[usize]) -> bool {
+    if !blocks.is_multiple_of(2) {
+        return false;
+    }
+    let mut rest = first_block;
+    while let [first, second, others @ ..] = rest {
+        if *first != *second {
+            return false;
+        }
+        rest = others;
+    }
+    rest.is_empty()
+}
+
+impl ConvGeometry {
+    /// The pixels that register tiles divide. All of an image when each output depends on the one input pixel of its place and those lie
+    /// without gaps, else a row of the output; by [`Winograd`] a pixel is a tile of outputs, and a row a group of them.
+    pub const fn extent(&self) -> usize {
+        if let Algorithm::Winograd(winograd) = self.algorithm {
+            return winograd.group;
+        }
+        let plain = self.kernel[0] == 1
+            && self.kernel[1] == 1
+            && self.stride[0] == 1
+            && self.stride[1] == 1
+            && self.padding[0] == 0
+            && self.padding[1] == 0
+            && self.input.frame.is_none();
+        if plain { self.output.height * self.output.width } else { self.output.width }
+    }
+}
+
 /// How a window is reduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reduction {

@@ -417,17 +417,9 @@ impl Case {
     }
 }
 
-const fn extent(conv: &ConvGeometry) -> usize {
-    if let Algorithm::Winograd(winograd) = conv.algorithm {
-        return winograd.group;
-    }
-    let flat = conv.kernel[0] == 1 && conv.stride[0] == 1;
-    if flat { conv.output.height * conv.output.width } else { conv.output.width }
-}
-
 /// The numbers of pixels, up to a limit, that split a row into the fewest and most even tiles.
 const fn pixels(conv: &ConvGeometry, most: usize) -> [usize; 2] {
-    let extent = extent(conv);
+    let extent = conv.extent();
     let pixels = extent.div_ceil(extent.div_ceil(most));
     [pixels, if extent.is_multiple_of(pixels) { 0 } else { pixels - 1 }]
 }

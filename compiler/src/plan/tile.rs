@@ -6,7 +6,7 @@
 //! an accumulator's chain. From four pixels on the multiply-adds are the largest, so tiles as even as possible waste nothing.
 
 use super::Pixels;
-use super::geometry::{Algorithm, ConvGeometry};
+use super::geometry::{ConvGeometry, in_pairs};
 
 /// A register tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,22 +32,10 @@ pub struct Tiles {
     pub portable: Tile,
 }
 
-/// The length of the row that tiles divide: all pixels of an image when each output depends on the one input pixel of its place and
-/// those lie without gaps, else a row.
-/// By Winograd a pixel is a tile of outputs, and a row a group of them.
-fn extent(conv: &ConvGeometry) -> usize {
-    if let Algorithm::Winograd(winograd) = conv.algorithm {
-        return winograd.group;
-    }
-    let flat = conv.kernel == [1, 1] && conv.stride == [1, 1] && conv.padding == [0, 0] && conv.input.frame.is_none();
-    if flat { conv.output.height * conv.output.width } else { conv.output.width }
-}
-
 /// The tiles of a convolution, of so many pixels at most.
 pub(super) fn tiles(conv: &ConvGeometry, first_block: &[usize], bounds: Pixels) -> Tiles {
-    let extent = extent(conv);
-    let pairs = first_block.chunks(2).all(|pair| matches!(pair, [a, b] if a == b));
-    let pairs = pairs && conv.output.blocks().is_multiple_of(2);
+    let extent = conv.extent();
+    let pairs = in_pairs(conv.output.blocks(), first_block);
     let within = |registers: usize, bound: Option<usize>| bound.map_or(registers, |bound| bound.clamp(1, registers));
     Tiles {
         // Two panels that read the same input are two registers wide; one more holds a broadcast value.

@@ -75,17 +75,16 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
             panel += 1;
         }
     }
-    let extent = match conv.algorithm {
+    match conv.algorithm {
         Algorithm::Direct(direct) => {
             assert!(direct.band > 0 && direct.depth > 0, "a convolution has bands or passes of nothing");
-            conv::extent(conv)
         }
         Algorithm::Winograd(winograd) => {
             assert!(winograd.group > 0, "a convolution has groups of no tiles");
             assert!(conv.input.block == BLOCK, "a convolution by Winograd has blocks of other than 16 channels");
-            winograd.group
         }
-    };
+    }
+    let extent = conv.extent();
     assert!(T::PIXELS > 0 && T::PIXELS <= extent, "a register tile exceeds its row");
     assert!(Split::new(extent, T::PIXELS, T::FEWER).even(extent), "register tiles do not divide their row");
     let channels = T::VECTORS * lanes;

@@ -41,7 +41,7 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const INPUT: Map = L::GEOMETRY.input;
     const OUTPUT: Map = L::GEOMETRY.output;
     /// Pixels that tiles divide.
-    const EXTENT: usize = extent(&L::GEOMETRY);
+    const EXTENT: usize = L::GEOMETRY.extent();
     /// Such rows per image.
     const ROWS: usize = Self::OUTPUT.height * Self::OUTPUT.width / Self::EXTENT;
     /// From the first value of an image to the first value of the first window.
@@ -78,19 +78,6 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const fn of_lane(lane: usize) -> usize {
         lane / BLOCK * Self::PANEL + lane % BLOCK
     }
-}
-
-/// The length of the row that tiles divide: all pixels of an image when each output depends on the one input pixel of its place and
-/// those lie without gaps, else a row.
-pub(super) const fn extent(conv: &ConvGeometry) -> usize {
-    let plain = conv.kernel[0] == 1
-        && conv.kernel[1] == 1
-        && conv.stride[0] == 1
-        && conv.stride[1] == 1
-        && conv.padding[0] == 0
-        && conv.padding[1] == 0
-        && conv.input.frame.is_none();
-    if plain { conv.output.height * conv.output.width } else { conv.output.width }
 }
 
 /// Runs a convolution in tiles of one form.

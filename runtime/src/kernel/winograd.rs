@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 
 use super::tile::Split;
 use super::{Arguments, activate, clear_frames, conv::place};
-use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Winograd};
+use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Winograd, in_pairs};
 use crate::isa::Isa;
 use crate::program::Layer;
 
@@ -60,18 +60,7 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
 
 /// Output channels per unit of work: two panels if they come in pairs that read the same input, else one.
 pub(super) const fn width(conv: &ConvGeometry) -> usize {
-    let blocks = conv.output.blocks();
-    if !blocks.is_multiple_of(2) {
-        return BLOCK;
-    }
-    let mut panel = 0;
-    while panel < conv.first_block.len() {
-        if conv.first_block[panel] != conv.first_block[panel + 1] {
-            return BLOCK;
-        }
-        panel += 2;
-    }
-    2 * BLOCK
+    if in_pairs(conv.output.blocks(), conv.first_block) { 2 * BLOCK } else { BLOCK }
 }
 
 /// Input values per turn of the innermost loop.

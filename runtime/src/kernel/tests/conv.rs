@@ -6,7 +6,7 @@ use super::support::{
 use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Direct, Frame, Map, Winograd};
 use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::check::{check_conv, conv_scratch};
-use crate::kernel::{Conv, Tile, conv as body, winograd as winograd_body};
+use crate::kernel::{Conv, Tile, winograd as winograd_body};
 use crate::program::{Layer, Tiles};
 
 /// A sum's rounding errors relative to the size of its terms.
@@ -18,26 +18,18 @@ trait Case: Layer<ConvGeometry> + Tiles {
     const IN_PLACE: bool;
 }
 
-/// What the register tiles of a case divide.
-const fn extent(geometry: &ConvGeometry) -> usize {
-    match geometry.algorithm {
-        Algorithm::Winograd(winograd) => winograd.group,
-        Algorithm::Direct(_) => body::extent(geometry),
-    }
-}
-
 /// Vectors of 16 channels in a register tile.
 const fn vectors(geometry: &ConvGeometry) -> usize {
     winograd_body::width(geometry) / 16
 }
 
 const fn pixels(geometry: &ConvGeometry, most: usize) -> usize {
-    let extent = extent(geometry);
+    let extent = geometry.extent();
     extent.div_ceil(extent.div_ceil(most))
 }
 
 const fn fewer(geometry: &ConvGeometry, most: usize) -> usize {
-    if extent(geometry).is_multiple_of(pixels(geometry, most)) { 0 } else { pixels(geometry, most) - 1 }
+    if geometry.extent().is_multiple_of(pixels(geometry, most)) { 0 } else { pixels(geometry, most) - 1 }
 }
 
 const fn direct(band: usize, depth: usize, sums: usize) -> Algorithm {
