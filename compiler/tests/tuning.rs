@@ -86,7 +86,7 @@ fn exact_refuses_winograd_and_takes_sums_of_products() {
     assert_eq!(
         compile(&file("winograd: {outputs: 4, group: 4}"), true).unwrap_err(),
         format!(
-            "error[E-TUNING]: t.yaml:3:3: `{LAYER}`: Winograd's minimal filtering, while the network is to be exact\n  \
+            "error[E-TUNING]: t.yaml:3:3: `{LAYER}`: `winograd`, while the network is to be exact\n  \
              expected: `direct`, a sum of products\n  \
              hint: leave `exact` out, or make a file with `resnetc tune --exact`"
         )
@@ -118,6 +118,17 @@ fn what_is_wrong_is_told_at_its_line() {
          expected: `direct`; Winograd takes a kernel of 3x3 with stride 1 or 2 and dilation 1, behind the input\n  \
          hint: remove the layer, or make the file anew"
     );
+    let pointwise = |decision: &str| errors(&file(decision).replace("conv 3x3", "conv 1x1"));
+    for (decision, told) in [
+        (
+            "strassen: {band: 1, depth: 3}",
+            "strassen.depth: 3 input blocks of each half per pass\n  expected: a divisor of 2",
+        ),
+        ("strassen: {band: 1, depth: 0}", "strassen.depth: this is `0`"),
+        ("strassen: {band: 33, depth: 1}", "strassen.band: 33 pairs of pixels per band\n  expected: 1 to 32"),
+    ] {
+        assert!(pointwise(decision).contains(told), "{decision}: {}", pointwise(decision));
+    }
     assert_eq!(
         at("direct: {bnd: 1, depth: 2.5, sums: 1}"),
         format!(
@@ -134,9 +145,10 @@ fn what_is_wrong_is_told_at_its_line() {
         ("direct: {band: 1, depth: 1, sums: 18446744073709551616}", "direct.sums: this is `18446744073709551616`"),
         ("direct: {band: -1, depth: 1, sums: 1}", "direct.band: this is `-1`"),
         ("winograd: {outputs: 3, group: 1}", "tiles of 3 outputs to a side\n  expected: 2 or 4"),
+        ("strassen: {band: 1, depth: 1}", "strassen: this layer cannot be computed by Strassen's multiplication"),
         ("winograd: 4", "winograd: this is `4`\n  expected: a map"),
-        ("microseconds: 3", "no decision\n  expected: one of `direct` and `winograd`"),
-        ("winograd: {outputs: 2, group: 1}\n    direct: {band: 1, depth: 1, sums: 1}", "two decisions"),
+        ("microseconds: 3", "no decision\n  expected: one of `direct`, `winograd` and `strassen`"),
+        ("winograd: {outputs: 2, group: 1}\n    direct: {band: 1, depth: 1, sums: 1}", "several decisions"),
         ("winograd: {outputs: 2, group: 1}\n    pixels: {avx2: 0}", "pixels.avx2: 0 pixels per register tile"),
         ("winograd: {outputs: 2, group: 1}\n    pixels: {avx3: 1}", "unknown key `avx3`"),
         ("winograd: {outputs: 2, group: 1}\n    winograd: {outputs: 2, group: 1}", "stands twice"),

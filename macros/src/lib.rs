@@ -35,7 +35,7 @@ use proc_macro::TokenStream;
 /// | `weights` | the path of a file, or `"seed:N"`, or the word `runtime`; the model's own when left out |
 /// | `batch` | images per call, from 1, which it is when left out |
 /// | `without` | names of passes that are not to run, such as `["fold_batch_norm"]` |
-/// | `exact` | `true` computes every convolution as a sum of products: without Winograd's minimal filtering, whose rounding errors are a few times larger |
+/// | `exact` | `true` computes every convolution as a sum of products: without Winograd's minimal filtering and Strassen's multiplication, whose rounding errors are a few times larger |
 /// | `tuning` | the path of a file in which `resnetc tune` wrote how layers are best computed on a machine |
 /// | `include_top` | whether the classifier is a part of the network: `true` or `false` |
 /// | `pooling` | what stands in its place when it is left out: `"none"`, `"avg"` or `"max"` |

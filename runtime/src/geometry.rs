@@ -10,7 +10,9 @@
 //! **Panels.** The weights of a convolution are panels of 16 output channels, one after the other. A panel is its bias, `[16]`, then
 //! its weights, `[K][16]`, where K walks the input in the order (block of the panel's window, kernel row, kernel column, lane). For a
 //! convolution by [`Winograd`] the weights are, for each factor of the transformed kernel, row by row, `[K][16]` with K in the order (block of the
-//! panel's window, lane). Channels that do not exist, and pairs of channels of different groups, have zero weights; the bias of output
+//! panel's window, lane). By [`Strassen`] a panel is a pair: one of the first half of the output channels and the corresponding one of the
+//! second half. It is their two biases, then, for each pass, for each product in the order P1, P2, P6, P5, P3, P7, P4, the weights that the
+//! product takes, with P4's negated, `[K][16]` with K over the channels of half a pass. Channels that do not exist, and pairs of channels of different groups, have zero weights; the bias of output
 //! channels that do not exist is what the activation takes to zero ([`Activation::idle`]). The window of a panel is the run of input
 //! blocks that its output channels read: all blocks without groups. A dense layer's panels are of `panel` (16 or 32) units, `[K][panel]`
 //! with K over the features. Each layer's panels start on a 64-byte line.
@@ -128,6 +130,8 @@ pub enum Algorithm {
     Direct(Direct),
     /// Winograd's minimal filtering, for 3 x 3 kernels of stride 1 or 2.
     Winograd(Winograd),
+    /// Strassen's multiplication, for 1 x 1 kernels.
+    Strassen(Strassen),
 }
 
 /// Sums of products, in the order: for each band of output pixels, for each run of sums, for each pass over some of the input
@@ -164,6 +168,42 @@ pub struct Winograd {
     pub outputs: usize,
     /// Tiles that are transformed and multiplied together, numbered along the rows of all images.
     pub group: usize,
+}
+
+/// One level of Strassen's multiplication (Strassen 1969), in Winograd's form with 15 additions, for 1 x 1 kernels that read every pixel.
+///
+/// Pixels, input channels and output channels are halved each: with A the inputs and B the weights, as matrices of 2 x 2 quarters,
+/// seven products of quarters take the place of eight:
+///
+/// ```text
+/// S1 = A21 + A22   T1 = B12 - B11   P1 = A11 B11   P5 = S1 T1   C11 = P1 + P2
+/// S2 = S1 - A11    T2 = B22 - T1    P2 = A12 B21   P6 = S2 T2   C12 = P1 + P6 + P5 + P3
+/// S3 = A11 - A21   T3 = B22 - B12   P3 = S4 B22    P7 = S3 T3   C21 = P1 + P6 + P7 - P4
+/// S4 = A12 - S2    T4 = T2 - B21    P4 = A22 T4                 C22 = P1 + P6 + P7 + P5
+/// ```
+///
+/// The halves of the pixels are the upper and the lower rows of an image; those of the input channels are halves of each pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Strassen {
+    /// Pairs of pixels per band, at least; whole register tiles. Their sums S stay in a second-level cache while all panels read them.
+    pub band: usize,
+    /// Input blocks of each half of a pass; the panel's window is a whole number of passes.
+    pub depth: usize,
+}
+
+impl Strassen {
+    /// Products of quarters.
+    pub const PRODUCTS: usize = 7;
+
+    /// Passes over the input blocks of a window.
+    pub const fn passes(self, window: usize) -> usize {
+        window / (2 * self.depth)
+    }
+
+    /// Length of a pair of panels for such a window, biases included.
+    pub const fn panel(self, window: usize) -> usize {
+        (2 + Self::PRODUCTS * (window / 2) * BLOCK) * BLOCK
+    }
 }
 
 impl Winograd {
@@ -237,17 +277,23 @@ impl ConvGeometry {
     /// The pixels that register tiles divide. All of an image when each output depends on the one input pixel of its place and those lie
     /// without gaps, else a row of the output; by [`Winograd`] a pixel is a tile of outputs, and a row a group of them.
     pub const fn extent(&self) -> usize {
-        if let Algorithm::Winograd(winograd) = self.algorithm {
-            return winograd.group;
+        match self.algorithm {
+            Algorithm::Direct(_) if self.flat() => self.output.height * self.output.width,
+            Algorithm::Direct(_) => self.output.width,
+            Algorithm::Winograd(winograd) => winograd.group,
+            Algorithm::Strassen(_) => self.output.height / 2 * self.output.width,
         }
-        let plain = self.kernel[0] == 1
+    }
+
+    /// Whether each output pixel depends on just the input pixel of the same place, and the input's pixels are one run.
+    pub const fn flat(&self) -> bool {
+        self.kernel[0] == 1
             && self.kernel[1] == 1
             && self.stride[0] == 1
             && self.stride[1] == 1
             && self.padding[0] == 0
             && self.padding[1] == 0
-            && self.input.frame.is_none();
-        if plain { self.output.height * self.output.width } else { self.output.width }
+            && self.input.frame.is_none()
     }
 }
 

@@ -7,7 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use resnet::geometry::{
     Activation, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry,
     FlattenGeometry, Frame, GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry,
-    PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry, Winograd,
+    PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry, Strassen, Winograd,
 };
 use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
 
@@ -96,6 +96,13 @@ layers! {
         C4Expand: conv(256, 14, 1024, 1, 1);
         C5Reduce: conv(2048, 7, 512, 1, 1);
         C5Expand: conv(512, 7, 2048, 1, 1);
+    }
+    "strassen" conv ConvGeometry {
+        C2ReduceStrassen: strassen(conv(256, 56, 64, 1, 1), 105);
+        C3ReduceStrassen: strassen(conv(512, 28, 128, 1, 1), 98);
+        C3ExpandStrassen: strassen(conv(128, 28, 512, 1, 1), 196);
+        C4ReduceStrassen: strassen(conv(1024, 14, 256, 1, 1), 98);
+        C4ExpandStrassen: strassen(conv(256, 14, 1024, 1, 1), 98);
     }
     "conv 3x3" conv ConvGeometry {
         C2Middle: conv(64, 56, 64, 3, 1);
@@ -238,6 +245,12 @@ const fn direct(per_block: usize, blocks: usize) -> Algorithm {
     Algorithm::Direct(Direct { band: 51_200 / (depth * BLOCK), depth, sums: 1 << 15 })
 }
 
+/// By Strassen, with so many pairs of pixels at a time, and at most 8 input blocks of each half.
+const fn strassen(conv: ConvGeometry, band: usize) -> ConvGeometry {
+    let depth = if conv.window < 16 { conv.window / 2 } else { 8 };
+    ConvGeometry { algorithm: Algorithm::Strassen(Strassen { band, depth }), ..conv }
+}
+
 /// By Winograd, with so many outputs to a side of a tile, so many tiles at a time, and the frame that covers the last tile.
 const fn winograd(conv: ConvGeometry, outputs: usize, group: usize) -> ConvGeometry {
     let covered = (conv.output.height.next_multiple_of(outputs) - 1) * conv.stride[0] + 3;
@@ -335,8 +348,12 @@ impl Case {
         let factors = match conv.algorithm {
             Algorithm::Direct(_) => taps,
             Algorithm::Winograd(winograd) => winograd.factors() * winograd.factors(),
+            Algorithm::Strassen(_) => taps,
         };
-        let weights = conv.output.channels * (factors * conv.window * conv.input.block + 1);
+        let weights = match conv.algorithm {
+            Algorithm::Strassen(strassen) => conv.output.blocks() / 2 * strassen.panel(conv.window),
+            _ => conv.output.channels * (factors * conv.window * conv.input.block + 1),
+        };
         // Of a group that is narrower than a panel's window the rest is zeros.
         let read = if conv.first_block.is_empty() { conv.input.channels } else { conv.input.channels / 32 };
         let macs = taps * read * conv.output.channels * conv.output.height * conv.output.width;

@@ -32,7 +32,7 @@ pub struct ModelOptions {
     #[arg(long, value_name = "NAME")]
     pub no_pass: Vec<String>,
 
-    /// Compute every convolution as sums of products: no Winograd, whose rounding errors are a few times larger
+    /// Compute every convolution as sums of products: no Winograd and no Strassen, whose rounding errors are a few times larger
     #[arg(long)]
     pub exact: bool,
 

@@ -7,7 +7,7 @@ use super::number;
 use crate::plan::geometry::{
     Activation, Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
     Frame, GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
-    RemapGeometry, SoftmaxGeometry, Winograd,
+    RemapGeometry, SoftmaxGeometry, Strassen, Winograd,
 };
 use crate::plan::{Kernel, Tile, Tiles};
 
@@ -132,6 +132,10 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
         Algorithm::Winograd(Winograd { outputs, group }) => {
             let (outputs, group) = (number(outputs), number(group));
             quote!(Algorithm::Winograd(Winograd { outputs: #outputs, group: #group }))
+        }
+        Algorithm::Strassen(Strassen { band, depth }) => {
+            let (band, depth) = (number(band), number(depth));
+            quote!(Algorithm::Strassen(Strassen { band: #band, depth: #depth }))
         }
     };
     quote!(ConvGeometry {

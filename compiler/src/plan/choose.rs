@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::geometry::{Algorithm, BLOCK, Direct, Winograd};
+use super::geometry::{Algorithm, BLOCK, Direct, Strassen, Winograd};
 use super::layout::{extents, raw};
 use super::{Decision, Settings, pack};
 use crate::diagnostic::Diagnostics;
@@ -53,6 +53,11 @@ const PASS: usize = 288;
 const BAND: usize = 200 * 1024;
 /// A band's pixels at least: as often is each weight used that is read from afar.
 const NARROWEST: usize = 96;
+/// Input blocks of a quarter in Strassen's multiplication: with 16 output channels their weights fill a quarter of a first-level
+/// cache, beside the inputs, which come from two places, and the slots.
+const QUARTER: usize = 8;
+/// Bytes of a band's inputs and of their sums, of one pass: they are read for every panel, from a second-level cache.
+const PAIRS: usize = 420 * 1024;
 /// Sums between passes: half as many bytes as a band's.
 const SUMS: usize = 1 << 15;
 
@@ -64,7 +69,7 @@ pub(super) fn decisions(graph: &Graph, settings: &Settings) -> Result<(Decisions
         let decision = match settings.tuning.get(&layer) {
             Some(tuned) => {
                 tuned_any = true;
-                if settings.exact && matches!(tuned.decision.algorithm, Algorithm::Winograd(_)) && seen.insert(layer) {
+                if settings.exact && !matches!(tuned.decision.algorithm, Algorithm::Direct(_)) && seen.insert(layer) {
                     problems.push(tuned.inexact(&layer));
                 }
                 Some(tuned.decision)
@@ -90,7 +95,7 @@ pub fn layers(graph: &Graph) -> Vec<(NodeId, Layer)> {
 }
 
 impl Layer {
-    fn of(graph: &Graph, id: NodeId, conv: &Conv) -> Option<Self> {
+    pub(super) fn of(graph: &Graph, id: NodeId, conv: &Conv) -> Option<Self> {
         let input = *graph.operands(id).first()?;
         let [batch, inputs, ..] = extents(graph.node(input).shape())?;
         let [_, outputs, height, width] = extents(graph.node(id).shape())?;
@@ -118,6 +123,16 @@ impl Layer {
         !self.raw && self.kernel == [3, 3] && matches!(self.stride, [1, 1] | [2, 2]) && self.dilation == [1, 1]
     }
 
+    /// Whether Strassen's multiplication computes it, if its input needs no frame.
+    pub(super) fn has_strassen(&self) -> bool {
+        !self.raw
+            && self.kernel == [1, 1]
+            && self.groups == 1
+            && self.output[0].is_multiple_of(2)
+            && self.inputs.is_multiple_of(2 * BLOCK)
+            && self.outputs.is_multiple_of(2 * BLOCK)
+    }
+
     fn lanes(&self) -> usize {
         self.outputs.next_multiple_of(BLOCK)
     }
@@ -128,11 +143,14 @@ impl Layer {
         if !exact && self.has_winograd() {
             candidates.extend([2, 4].map(|outputs| self.winograd(outputs)));
         }
+        if !exact && self.has_strassen() {
+            candidates.push(self.strassen());
+        }
         candidates.sort_by(|a, b| self.cost(*a).total_cmp(&self.cost(*b)));
         candidates
     }
 
-    fn direct(&self) -> Algorithm {
+    pub(super) fn direct(&self) -> Algorithm {
         let block = self.block();
         let [height, width] = self.kernel;
         let blocks = self.blocks().max(1);
@@ -153,6 +171,15 @@ impl Layer {
         let fewest = FEWEST * winograd.factors() * winograd.factors() / products;
         let most = (GROUP_BYTES / (products * self.inputs.next_multiple_of(BLOCK) * 4)).max(fewest);
         Algorithm::Winograd(Winograd { outputs, group: tiles.div_ceil(tiles.div_ceil(most)) })
+    }
+
+    fn strassen(&self) -> Algorithm {
+        let half = self.blocks() / 2;
+        let depth = (1..=QUARTER.min(half)).rev().find(|depth| half.is_multiple_of(*depth)).unwrap_or(1);
+        let pairs = self.output.iter().product::<usize>() / 2;
+        // Both pixels of a pair, and the four sums of their quarters.
+        let most = (PAIRS / (8 * depth * BLOCK * 4)).max(1);
+        Algorithm::Strassen(Strassen { band: pairs.div_ceil(pairs.div_ceil(most)), depth })
     }
 
     /// Tiles of so many outputs to a side.
@@ -184,6 +211,14 @@ impl Layer {
                 let tiles = self.tiles(outputs) as f64;
                 let transforms = tiles * (inputs * into + lanes * back);
                 (tiles * products * lanes * depth / SHORT + transforms, factors * lanes * depth)
+            }
+            Algorithm::Strassen(strassen) => {
+                let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
+                let products = pixels * lanes * depth * Strassen::PRODUCTS as f64 / 8.0;
+                // Loads, additions and stores: of the sums of inputs, and of what outputs share and passes leave unfinished.
+                let passes = strassen.passes(self.blocks()) as f64;
+                let sums = pixels * (depth * 4.0 + lanes * (6.0 + 3.0 * passes));
+                (products / DIRECT + sums, lanes * depth * Strassen::PRODUCTS as f64 / 4.0)
             }
         };
         // Most of the streaming hides behind the computation.
@@ -228,6 +263,23 @@ mod tests {
         assert_eq!(tile(Layer { stride: [2, 2], ..layer(128, 28) }), Some(4));
         assert_eq!(tile(Layer { stride: [2, 2], ..layer(512, 7) }), None);
         assert_eq!(tile(Layer { stride: [3, 3], ..layer(128, 28) }), None);
+    }
+
+    #[test]
+    fn pointwise_kernels_between_many_channels_take_seven_products_for_eight() {
+        let pointwise = |inputs, outputs, size| Layer { inputs, outputs, kernel: [1, 1], ..layer(0, size) };
+        let first = |layer: Layer| layer.candidates(false).first().copied();
+        assert_eq!(first(pointwise(1024, 256, 14)), Some(Algorithm::Strassen(Strassen { band: 98, depth: 8 })));
+        assert_eq!(first(pointwise(128, 512, 28)), Some(Algorithm::Strassen(Strassen { band: 196, depth: 4 })));
+        for other in [
+            pointwise(64, 64, 56),
+            pointwise(512, 2048, 7),
+            pointwise(1024, 264, 14),
+            Layer { groups: 2, ..pointwise(1024, 256, 14) },
+        ] {
+            assert!(matches!(first(other), Some(Algorithm::Direct(_))), "{other}");
+        }
+        assert!(matches!(pointwise(1024, 256, 14).candidates(true)[..], [Algorithm::Direct(_)]));
     }
 
     #[test]

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::choose::Decisions;
+use super::choose::{Decisions, Layer};
 use super::geometry::{
-    self, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
+    self, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
     GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
     RemapGeometry, SoftmaxGeometry,
 };
@@ -311,7 +311,7 @@ impl Lowering<'_> {
         }
         let (window, first_block) = pack::windows(input.channels, outputs, conv.groups, input.block);
         let decision = *self.decisions.get(&id)?;
-        let geometry = ConvGeometry {
+        let mut geometry = ConvGeometry {
             batch: self.batch,
             input,
             output: map,
@@ -325,6 +325,10 @@ impl Lowering<'_> {
             activation: activation(conv.activation),
             algorithm: decision.algorithm,
         };
+        if matches!(geometry.algorithm, Algorithm::Strassen(_)) && !geometry.flat() {
+            // Another reader of its input asks for a frame, between the rows of which the pixels are no run.
+            geometry.algorithm = Layer::of(self.graph, id, conv)?.direct();
+        }
         let tiles = tile::tiles(&geometry, &first_block, decision.pixels);
         let weights = self.lowered.weights.len();
         pack::conv(&mut self.lowered.weights, &geometry, &first_block, conv.groups, &kernel, bias.as_ref());

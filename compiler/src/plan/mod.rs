@@ -26,7 +26,7 @@ use crate::ir::Graph;
 use geometry::{
     Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
     GlobalPoolGeometry, GroupNormGeometry, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
-    Winograd,
+    Strassen, Winograd,
 };
 
 /// A network with every decision taken.
@@ -152,6 +152,9 @@ impl Kernel {
             Algorithm::Winograd(Winograd { outputs, group }) => {
                 format!("winograd F({outputs}x{outputs}, 3x3), {group} tiles at a time")
             }
+            Algorithm::Strassen(Strassen { band, depth }) => {
+                format!("strassen, {band} pairs of pixels and 2 x {depth} input blocks at a time")
+            }
         };
         Some(format!(
             "{algorithm}; register tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable)",
@@ -210,7 +213,7 @@ impl Plan {
 /// What the plan is to heed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether convolutions are sums of products only: no Winograd, whose rounding errors are a few times larger.
+    /// Whether convolutions are sums of products only: no Winograd and no Strassen, whose rounding errors are a few times larger.
     pub exact: bool,
     /// Decisions that were measured; the model decides about all other layers.
     pub tuning: Tuning,

@@ -1,6 +1,6 @@
 //! Weights in the order the kernels read them: panels, as `runtime/src/geometry.rs` defines them.
 
-use super::geometry::{Algorithm, BLOCK, ConvGeometry, DenseGeometry, Winograd};
+use super::geometry::{Algorithm, BLOCK, ConvGeometry, DenseGeometry, Strassen, Winograd};
 use crate::ir::Tensor;
 
 /// FNV-1a 64 over bytes.
@@ -50,6 +50,9 @@ pub(super) fn conv(
     kernel: &Tensor,
     bias: Option<&Tensor>,
 ) {
+    if let Algorithm::Strassen(strassen) = conv.algorithm {
+        return quarters(into, conv, strassen, kernel, bias);
+    }
     let (block, outputs) = (conv.input.block, conv.output.channels);
     let (inputs_per_group, outputs_per_group) = (conv.input.channels / groups, outputs / groups);
     let taps = conv.kernel.iter().product();
@@ -59,6 +62,7 @@ pub(super) fn conv(
         Algorithm::Winograd(winograd) => {
             (winograd.factors() * winograd.factors(), Some(transform(winograd, conv.stride[0])))
         }
+        Algorithm::Strassen(_) => return,
     };
     let depth = conv.window * factors * block;
     into.reserve(panels * (depth + 1) * BLOCK);
@@ -90,6 +94,43 @@ pub(super) fn conv(
                 match &transform {
                     None => taps.iter().enumerate().for_each(|(tap, value)| put(tap, *value)),
                     Some(transform) => transformed(transform, taps, &mut put),
+                }
+            }
+        }
+    }
+}
+
+/// Appends the pairs of panels of Strassen's multiplication. `kernel` is `[outputs, channels, 1, 1]`, `bias` `[outputs]`.
+fn quarters(into: &mut Vec<f32>, conv: &ConvGeometry, strassen: Strassen, kernel: &Tensor, bias: Option<&Tensor>) {
+    let (channels, half) = (conv.input.channels, conv.output.channels / 2);
+    let per_quarter = strassen.depth * BLOCK;
+    let bias = |output: usize| bias.and_then(|bias| bias.values().get(output).copied()).unwrap_or(0.0);
+    let weight = |input: usize, output: usize| {
+        f64::from(kernel.values().get(output * channels + input).copied().unwrap_or_default())
+    };
+    into.reserve(half / BLOCK * strassen.panel(conv.window));
+    for panel in (0..half).step_by(BLOCK) {
+        into.extend((panel..panel + BLOCK).map(bias));
+        into.extend((half + panel..half + panel + BLOCK).map(bias));
+        for first in (0..channels).step_by(2 * per_quarter) {
+            for product in 0..Strassen::PRODUCTS {
+                for input in first..first + per_quarter {
+                    into.extend((panel..panel + BLOCK).map(|output| {
+                        let later = input + per_quarter;
+                        let (b11, b12) = (weight(input, output), weight(input, half + output));
+                        let (b21, b22) = (weight(later, output), weight(later, half + output));
+                        let t2 = b22 - b12 + b11;
+                        let factor = match product {
+                            0 => b11,
+                            1 => b21,
+                            2 => t2,
+                            3 => b12 - b11,
+                            4 => b22,
+                            5 => b22 - b12,
+                            _ => b21 - t2,
+                        };
+                        factor as f32
+                    }));
                 }
             }
         }
@@ -255,6 +296,59 @@ mod tests {
                 expected,
                 "{groups} groups of {channels}"
             );
+        }
+    }
+
+    #[test]
+    fn pairs_of_panels_hold_what_the_seven_products_take() {
+        let (inputs, outputs) = (64, 96);
+        let strassen = Strassen { band: 1, depth: 1 };
+        let geometry = ConvGeometry {
+            batch: 1,
+            input: Map { channels: inputs, height: 2, width: 1, block: BLOCK, frame: Frame::NONE },
+            output: Map { channels: outputs, height: 2, width: 1, block: BLOCK, frame: Frame::NONE },
+            shortcut: None,
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            padding: [0, 0],
+            window: 4,
+            first_block: &[],
+            activation: Activation::None,
+            algorithm: Algorithm::Strassen(strassen),
+        };
+        let weights: Vec<f32> = (0..outputs * inputs).map(value).collect();
+        let bias: Vec<f32> = (0..outputs).map(|output| value(output + 99)).collect();
+        let input: Vec<Vec<f32>> = (0..2).map(|pixel| (0..inputs).map(|i| value(i * 2 + pixel)).collect()).collect();
+        let mut packed = Vec::new();
+        let kernel = Tensor::new([outputs, inputs, 1, 1], weights.clone()).unwrap();
+        conv(&mut packed, &geometry, &[], 1, &kernel, Tensor::new([outputs], bias.clone()).as_ref());
+        assert_eq!(packed.len(), 3 * strassen.panel(4));
+        for (panel, pair) in packed.chunks(strassen.panel(4)).enumerate() {
+            for lane in 0..BLOCK {
+                let mut c = [[pair[lane], pair[BLOCK + lane]]; 2];
+                for pass in 0..2 {
+                    for k in 0..BLOCK {
+                        let a = |pixel: usize, half: usize| input[pixel][(2 * pass + half) * BLOCK + k];
+                        let b = |product: usize| pair[(2 + (pass * 7 + product) * BLOCK + k) * BLOCK + lane];
+                        let s1 = a(1, 0) + a(1, 1);
+                        let (s2, s3) = (s1 - a(0, 0), a(0, 0) - a(1, 0));
+                        let (p1, p2, p6, p5) = (a(0, 0) * b(0), a(0, 1) * b(1), s2 * b(2), s1 * b(3));
+                        let (p3, p7, minus_p4) = ((a(0, 1) - s2) * b(4), s3 * b(5), a(1, 1) * b(6));
+                        c[0][0] += p1 + p2;
+                        c[0][1] += p1 + p6 + p5 + p3;
+                        c[1][0] += p1 + p6 + p7 + minus_p4;
+                        c[1][1] += p1 + p6 + p7 + p5;
+                    }
+                }
+                for (pixel, halves) in c.iter().enumerate() {
+                    for (half, sum) in halves.iter().enumerate() {
+                        let output = half * outputs / 2 + panel * BLOCK + lane;
+                        let products = weights[output * inputs..].iter().zip(&input[pixel]).map(|(w, x)| w * x);
+                        assert_eq!(*sum, bias[output] + products.sum::<f32>(), "pixel {pixel}, output {output}");
+                    }
+                }
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 //! an accumulator's chain. From four pixels on the multiply-adds are the largest, so tiles as even as possible waste nothing.
 
 use super::Pixels;
-use super::geometry::{ConvGeometry, in_pairs};
+use super::geometry::{Algorithm, ConvGeometry, in_pairs};
 
 /// A register tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,10 @@ pub struct Tiles {
 /// The tiles of a convolution, of so many pixels at most.
 pub(super) fn tiles(conv: &ConvGeometry, first_block: &[usize], bounds: Pixels) -> Tiles {
     let extent = conv.extent();
-    let pairs = in_pairs(conv.output.blocks(), first_block);
+    let pairs = match conv.algorithm {
+        Algorithm::Strassen(_) => in_pairs(conv.output.blocks() / 2, first_block),
+        _ => in_pairs(conv.output.blocks(), first_block),
+    };
     let within = |registers: usize, bound: Option<usize>| bound.map_or(registers, |bound| bound.clamp(1, registers));
     Tiles {
         // Two panels that read the same input are two registers wide; one more holds a broadcast value.

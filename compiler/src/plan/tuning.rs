@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::choose::Layer;
-use super::geometry::{Algorithm, BLOCK, Direct, Winograd};
+use super::geometry::{Algorithm, BLOCK, Direct, Strassen, Winograd};
 use crate::diagnostic::{Diagnostic, Place};
 
 /// How a convolution is computed.
@@ -69,6 +69,7 @@ pub fn numbers(algorithm: Algorithm) -> (&'static str, Vec<(&'static str, usize)
             ("direct", vec![("band", band), ("depth", depth), ("sums", sums)])
         }
         Algorithm::Winograd(Winograd { outputs, group }) => ("winograd", vec![("outputs", outputs), ("group", group)]),
+        Algorithm::Strassen(Strassen { band, depth }) => ("strassen", vec![("band", band), ("depth", depth)]),
     }
 }
 
@@ -139,6 +140,28 @@ impl Layer {
                     let per_tile = winograd.products(self.stride[0]) * self.inputs.next_multiple_of(BLOCK) * 4;
                     let most = self.tiles(outputs).min(MOST_GROUP_BYTES / per_tile).max(1);
                     within("winograd.group".to_owned(), group, "tiles at a time", most);
+                }
+            }
+            Algorithm::Strassen(Strassen { band, depth }) => {
+                let half = self.blocks() / 2;
+                if !self.has_strassen() {
+                    refusals.push(Refusal {
+                        subject: "strassen".to_owned(),
+                        found: "this layer cannot be computed by Strassen's multiplication".to_owned(),
+                        expected:
+                            "`direct`; Strassen takes a kernel of 1x1 without groups, an even height, and channels in \
+                                   multiples of 32"
+                                .to_owned(),
+                    });
+                } else if depth == 0 || !half.is_multiple_of(depth) {
+                    refusals.push(Refusal {
+                        subject: "strassen.depth".to_owned(),
+                        found: format!("{depth} input blocks of each half per pass"),
+                        expected: format!("a divisor of {half}"),
+                    });
+                } else {
+                    let pairs = self.output.iter().product::<usize>() / 2;
+                    within("strassen.band".to_owned(), band, "pairs of pixels per band", pairs);
                 }
             }
         }
@@ -299,7 +322,8 @@ impl Tuning {
 impl Tuned {
     /// Says that a decision is at odds with `exact`.
     pub(super) fn inexact(&self, layer: &Layer) -> Diagnostic {
-        let error = Diagnostic::error("E-TUNING", "Winograd's minimal filtering, while the network is to be exact")
+        let (name, _) = numbers(self.decision.algorithm);
+        let error = Diagnostic::error("E-TUNING", format!("`{name}`, while the network is to be exact"))
             .about(format!("`{layer}`"))
             .expected("`direct`, a sum of products")
             .hint("leave `exact` out, or make a file with `resnetc tune --exact`");

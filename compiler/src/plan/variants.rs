@@ -1,7 +1,7 @@
 //! The decisions for a convolution that are worth measuring: those of the model, and others around them.
 
 use super::choose::Layer;
-use super::geometry::{Algorithm, ConvGeometry, Direct, Winograd};
+use super::geometry::{Algorithm, ConvGeometry, Direct, Strassen, Winograd};
 use super::{Decision, Kernel, Pixels, Tile, Tiles, tile};
 
 /// At most so many are measured.
@@ -34,6 +34,7 @@ impl Layer {
             .map(|algorithm| match algorithm {
                 Algorithm::Direct(direct) => self.bands(direct),
                 Algorithm::Winograd(winograd) => self.groups(winograd),
+                Algorithm::Strassen(strassen) => self.pairs(strassen),
             })
             .collect();
         // One of each algorithm in turn.
@@ -81,6 +82,16 @@ impl Layer {
             .to_vec()
     }
 
+    /// Other bands and passes, the likely ones first.
+    fn pairs(&self, Strassen { band, depth }: Strassen) -> Vec<Algorithm> {
+        let (pairs, half) = (self.output.iter().product::<usize>() / 2, self.blocks() / 2);
+        [(2 * band, depth), (band.div_ceil(2), depth), (band, 2 * depth), (band, half), (pairs, depth), (pairs, half)]
+            .into_iter()
+            .filter(|(_, depth)| half.is_multiple_of(*depth))
+            .map(|(band, depth)| Algorithm::Strassen(Strassen { band: band.min(pairs), depth }))
+            .collect()
+    }
+
     fn pixels(&self) -> usize {
         self.batch * self.output.iter().product::<usize>()
     }
@@ -101,7 +112,7 @@ impl Layer {
                 let sums = if depth < self.blocks() { sums } else { 0 };
                 Algorithm::Direct(Direct { band: band.min(self.pixels()), depth, sums })
             }
-            winograd @ Algorithm::Winograd(_) => winograd,
+            other => other,
         };
         (algorithm, tile)
     }

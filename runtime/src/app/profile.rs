@@ -369,7 +369,7 @@ impl<'a> Profile<'a> {
             ),
             format!(
                 "GFLOP/s: two operations for each multiply-accumulate that the network asks for. The peak is {:.1}: multiply-adds \
-                 in registers, measured on as many threads. An algorithm that needs fewer, as Winograd's, may exceed 100 %.",
+                 in registers, measured on as many threads. An algorithm that needs fewer, as Winograd's or Strassen's, may exceed 100 %.",
                 machine.peak * 1e-9
             ),
             "MB: maps read, maps written and weights, each value once.".to_owned(),

@@ -18,6 +18,7 @@ const fn algorithm(conv: &ConvGeometry) -> &'static str {
         (Algorithm::Winograd(_), 1) => "winograd 4x4",
         (Algorithm::Winograd(Winograd { outputs: 2, .. }), _) => "winograd 2x2/2",
         (Algorithm::Winograd(_), _) => "winograd 4x4/2",
+        (Algorithm::Strassen(_), _) => "strassen",
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the kernels rely on, checked while the program that holds the constants is compiled.
 
 use super::tile::Split;
-use super::{RegisterTile, conv, vector_length, winograd};
+use super::{RegisterTile, conv, strassen, vector_length, winograd};
 use crate::geometry::{
     Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry,
     GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
@@ -40,7 +40,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         let outputs = [conv.output.height, conv.output.width][axis];
         assert!(conv.padding[axis] <= before, "a convolution's padding exceeds its input's frame");
         let covered = match conv.algorithm {
-            Algorithm::Direct(_) => outputs,
+            Algorithm::Direct(_) | Algorithm::Strassen(_) => outputs,
             Algorithm::Winograd(winograd) => {
                 assert!(
                     winograd.outputs == 2 || winograd.outputs == 4,
@@ -83,6 +83,23 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
             assert!(winograd.group > 0, "a convolution has groups of no tiles");
             assert!(conv.input.block == BLOCK, "a convolution by Winograd has blocks of other than 16 channels");
         }
+        Algorithm::Strassen(strassen) => {
+            assert!(strassen.band > 0 && strassen.depth > 0, "a convolution has bands or passes of nothing");
+            assert!(
+                conv.flat() && conv.output.height.is_multiple_of(2),
+                "a convolution by Strassen has no pairs of pixels"
+            );
+            assert!(
+                conv.window.is_multiple_of(2 * strassen.depth) && conv.first_block.is_empty(),
+                "a convolution by Strassen has a window that is no whole number of passes"
+            );
+            assert!(
+                conv.output.channels.is_multiple_of(2 * BLOCK) && conv.input.block == BLOCK,
+                "a convolution by Strassen has no pairs of panels"
+            );
+            let channels = T::VECTORS * lanes;
+            assert!((conv.output.channels / 2).is_multiple_of(channels), "register tiles do not divide the channels");
+        }
     }
     let extent = conv.extent();
     assert!(T::PIXELS > 0 && T::PIXELS <= extent, "a register tile exceeds its row");
@@ -98,6 +115,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
 /// Length of a convolution's panels.
 pub(crate) const fn conv_weights(conv: &ConvGeometry) -> usize {
     let per_value = match conv.algorithm {
+        Algorithm::Strassen(strassen) => return conv.output.blocks() / 2 * strassen.panel(conv.window),
         Algorithm::Direct(_) => conv.kernel[0] * conv.kernel[1],
         Algorithm::Winograd(winograd) => winograd.factors() * winograd.factors(),
     };
@@ -109,6 +127,7 @@ pub(crate) const fn conv_scratch<T: RegisterTile>(conv: &ConvGeometry, lanes: us
     match conv.algorithm {
         Algorithm::Direct(direct) => conv::scratch(conv.window, direct, T::PIXELS * T::VECTORS * lanes),
         Algorithm::Winograd(winograd) => winograd::scratch(conv, winograd),
+        Algorithm::Strassen(strassen) => strassen::scratch(conv, strassen, T::PIXELS, T::VECTORS * lanes),
     }
 }
 

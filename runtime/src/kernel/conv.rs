@@ -16,6 +16,7 @@
 use std::hint::black_box;
 use std::marker::PhantomData;
 
+use super::products::{Sums, load, store};
 use super::tile::Split;
 use super::{Arguments, Kernel, RegisterTile, activate, clear_frames};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Direct, Map};
@@ -68,8 +69,8 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
             Direct { depth: Self::GEOMETRY.window, ..direct }
         }
         Algorithm::Direct(direct) => direct,
-        // Never used: another kernel runs these.
-        Algorithm::Winograd(_) => Direct { band: 1, depth: 1, sums: 1 },
+        // Never used: other kernels run these.
+        _ => Direct { band: 1, depth: 1, sums: 1 },
     };
     const PASSES: usize = Self::GEOMETRY.window.div_ceil(Self::DIRECT.depth);
 
@@ -277,11 +278,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                 }
             }
         } else {
-            for pixel in 0..PIXELS {
-                for vector in 0..VECTORS {
-                    begun[pixel][vector] = I::load(corner.sums.add((pixel * VECTORS + vector) * I::LANES));
-                }
-            }
+            begun = load::<I, PIXELS, VECTORS>(corner.sums);
         }
         // Copies: loops over many pixels that are not unrolled index what they touch, and that would keep the sums in memory.
         let mut sums = begun;
@@ -316,28 +313,38 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                 }
             }
         }
-        let finished = sums;
-        if !last {
-            for pixel in 0..PIXELS {
-                for vector in 0..VECTORS {
-                    I::store(corner.sums.add((pixel * VECTORS + vector) * I::LANES), finished[pixel][vector]);
-                }
-            }
-            return;
+        if last {
+            finish::<I, L, PIXELS, VECTORS>(sums, corner.shortcut, corner.output, corner.column);
+        } else {
+            store::<I, PIXELS, VECTORS>(corner.sums, sums);
         }
-        for vector in 0..VECTORS {
-            let lane = vector * I::LANES;
-            for pixel in 0..PIXELS {
-                let mut sum = finished[pixel][vector];
-                if let Some(shortcut) = geometry.shortcut {
-                    let at =
-                        lane / BLOCK * shortcut.plane() + lane % BLOCK + along::<L>(shortcut, corner.column, pixel);
-                    sum = I::add(sum, I::load(corner.shortcut.add(at)));
+    }
+}
+
+/// Adds the shortcut to a tile's sums, applies the activation and writes the result. `column` is the tile's first.
+///
+/// # Safety
+/// As [`Kernel::run`] says, for the tile at `shortcut` and `output`.
+#[inline(always)]
+pub(super) unsafe fn finish<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(
+    sums: Sums<I, PIXELS, VECTORS>,
+    shortcut: *const f32,
+    output: *mut f32,
+    column: usize,
+) {
+    let geometry = const { L::GEOMETRY };
+    for vector in 0..VECTORS {
+        let lane = vector * I::LANES;
+        let of_pixel =
+            |map: Map, pixel: usize| lane / BLOCK * map.plane() + lane % BLOCK + along::<L>(map, column, pixel);
+        for pixel in 0..PIXELS {
+            let mut sum = sums[pixel][vector];
+            // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
+            unsafe {
+                if let Some(map) = geometry.shortcut {
+                    sum = I::add(sum, I::load(shortcut.add(of_pixel(map, pixel))));
                 }
-                let at = lane / BLOCK * Shape::<L>::OUTPUT.plane()
-                    + lane % BLOCK
-                    + along::<L>(Shape::<L>::OUTPUT, corner.column, pixel);
-                I::store(corner.output.add(at), activate::<I>(geometry.activation, sum));
+                I::store(output.add(of_pixel(geometry.output, pixel)), activate::<I>(geometry.activation, sum));
             }
         }
     }
@@ -346,7 +353,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
 /// From a tile's first pixel, in a column of a map, to a later one: a row of the map may end between the two.
 #[inline(always)]
 fn along<L: Layer<ConvGeometry>>(map: Map, column: usize, pixel: usize) -> usize {
-    if const { Shape::<L>::ROWS > 1 } || map.frame.left + map.frame.right == 0 {
+    if const { !L::GEOMETRY.flat() } || map.frame.left + map.frame.right == 0 {
         return pixel * BLOCK;
     }
     pixel * BLOCK + (column + pixel) / map.width * (map.frame.left + map.frame.right) * BLOCK

@@ -19,10 +19,12 @@ mod group_norm;
 mod input;
 mod output;
 mod pool;
+mod products;
 mod remap;
 mod softmax;
 #[cfg(feature = "app")]
 pub(crate) mod speed;
+mod strassen;
 mod tile;
 mod winograd;
 

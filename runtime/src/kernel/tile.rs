@@ -1,7 +1,7 @@
 //! Register tiles: how much of a convolution's output is held in registers at a time.
 
 use super::Arguments;
-use super::{conv, winograd};
+use super::{conv, strassen, winograd};
 use crate::geometry::{Algorithm, ConvGeometry};
 use crate::isa::Isa;
 use crate::program::Layer;
@@ -30,7 +30,8 @@ pub trait RegisterTile: sealed::Sealed + 'static {
 /// `FEWER` pixels, none when that is 0.
 ///
 /// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and the input has no
-/// frame, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them.
+/// frame, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them; by
+/// [`Strassen`](crate::geometry::Strassen), a row is the upper half of an image, and a tile computes the pixels below as well.
 pub enum Tile<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> {}
 
 impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> sealed::Sealed for Tile<PIXELS, FEWER, VECTORS> {}
@@ -44,10 +45,10 @@ impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> RegisterTile
     unsafe fn conv<I: Isa, L: Layer<ConvGeometry>>(arguments: &Arguments) {
         // SAFETY: the caller vouches for what the kernel asks for.
         unsafe {
-            if const { matches!(L::GEOMETRY.algorithm, Algorithm::Winograd(_)) } {
-                winograd::run::<I, L, PIXELS, FEWER, VECTORS>(arguments);
-            } else {
-                conv::run::<I, L, PIXELS, FEWER, VECTORS>(arguments);
+            match const { L::GEOMETRY.algorithm } {
+                Algorithm::Direct(_) => conv::run::<I, L, PIXELS, FEWER, VECTORS>(arguments),
+                Algorithm::Winograd(_) => winograd::run::<I, L, PIXELS, FEWER, VECTORS>(arguments),
+                Algorithm::Strassen(_) => strassen::run::<I, L, PIXELS, FEWER, VECTORS>(arguments),
             }
         }
     }

@@ -11,6 +11,7 @@
 
 use std::marker::PhantomData;
 
+use super::products::{Factors, add_products};
 use super::tile::Split;
 use super::{Arguments, activate, clear_frames, conv::place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Winograd, in_pairs};
@@ -23,8 +24,8 @@ struct Shape<L>(PhantomData<L>);
 impl<L: Layer<ConvGeometry>> Shape<L> {
     const WINOGRAD: Winograd = match L::GEOMETRY.algorithm {
         Algorithm::Winograd(winograd) => winograd,
-        // Never used: another kernel runs these.
-        Algorithm::Direct(_) => Winograd { outputs: 2, group: 1 },
+        // Never used: other kernels run these.
+        _ => Winograd { outputs: 2, group: 1 },
     };
     const GROUP: usize = Self::WINOGRAD.group;
     const OUTPUTS: usize = Self::WINOGRAD.outputs;
@@ -62,9 +63,6 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
 pub(super) const fn width(conv: &ConvGeometry) -> usize {
     if in_pairs(conv.output.blocks(), conv.first_block) { 2 * BLOCK } else { BLOCK }
 }
-
-/// Input values per turn of the innermost loop.
-const UNROLLED: usize = 4;
 
 const fn between_products(group: usize) -> usize {
     (group | 1) * BLOCK
@@ -285,38 +283,18 @@ unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, con
     corner: Corner,
     rows: usize,
 ) {
-    let window = const { L::GEOMETRY.window };
+    let factors = Factors {
+        inputs: corner.inputs,
+        between_blocks: const { Shape::<L>::BETWEEN_BLOCKS },
+        weights: corner.weights,
+        between_panels: const { Shape::<L>::PANEL },
+        ahead: corner.ahead,
+        rows,
+    };
     // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
     unsafe {
-        let mut sums = [[I::splat(0.0); VECTORS]; PIXELS];
-        let mut weights = corner.weights;
-        let mut values = corner.inputs;
-        let mut ahead = corner.ahead;
-        for _ in 0..window {
-            for row in 0..rows {
-                for line in (0..VECTORS * I::LANES).step_by(BLOCK) {
-                    I::prefetch(ahead.wrapping_add(row * BLOCK + Shape::<L>::of_lane(line)));
-                }
-            }
-            ahead = ahead.wrapping_add(rows * BLOCK);
-            for first in (0..BLOCK).step_by(UNROLLED) {
-                for lane in first..first + UNROLLED {
-                    let mut factors = [I::splat(0.0); VECTORS];
-                    for vector in 0..VECTORS {
-                        let at = lane * BLOCK + Shape::<L>::of_lane(vector * I::LANES);
-                        factors[vector] = I::load(weights.add(at));
-                    }
-                    for pixel in 0..PIXELS {
-                        let factor = I::broadcast(values.add(pixel * BLOCK + lane));
-                        for vector in 0..VECTORS {
-                            sums[pixel][vector] = I::multiply_add(factor, factors[vector], sums[pixel][vector]);
-                        }
-                    }
-                }
-            }
-            weights = weights.add(BLOCK * BLOCK);
-            values = values.add(Shape::<L>::BETWEEN_BLOCKS);
-        }
+        let sums = [[I::splat(0.0); VECTORS]; PIXELS];
+        let sums = add_products::<I, PIXELS, VECTORS>(sums, factors, const { L::GEOMETRY.window });
         for pixel in 0..PIXELS {
             for vector in 0..VECTORS {
                 I::store(corner.sums.add(pixel * Shape::<L>::BETWEEN_TILES + vector * I::LANES), sums[pixel][vector]);

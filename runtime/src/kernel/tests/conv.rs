@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::support::{
     Guarded, Memory, activated, assert_close, cases, frame, from_map, map, random, raw, run_everywhere, to_map,
 };
-use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Direct, Frame, Map, Winograd};
+use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Direct, Frame, Map, Strassen, Winograd};
 use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::check::{check_conv, conv_scratch};
 use crate::kernel::{Conv, Tile, winograd as winograd_body};
@@ -20,7 +20,11 @@ trait Case: Layer<ConvGeometry> + Tiles {
 
 /// Vectors of 16 channels in a register tile.
 const fn vectors(geometry: &ConvGeometry) -> usize {
-    winograd_body::width(geometry) / 16
+    match geometry.algorithm {
+        Algorithm::Strassen(_) if geometry.output.blocks().is_multiple_of(4) => 2,
+        Algorithm::Strassen(_) => 1,
+        _ => winograd_body::width(geometry) / 16,
+    }
 }
 
 const fn pixels(geometry: &ConvGeometry, most: usize) -> usize {
@@ -38,6 +42,10 @@ const fn direct(band: usize, depth: usize, sums: usize) -> Algorithm {
 
 const fn winograd(outputs: usize, group: usize) -> Algorithm {
     Algorithm::Winograd(Winograd { outputs, group })
+}
+
+const fn strassen(band: usize, depth: usize) -> Algorithm {
+    Algorithm::Strassen(Strassen { band, depth })
 }
 
 const PLAIN: ConvGeometry = ConvGeometry {
@@ -199,6 +207,21 @@ cases! {
         input: map(16, 1, 1, Frame { top: 1, left: 1, bottom: 4, right: 4 }), output: map(16, 1, 1, frame(1)), kernel: [3, 3],
         padding: [1, 1], window: 1, algorithm: winograd(4, 1), ..PLAIN
     };
+    #[groups = 1] #[in_place = false] StrassenInPasses: ConvGeometry {
+        input: map(96, 6, 7, Frame::NONE), output: map(64, 6, 7, frame(1)), window: 6, activation: Activation::Relu, batch: 3,
+        algorithm: strassen(7, 1), ..PLAIN
+    };
+    #[groups = 1] #[in_place = true] StrassenInPlace: ConvGeometry {
+        input: map(32, 4, 9, Frame::NONE), output: map(96, 4, 9, frame(1)), shortcut: Some(map(96, 4, 9, frame(1))),
+        algorithm: strassen(100, 1), activation: Activation::Sigmoid, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] StrassenDeep: ConvGeometry {
+        input: map(128, 8, 5, Frame::NONE), output: map(32, 8, 5, Frame { top: 1, left: 2, bottom: 3, right: 1 }), window: 8,
+        shortcut: Some(map(32, 8, 5, Frame::NONE)), algorithm: strassen(13, 2), batch: 2, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] StrassenOnePair: ConvGeometry {
+        input: map(64, 2, 1, Frame::NONE), output: map(128, 2, 1, Frame::NONE), window: 4, algorithm: strassen(1, 2), ..PLAIN
+    };
 }
 
 /// The factors of a pair of channels: its taps, or what Winograd's matrix G makes of them, written out.
@@ -238,8 +261,42 @@ fn factors(geometry: &ConvGeometry, taps: &[f32]) -> Vec<f32> {
     factors
 }
 
+/// Pairs of panels for Strassen's multiplication, from `[outputs, inputs]`.
+fn pack_pairs(geometry: &ConvGeometry, strassen: Strassen, kernel: &[f32], bias: &[f32]) -> Vec<f32> {
+    let (inputs, half, quarter) = (geometry.input.channels, geometry.output.channels / 2, strassen.depth * BLOCK);
+    // P1, P2, P6, P5, P3, P7 and the opposite of P4 in B11, B12, B21 and B22.
+    let products = [
+        [1.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0],
+        [1.0, -1.0, 0.0, 1.0],
+        [-1.0, 1.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+        [0.0, -1.0, 0.0, 1.0],
+        [-1.0, 1.0, 1.0, -1.0],
+    ];
+    let mut packed = Vec::new();
+    for panel in (0..half).step_by(BLOCK) {
+        packed.extend([0, half].iter().flat_map(|later| &bias[later + panel..][..BLOCK]));
+        for pass in (0..inputs).step_by(2 * quarter) {
+            for product in products {
+                for input in pass..pass + quarter {
+                    for output in panel..panel + BLOCK {
+                        let quarters = [(0, 0), (0, half), (quarter, 0), (quarter, half)]
+                            .map(|(later, lower)| f64::from(kernel[(output + lower) * inputs + input + later]));
+                        packed.push(product.iter().zip(quarters).map(|(a, b)| a * b).sum::<f64>() as f32);
+                    }
+                }
+            }
+        }
+    }
+    packed
+}
+
 /// Panels, as `geometry.rs` defines them, from `[outputs, inputs / groups, height, width]`.
 fn pack(geometry: &ConvGeometry, groups: usize, kernel: &[f32], bias: &[f32]) -> Vec<f32> {
+    if let Algorithm::Strassen(strassen) = geometry.algorithm {
+        return pack_pairs(geometry, strassen, kernel, bias);
+    }
     let (inputs, outputs) = (geometry.input.channels / groups, geometry.output.channels / groups);
     let taps = geometry.kernel[0] * geometry.kernel[1];
     let pairs: Vec<Vec<f32>> = kernel.chunks(taps).map(|taps| factors(geometry, taps)).collect();
@@ -349,7 +406,7 @@ fn test<C: Case>(name: &str, seed: u64) {
     run_everywhere::<Conv<C>>(&memory, &before, C::IN_PLACE.then_some(true), |kind, output| {
         println!("{name} on {kind}");
         let tolerance = match geometry.algorithm {
-            Algorithm::Winograd(_) => 4.0 * TOLERANCE,
+            Algorithm::Winograd(_) | Algorithm::Strassen(_) => 4.0 * TOLERANCE,
             Algorithm::Direct(_) => TOLERANCE,
         };
         assert_close(kind, &from_map(output, to, batch), &expected, tolerance);
