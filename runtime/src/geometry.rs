@@ -182,7 +182,8 @@ pub struct Winograd {
 /// S4 = A12 - S2    T4 = T2 - B21    P4 = A22 T4                 C22 = P1 + P6 + P7 + P5
 /// ```
 ///
-/// The halves of the pixels are the upper and the lower rows of an image; those of the input channels are halves of each pass.
+/// The halves of the pixels are those of an image, row by row: when their number is odd, both have the middle one, which is written
+/// once. The halves of the input channels are halves of each pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Strassen {
     /// Pairs of pixels per band, at least; whole register tiles. Their sums S stay in a second-level cache while all panels read them.
@@ -281,7 +282,7 @@ impl ConvGeometry {
             Algorithm::Direct(_) if self.flat() => self.output.height * self.output.width,
             Algorithm::Direct(_) => self.output.width,
             Algorithm::Winograd(winograd) => winograd.group,
-            Algorithm::Strassen(_) => self.output.height / 2 * self.output.width,
+            Algorithm::Strassen(_) => (self.output.height * self.output.width).div_ceil(2),
         }
     }
 

@@ -128,9 +128,19 @@ impl Layer {
         !self.raw
             && self.kernel == [1, 1]
             && self.groups == 1
-            && self.output[0].is_multiple_of(2)
+            && self.pixels() > 1
             && self.inputs.is_multiple_of(2 * BLOCK)
             && self.outputs.is_multiple_of(2 * BLOCK)
+    }
+
+    /// Pixels of an image.
+    pub(super) fn pixels(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    /// Pairs of pixels of an image, in Strassen's multiplication.
+    pub(super) fn pairs(&self) -> usize {
+        self.pixels().div_ceil(2)
     }
 
     fn lanes(&self) -> usize {
@@ -176,7 +186,7 @@ impl Layer {
     fn strassen(&self) -> Algorithm {
         let half = self.blocks() / 2;
         let depth = (1..=QUARTER.min(half)).rev().find(|depth| half.is_multiple_of(*depth)).unwrap_or(1);
-        let pairs = self.output.iter().product::<usize>() / 2;
+        let pairs = self.pairs();
         // Both pixels of a pair, and the four sums of their quarters.
         let most = (PAIRS / (8 * depth * BLOCK * 4)).max(1);
         Algorithm::Strassen(Strassen { band: pairs.div_ceil(pairs.div_ceil(most)), depth })
@@ -213,7 +223,7 @@ impl Layer {
                 (tiles * products * lanes * depth / SHORT + transforms, factors * lanes * depth)
             }
             Algorithm::Strassen(strassen) => {
-                let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
+                let pixels = (self.batch * 2 * self.pairs()) as f64;
                 let products = pixels * lanes * depth * Strassen::PRODUCTS as f64 / 8.0;
                 // Loads, additions and stores: of the sums of inputs, and of what outputs share and passes leave unfinished.
                 let passes = strassen.passes(self.blocks()) as f64;
@@ -273,7 +283,7 @@ mod tests {
         assert_eq!(first(pointwise(128, 512, 28)), Some(Algorithm::Strassen(Strassen { band: 196, depth: 4 })));
         for other in [
             pointwise(64, 64, 56),
-            pointwise(512, 2048, 7),
+            pointwise(512, 2048, 1),
             pointwise(1024, 264, 14),
             Layer { groups: 2, ..pointwise(1024, 256, 14) },
         ] {

@@ -149,7 +149,7 @@ impl Layer {
                         subject: "strassen".to_owned(),
                         found: "this layer cannot be computed by Strassen's multiplication".to_owned(),
                         expected:
-                            "`direct`; Strassen takes a kernel of 1x1 without groups, an even height, and channels in \
+                            "`direct`; Strassen takes a kernel of 1x1 without groups, two pixels, and channels in \
                                    multiples of 32"
                                 .to_owned(),
                     });
@@ -160,8 +160,7 @@ impl Layer {
                         expected: format!("a divisor of {half}"),
                     });
                 } else {
-                    let pairs = self.output.iter().product::<usize>() / 2;
-                    within("strassen.band".to_owned(), band, "pairs of pixels per band", pairs);
+                    within("strassen.band".to_owned(), band, "pairs of pixels per band", self.pairs());
                 }
             }
         }

@@ -34,7 +34,7 @@ impl Layer {
             .map(|algorithm| match algorithm {
                 Algorithm::Direct(direct) => self.bands(direct),
                 Algorithm::Winograd(winograd) => self.groups(winograd),
-                Algorithm::Strassen(strassen) => self.pairs(strassen),
+                Algorithm::Strassen(strassen) => self.bands_of_pairs(strassen),
             })
             .collect();
         // One of each algorithm in turn.
@@ -55,7 +55,7 @@ impl Layer {
 
     /// Other bands and passes, the likely ones first.
     fn bands(&self, direct: Direct) -> Vec<Algorithm> {
-        let (pixels, blocks) = (self.pixels(), self.blocks());
+        let (pixels, blocks) = (self.batch * self.pixels(), self.blocks());
         let Direct { band, depth, sums } = direct;
         let band = band.min(pixels);
         [
@@ -83,17 +83,13 @@ impl Layer {
     }
 
     /// Other bands and passes, the likely ones first.
-    fn pairs(&self, Strassen { band, depth }: Strassen) -> Vec<Algorithm> {
-        let (pairs, half) = (self.output.iter().product::<usize>() / 2, self.blocks() / 2);
+    fn bands_of_pairs(&self, Strassen { band, depth }: Strassen) -> Vec<Algorithm> {
+        let (pairs, half) = (self.pairs(), self.blocks() / 2);
         [(2 * band, depth), (band.div_ceil(2), depth), (band, 2 * depth), (band, half), (pairs, depth), (pairs, half)]
             .into_iter()
             .filter(|(_, depth)| half.is_multiple_of(*depth))
             .map(|(band, depth)| Algorithm::Strassen(Strassen { band: band.min(pairs), depth }))
             .collect()
-    }
-
-    fn pixels(&self) -> usize {
-        self.batch * self.output.iter().product::<usize>()
     }
 
     /// What a decision comes down to: two of the same form are the same program.
@@ -110,7 +106,7 @@ impl Layer {
             Algorithm::Direct(Direct { band, depth, sums }) => {
                 // Sums lie in memory between passes only; a band has no more pixels than there are.
                 let sums = if depth < self.blocks() { sums } else { 0 };
-                Algorithm::Direct(Direct { band: band.min(self.pixels()), depth, sums })
+                Algorithm::Direct(Direct { band: band.min(self.batch * self.pixels()), depth, sums })
             }
             other => other,
         };

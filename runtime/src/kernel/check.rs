@@ -86,7 +86,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         Algorithm::Strassen(strassen) => {
             assert!(strassen.band > 0 && strassen.depth > 0, "a convolution has bands or passes of nothing");
             assert!(
-                conv.flat() && conv.output.height.is_multiple_of(2),
+                conv.flat() && conv.output.height * conv.output.width > 1,
                 "a convolution by Strassen has no pairs of pixels"
             );
             assert!(

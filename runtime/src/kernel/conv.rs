@@ -314,19 +314,25 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
             }
         }
         if last {
-            finish::<I, L, PIXELS, VECTORS>(sums, corner.shortcut, corner.output, corner.column);
+            finish::<I, L, PIXELS, 0, VECTORS>(sums, corner.shortcut, corner.output, corner.column);
         } else {
             store::<I, PIXELS, VECTORS>(corner.sums, sums);
         }
     }
 }
 
-/// Adds the shortcut to a tile's sums, applies the activation and writes the result. `column` is the tile's first.
+/// Adds the shortcut to a tile's sums, applies the activation and writes the result, from a pixel on. `column` is that of the first.
 ///
 /// # Safety
 /// As [`Kernel::run`] says, for the tile at `shortcut` and `output`.
 #[inline(always)]
-pub(super) unsafe fn finish<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(
+pub(super) unsafe fn finish<
+    I: Isa,
+    L: Layer<ConvGeometry>,
+    const PIXELS: usize,
+    const FROM: usize,
+    const VECTORS: usize,
+>(
     sums: Sums<I, PIXELS, VECTORS>,
     shortcut: *const f32,
     output: *mut f32,
@@ -337,7 +343,7 @@ pub(super) unsafe fn finish<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize,
         let lane = vector * I::LANES;
         let of_pixel =
             |map: Map, pixel: usize| lane / BLOCK * map.plane() + lane % BLOCK + along::<L>(map, column, pixel);
-        for pixel in 0..PIXELS {
+        for pixel in FROM..PIXELS {
             let mut sum = sums[pixel][vector];
             // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
             unsafe {

@@ -1,6 +1,6 @@
 //! 1 x 1 convolution by Strassen's multiplication; [`Strassen`] says what it computes.
 //!
-//! The pixels of a band are pairs: one of the image's upper half and the one below it in the lower half. Per band and pass, the thread
+//! The pixels of a band are pairs: one of the image's first half and its like in the second. Per band and pass, the thread
 //! writes the four sums of input quarters into its scratch memory; then, for each pair of panels, it computes product by product for
 //! all register tiles of the band. What several outputs share stays in two slots per tile; what a pass leaves unfinished lies in
 //! scratch memory until the next one.
@@ -34,8 +34,10 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const SLAB: usize = Self::DEPTH * BLOCK * BLOCK;
     /// Length of a pair of panels, biases included.
     const PANEL: usize = Self::STRASSEN.panel(L::GEOMETRY.window);
-    /// From an input pixel of the upper half to its partner.
-    const LOWER: usize = L::GEOMETRY.output.height / 2 * L::GEOMETRY.input.row();
+    /// Pixels of an image.
+    const PIXELS: usize = L::GEOMETRY.output.height * L::GEOMETRY.output.width;
+    /// From an input pixel of the first half to its partner.
+    const LOWER: usize = Self::PIXELS / 2 * BLOCK;
 
     /// From the weights of a tile's first channel to those of a later one: it may span two panels.
     #[inline(always)]
@@ -220,7 +222,6 @@ unsafe fn of_band<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FEW
                                 .wrapping_add(channels.div_ceil(BLOCK) * Shape::<L>::PANEL - index * Shape::<L>::SLAB)
                         };
                         let rows = BLOCK.div_ceil(end - first);
-                        let (row, column) = (pixel / Shape::<L>::OUTPUT.width, pixel % Shape::<L>::OUTPUT.width);
                         let corner = Corner {
                             factors: Factors {
                                 inputs: from.add((pixel - first_pixel) * BLOCK),
@@ -236,7 +237,7 @@ unsafe fn of_band<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FEW
                                 scratch.unfinished + (unit - part.start + tile - first) * 4 * scratch.tile,
                             ),
                             pass,
-                            place: [part.image, channel, row, column],
+                            place: [part.image, channel, pixel],
                         };
                         if const { FEWER != 0 } && part.first + tile >= split.whole {
                             if const { FEWER != 0 } {
@@ -298,8 +299,8 @@ struct Corner {
     slots: *mut f32,
     unfinished: *mut f32,
     pass: usize,
-    /// Image, channel, row and column of its first output of the upper half.
-    place: [usize; 4],
+    /// Image, channel and pixel of its first output.
+    place: [usize; 3],
 }
 
 /// Computes one product of a register tile.
@@ -344,14 +345,20 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                 sums[vector] = I::add(sums[vector], bias);
             }
         }
-        let [image, channel, row, column] = corner.place;
+        let [image, channel, pixel] = corner.place;
         let channel = channel + later * (Shape::<L>::OUTPUT.blocks() / 2 * BLOCK);
-        let row = row + lower * (Shape::<L>::OUTPUT.height / 2);
+        let pixel = pixel + lower * (Shape::<L>::PIXELS / 2);
+        let (row, column) = (pixel / Shape::<L>::OUTPUT.width, pixel % Shape::<L>::OUTPUT.width);
         let shortcut = match const { L::GEOMETRY.shortcut } {
             Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, column)),
             None => std::ptr::null(),
         };
         let output = arguments.output.add(place(Shape::<L>::OUTPUT, image, channel, row, column));
-        finish::<I, L, PIXELS, VECTORS>(sums, shortcut, output, column);
+        if const { !Shape::<L>::PIXELS.is_multiple_of(2) } && pixel == Shape::<L>::PIXELS / 2 && lower == 1 {
+            // The first half has it too.
+            finish::<I, L, PIXELS, 1, VECTORS>(sums, shortcut, output, column);
+        } else {
+            finish::<I, L, PIXELS, 0, VECTORS>(sums, shortcut, output, column);
+        }
     }
 }

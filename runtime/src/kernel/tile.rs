@@ -31,7 +31,7 @@ pub trait RegisterTile: sealed::Sealed + 'static {
 ///
 /// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and the input has no
 /// frame, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them; by
-/// [`Strassen`](crate::geometry::Strassen), a row is the upper half of an image, and a tile computes the pixels below as well.
+/// [`Strassen`](crate::geometry::Strassen), a row is the first half of an image, and a tile computes the other half's pixels as well.
 pub enum Tile<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> {}
 
 impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> sealed::Sealed for Tile<PIXELS, FEWER, VECTORS> {}

@@ -216,8 +216,12 @@ cases! {
         algorithm: strassen(100, 1), activation: Activation::Sigmoid, ..PLAIN
     };
     #[groups = 1] #[in_place = false] StrassenDeep: ConvGeometry {
-        input: map(128, 8, 5, Frame::NONE), output: map(32, 8, 5, Frame { top: 1, left: 2, bottom: 3, right: 1 }), window: 8,
-        shortcut: Some(map(32, 8, 5, Frame::NONE)), algorithm: strassen(13, 2), batch: 2, ..PLAIN
+        input: map(128, 7, 5, Frame::NONE), output: map(32, 7, 5, Frame { top: 1, left: 2, bottom: 3, right: 1 }), window: 8,
+        shortcut: Some(map(32, 7, 5, Frame::NONE)), algorithm: strassen(13, 2), batch: 2, ..PLAIN
+    };
+    #[groups = 1] #[in_place = true] StrassenOddInPlace: ConvGeometry {
+        input: map(64, 7, 7, Frame::NONE), output: map(64, 7, 7, Frame::NONE), shortcut: Some(map(64, 7, 7, Frame::NONE)), window: 4,
+        algorithm: strassen(9, 2), activation: Activation::Relu, ..PLAIN
     };
     #[groups = 1] #[in_place = false] StrassenOnePair: ConvGeometry {
         input: map(64, 2, 1, Frame::NONE), output: map(128, 2, 1, Frame::NONE), window: 4, algorithm: strassen(1, 2), ..PLAIN
