@@ -10,7 +10,8 @@
 //! **Panels.** The weights of a convolution are panels of 16 output channels, one after the other. A panel is its bias, `[16]`, then
 //! its weights, `[K][16]`, where K walks the input in the order (block of the panel's window, kernel row, kernel column, lane). For a
 //! convolution by [`Winograd`] the weights are, for each factor of the transformed kernel, row by row, `[K][16]` with K in the order (block of the
-//! panel's window, lane). Channels that do not exist, and pairs of channels of different groups, have zero weights; the bias of output
+//! panel's window, lane). For a [`Grouped`] convolution they are `[K][16]` with K in the order (kernel row, channel of the group, kernel column), of
+//! the output channel's own group. Channels that do not exist, and pairs of channels of different groups, have zero weights; the bias of output
 //! channels that do not exist is what the activation takes to zero ([`Activation::idle`]). The window of a panel is the run of input
 //! blocks that its output channels read: all blocks without groups. A dense layer's panels are of `panel` (16 or 32) units, `[K][panel]`
 //! with K over the features. Each layer's panels start on a 64-byte line.
@@ -128,6 +129,8 @@ pub enum Algorithm {
     Direct(Direct),
     /// Winograd's minimal filtering, for 3 x 3 kernels of stride 1 or 2.
     Winograd(Winograd),
+    /// Sums of products within groups of few channels.
+    Grouped(Grouped),
 }
 
 /// Sums of products, in the order: for each band of output pixels, for each run of sums, for each pass over some of the input
@@ -188,6 +191,22 @@ impl Winograd {
     }
 }
 
+/// Sums of products within groups of so few channels that a block holds whole ones, in the order: for each block of channels, for each
+/// register tile of all rows.
+///
+/// Each lane of a vector is an output channel and multiplies inputs of its own group only: a vector of one pixel's inputs holds the same
+/// channel of each group, in all lanes of the group, and serves every kernel column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grouped {
+    /// Input channels, and output channels, of a group: 1, 2, 4, 8 or 16.
+    pub channels: usize,
+}
+
+impl Grouped {
+    /// The widest kernel: as many vectors of weights are held in registers.
+    pub const WIDEST: usize = 8;
+}
+
 /// A convolution, with bias; `output = activation(conv(input) + bias + shortcut)`.
 #[derive(Debug, Clone, Copy)]
 pub struct ConvGeometry {
@@ -235,10 +254,13 @@ pub const fn in_pairs(blocks: usize, first_block: &[usize]) -> bool {
 
 impl ConvGeometry {
     /// The pixels that register tiles divide. All of an image when each output depends on the one input pixel of its place and those lie
-    /// without gaps, else a row of the output; by [`Winograd`] a pixel is a tile of outputs, and a row a group of them.
+    /// without gaps, else a row of the output; by [`Winograd`] a pixel is a tile of outputs, and a row a group of them. [`Grouped`] ones
+    /// always divide a row.
     pub const fn extent(&self) -> usize {
-        if let Algorithm::Winograd(winograd) = self.algorithm {
-            return winograd.group;
+        match self.algorithm {
+            Algorithm::Direct(_) => (),
+            Algorithm::Winograd(winograd) => return winograd.group,
+            Algorithm::Grouped(_) => return self.output.width,
         }
         let plain = self.kernel[0] == 1
             && self.kernel[1] == 1

@@ -6,8 +6,8 @@ use quote::{format_ident, quote};
 use super::number;
 use crate::plan::geometry::{
     Activation, Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
-    Frame, GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
-    RemapGeometry, SoftmaxGeometry, Winograd,
+    Frame, GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, Join, Map, OutputGeometry, PoolGeometry,
+    Reduction, RemapGeometry, SoftmaxGeometry, Winograd,
 };
 use crate::plan::{Kernel, Tile, Tiles};
 
@@ -132,6 +132,10 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
         Algorithm::Winograd(Winograd { outputs, group }) => {
             let (outputs, group) = (number(outputs), number(group));
             quote!(Algorithm::Winograd(Winograd { outputs: #outputs, group: #group }))
+        }
+        Algorithm::Grouped(Grouped { channels }) => {
+            let channels = number(channels);
+            quote!(Algorithm::Grouped(Grouped { channels: #channels }))
         }
     };
     quote!(ConvGeometry {

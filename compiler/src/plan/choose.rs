@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::geometry::{Algorithm, BLOCK, Direct, Winograd};
+use super::geometry::{Algorithm, BLOCK, Direct, Grouped, Winograd};
 use super::layout::{extents, raw};
 use super::{Decision, Settings, pack};
 use crate::diagnostic::Diagnostics;
@@ -43,6 +43,10 @@ const PER_BYTE: f64 = 4.0;
 /// What is reached of the peak in sums of products, and in those of Winograd's, which are shorter.
 const DIRECT: f64 = 0.92;
 const SHORT: f64 = 0.85;
+/// What is reached of the peak in groups of few channels, but for reading the input.
+const WITHIN_GROUPS: f64 = 0.85;
+/// Multiply-adds in the time of reading a vector of input for the groups in it.
+const SPREAD: f64 = 0.1;
 /// Most bytes of transformed input at a time: they are read for every panel, from a second-level cache.
 const GROUP_BYTES: usize = 480 * 1024;
 /// Tiles at a time, if there are so many: each weight that is read from afar is used as often.
@@ -118,6 +122,17 @@ impl Layer {
         !self.raw && self.kernel == [3, 3] && matches!(self.stride, [1, 1] | [2, 2]) && self.dilation == [1, 1]
     }
 
+    /// The groups of few channels that it is computed in, if it can be.
+    pub(super) fn grouped(&self) -> Option<Grouped> {
+        let channels = self.inputs / self.groups;
+        let fits = self.groups > 1
+            && !self.raw
+            && self.inputs == self.outputs
+            && BLOCK.is_multiple_of(channels)
+            && self.kernel[1] <= Grouped::WIDEST;
+        fits.then_some(Grouped { channels })
+    }
+
     fn lanes(&self) -> usize {
         self.outputs.next_multiple_of(BLOCK)
     }
@@ -125,6 +140,7 @@ impl Layer {
     /// The decisions open to it, the one that the model holds for the cheapest first.
     pub(super) fn candidates(&self, exact: bool) -> Vec<Algorithm> {
         let mut candidates = vec![self.direct()];
+        candidates.extend(self.grouped().map(Algorithm::Grouped));
         if !exact && self.has_winograd() {
             candidates.extend([2, 4].map(|outputs| self.winograd(outputs)));
         }
@@ -163,11 +179,16 @@ impl Layer {
     /// Multiply-adds that take as long.
     pub(super) fn cost(&self, algorithm: Algorithm) -> f64 {
         let (lanes, depth) = (self.lanes() as f64, self.depth() as f64);
+        let taps = (self.kernel[0] * self.kernel[1]) as f64;
+        let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
         let (compute, weights) = match algorithm {
-            Algorithm::Direct(_) => {
-                let taps = (self.kernel[0] * self.kernel[1]) as f64;
-                let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
-                (pixels * lanes * depth * taps / DIRECT, lanes * depth * taps)
+            Algorithm::Direct(_) => (pixels * lanes * depth * taps / DIRECT, lanes * depth * taps),
+            Algorithm::Grouped(grouped) => {
+                let channels = grouped.channels as f64;
+                // Each vector of input that is read serves as many columns of the kernel as fit its stride.
+                let reads = (self.stride[1] as f64 / self.kernel[1] as f64).min(1.0);
+                let per_product = 1.0 / WITHIN_GROUPS + SPREAD * reads;
+                (pixels * lanes * channels * taps * per_product, lanes * channels * taps)
             }
             Algorithm::Winograd(winograd) => {
                 let outputs = winograd.outputs;

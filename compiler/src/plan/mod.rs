@@ -25,8 +25,8 @@ use crate::diagnostic::Diagnostics;
 use crate::ir::Graph;
 use geometry::{
     Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
-    Winograd,
+    GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry,
+    SoftmaxGeometry, Winograd,
 };
 
 /// A network with every decision taken.
@@ -152,6 +152,7 @@ impl Kernel {
             Algorithm::Winograd(Winograd { outputs, group }) => {
                 format!("winograd F({outputs}x{outputs}, 3x3), {group} tiles at a time")
             }
+            Algorithm::Grouped(Grouped { channels }) => format!("grouped, {channels} channels per group"),
         };
         Some(format!(
             "{algorithm}; register tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable)",

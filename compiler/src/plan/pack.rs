@@ -53,14 +53,18 @@ pub(super) fn conv(
     let (block, outputs) = (conv.input.block, conv.output.channels);
     let (inputs_per_group, outputs_per_group) = (conv.input.channels / groups, outputs / groups);
     let taps = conv.kernel.iter().product();
+    let [_, columns] = conv.kernel;
     let panels = outputs.div_ceil(BLOCK);
     let (factors, transform) = match conv.algorithm {
-        Algorithm::Direct(_) => (taps, None),
+        Algorithm::Direct(_) | Algorithm::Grouped(_) => (taps, None),
         Algorithm::Winograd(winograd) => {
             (winograd.factors() * winograd.factors(), Some(transform(winograd, conv.stride[0])))
         }
     };
-    let depth = conv.window * factors * block;
+    let depth = match conv.algorithm {
+        Algorithm::Grouped(grouped) => grouped.channels * taps,
+        Algorithm::Direct(_) | Algorithm::Winograd(_) => conv.window * factors * block,
+    };
     into.reserve(panels * (depth + 1) * BLOCK);
     for panel in 0..panels {
         let start = into.len();
@@ -79,9 +83,12 @@ pub(super) fn conv(
             for (inner, taps) in values.chunks_exact(taps).enumerate() {
                 let channel = group_start + inner - first_channel;
                 let mut put = |factor: usize, value: f32| {
-                    let at = match transform {
-                        None => channel / block * factors * block + factor * block + channel % block,
-                        Some(_) => factor * conv.window * block + channel,
+                    let at = match conv.algorithm {
+                        Algorithm::Direct(_) => channel / block * factors * block + factor * block + channel % block,
+                        Algorithm::Winograd(_) => factor * conv.window * block + channel,
+                        Algorithm::Grouped(_) => {
+                            (factor / columns * inputs_per_group + inner) * columns + factor % columns
+                        }
                     };
                     if let Some(slot) = body.get_mut(at * BLOCK + lane) {
                         *slot = value;

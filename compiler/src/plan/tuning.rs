@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::choose::Layer;
-use super::geometry::{Algorithm, BLOCK, Direct, Winograd};
+use super::geometry::{Algorithm, BLOCK, Direct, Grouped, Winograd};
 use crate::diagnostic::{Diagnostic, Place};
 
 /// How a convolution is computed.
@@ -69,6 +69,7 @@ pub fn numbers(algorithm: Algorithm) -> (&'static str, Vec<(&'static str, usize)
             ("direct", vec![("band", band), ("depth", depth), ("sums", sums)])
         }
         Algorithm::Winograd(Winograd { outputs, group }) => ("winograd", vec![("outputs", outputs), ("group", group)]),
+        Algorithm::Grouped(Grouped { channels }) => ("grouped", vec![("channels", channels)]),
     }
 }
 
@@ -141,6 +142,23 @@ impl Layer {
                     within("winograd.group".to_owned(), group, "tiles at a time", most);
                 }
             }
+            Algorithm::Grouped(Grouped { channels }) => match self.grouped() {
+                None => refusals.push(Refusal {
+                    subject: "grouped".to_owned(),
+                    found: "this layer cannot be computed in groups of few channels".to_owned(),
+                    expected: format!(
+                        "another decision; `grouped` takes 2 groups or more of 1, 2, 4, 8 or 16 channels, as many out as in, \
+                         and a kernel at most {} wide",
+                        Grouped::WIDEST
+                    ),
+                }),
+                Some(grouped) if grouped.channels != channels => refusals.push(Refusal {
+                    subject: "grouped.channels".to_owned(),
+                    found: format!("{channels} channels per group"),
+                    expected: grouped.channels.to_string(),
+                }),
+                Some(_) => (),
+            },
         }
         refusals
     }

@@ -34,6 +34,7 @@ impl Layer {
             .map(|algorithm| match algorithm {
                 Algorithm::Direct(direct) => self.bands(direct),
                 Algorithm::Winograd(winograd) => self.groups(winograd),
+                Algorithm::Grouped(_) => Vec::new(),
             })
             .collect();
         // One of each algorithm in turn.
@@ -101,7 +102,7 @@ impl Layer {
                 let sums = if depth < self.blocks() { sums } else { 0 };
                 Algorithm::Direct(Direct { band: band.min(self.pixels()), depth, sums })
             }
-            winograd @ Algorithm::Winograd(_) => winograd,
+            other @ (Algorithm::Winograd(_) | Algorithm::Grouped(_)) => other,
         };
         (algorithm, tile)
     }

@@ -36,6 +36,23 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn spread(from: *const f32, group: usize, k: usize) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe {
+            match (group, k) {
+                (1, _) => Self::load(from),
+                (2, 0) => _mm256_moveldup_ps(Self::load(from)),
+                (2, _) => _mm256_movehdup_ps(Self::load(from)),
+                (4, 0) => _mm256_permute_ps::<0x00>(Self::load(from)),
+                (4, 1) => _mm256_permute_ps::<0x55>(Self::load(from)),
+                (4, 2) => _mm256_permute_ps::<0xAA>(Self::load(from)),
+                (4, _) => _mm256_permute_ps::<0xFF>(Self::load(from)),
+                _ => Self::broadcast(from.add(k)),
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, value: Self::Vector) {
         // SAFETY: the caller vouches for the instruction set and the memory.
         unsafe { _mm256_storeu_ps(to, value) }

@@ -36,6 +36,19 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    unsafe fn spread(from: *const f32, group: usize, k: usize) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe {
+            match (group, k) {
+                (1, _) => Self::load(from),
+                (2, 0) => vtrn1q_f32(Self::load(from), Self::load(from)),
+                (2, _) => vtrn2q_f32(Self::load(from), Self::load(from)),
+                _ => Self::broadcast(from.add(k)),
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, value: Self::Vector) {
         // SAFETY: the caller vouches for the instruction set and the memory.
         unsafe { vst1q_f32(to, value) }

@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 
 use super::tile::Split;
-use super::{Arguments, Kernel, RegisterTile, activate, clear_frames};
+use super::{Arguments, Kernel, RegisterTile, clear_output_frames, finish, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Direct, Map};
 use crate::isa::Isa;
 use crate::program::{Layer, Tiles};
@@ -69,7 +69,7 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
         }
         Algorithm::Direct(direct) => direct,
         // Never used: another kernel runs these.
-        Algorithm::Winograd(_) => Direct { band: 1, depth: 1, sums: 1 },
+        Algorithm::Winograd(_) | Algorithm::Grouped(_) => Direct { band: 1, depth: 1, sums: 1 },
     };
     const PASSES: usize = Self::GEOMETRY.window.div_ceil(Self::DIRECT.depth);
 
@@ -96,12 +96,8 @@ pub(super) unsafe fn run<
 ) {
     let geometry = const { Shape::<L>::GEOMETRY };
     let output = const { Shape::<L>::OUTPUT };
-    // SAFETY: the caller vouches for the output's memory. A shortcut in place has its frame already.
-    unsafe {
-        if !std::ptr::eq(arguments.output, arguments.other) {
-            clear_frames(arguments.output, output, geometry.batch, arguments.share);
-        }
-    }
+    // SAFETY: the caller vouches for what the kernel asks for.
+    unsafe { clear_output_frames(&geometry, arguments) };
 
     let split = const { Split::new(Shape::<L>::EXTENT, PIXELS, FEWER) };
     let per_image = const { Shape::<L>::ROWS * Split::new(Shape::<L>::EXTENT, PIXELS, FEWER).count };
@@ -194,17 +190,6 @@ pub(super) unsafe fn run<
         }
         start = end;
     }
-}
-
-/// Offset of a channel of a pixel.
-#[inline(always)]
-pub(super) fn place(map: Map, image: usize, channel: usize, row: usize, pixel: usize) -> usize {
-    image * map.len()
-        + channel / BLOCK * map.plane()
-        + map.interior()
-        + row * map.row()
-        + pixel * BLOCK
-        + channel % BLOCK
 }
 
 /// Where a tile begins in all that it reads and writes.
@@ -328,16 +313,14 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
         for vector in 0..VECTORS {
             let lane = vector * I::LANES;
             for pixel in 0..PIXELS {
-                let mut sum = finished[pixel][vector];
-                if let Some(shortcut) = geometry.shortcut {
-                    let at =
-                        lane / BLOCK * shortcut.plane() + lane % BLOCK + along::<L>(shortcut, corner.column, pixel);
-                    sum = I::add(sum, I::load(corner.shortcut.add(at)));
-                }
+                let shortcut = geometry.shortcut.map(|map| {
+                    let at = lane / BLOCK * map.plane() + lane % BLOCK + along::<L>(map, corner.column, pixel);
+                    corner.shortcut.wrapping_add(at)
+                });
                 let at = lane / BLOCK * Shape::<L>::OUTPUT.plane()
                     + lane % BLOCK
                     + along::<L>(Shape::<L>::OUTPUT, corner.column, pixel);
-                I::store(corner.output.add(at), activate::<I>(geometry.activation, sum));
+                finish::<I>(geometry.activation, finished[pixel][vector], shortcut, corner.output.add(at));
             }
         }
     }

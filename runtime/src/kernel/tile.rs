@@ -1,7 +1,7 @@
 //! Register tiles: how much of a convolution's output is held in registers at a time.
 
 use super::Arguments;
-use super::{conv, winograd};
+use super::{conv, grouped, winograd};
 use crate::geometry::{Algorithm, ConvGeometry};
 use crate::isa::Isa;
 use crate::program::Layer;
@@ -31,6 +31,7 @@ pub trait RegisterTile: sealed::Sealed + 'static {
 ///
 /// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and the input has no
 /// frame, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them.
+/// A [`Grouped`](crate::geometry::Grouped) convolution's tiles are one vector wide, of rows of the output map.
 pub enum Tile<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> {}
 
 impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> sealed::Sealed for Tile<PIXELS, FEWER, VECTORS> {}
@@ -46,6 +47,8 @@ impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> RegisterTile
         unsafe {
             if const { matches!(L::GEOMETRY.algorithm, Algorithm::Winograd(_)) } {
                 winograd::run::<I, L, PIXELS, FEWER, VECTORS>(arguments);
+            } else if const { matches!(L::GEOMETRY.algorithm, Algorithm::Grouped(_)) } {
+                grouped::run::<I, L, PIXELS, FEWER>(arguments);
             } else {
                 conv::run::<I, L, PIXELS, FEWER, VECTORS>(arguments);
             }

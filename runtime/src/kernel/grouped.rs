@@ -1,0 +1,187 @@
+//! Convolution in groups of few channels; [`Grouped`] says in which order.
+//!
+//! A tile of the output, some pixels of a row by one vector of channels, stays in registers. For each row of the kernel and each channel of
+//! a group, the weights of the kernel's columns are read once; then each input pixel that the tile depends on is read once, spread over the
+//! lanes of its groups, and multiplied with the weights of each column that has an output in the tile. So a value that was read serves as
+//! many multiply-adds as the kernel is wide, over its stride.
+//!
+//! A unit of work is a tile of a whole block of channels, its vectors one after the other: they share the lines of the input.
+
+#![expect(clippy::needless_range_loop, reason = "an index is a pixel or column here, and offsets follow from it")]
+
+use std::hint::black_box;
+use std::marker::PhantomData;
+
+use super::tile::Split;
+use super::{Arguments, clear_output_frames, finish, place};
+use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Grouped, Map};
+use crate::isa::Isa;
+use crate::program::Layer;
+
+/// Numbers that follow from a layer's geometry.
+struct Shape<L>(PhantomData<L>);
+
+impl<L: Layer<ConvGeometry>> Shape<L> {
+    const INPUT: Map = L::GEOMETRY.input;
+    const OUTPUT: Map = L::GEOMETRY.output;
+    /// Channels of a group.
+    const GROUP: usize = match L::GEOMETRY.algorithm {
+        Algorithm::Grouped(grouped) => grouped.channels,
+        // Never used: another kernel runs these.
+        Algorithm::Direct(_) | Algorithm::Winograd(_) => 1,
+    };
+    /// Channels of a group per turn of the innermost loop: up to 4 the instructions for them differ.
+    const UNROLLED: usize = if Self::GROUP < 4 { Self::GROUP } else { 4 };
+    /// Columns of the kernel.
+    const COLUMNS: usize = L::GEOMETRY.kernel[1];
+    /// Input columns between neighbouring outputs, and between neighbouring kernel columns.
+    const STRIDE: usize = L::GEOMETRY.stride[1];
+    const DILATION: usize = L::GEOMETRY.dilation[1];
+    /// From the first value of an image to the first value of the first window.
+    const ORIGIN: usize = (Self::INPUT.frame.top - L::GEOMETRY.padding[0]) * Self::INPUT.row()
+        + (Self::INPUT.frame.left - L::GEOMETRY.padding[1]) * BLOCK;
+    /// Between windows of neighbouring rows.
+    const DOWN: usize = L::GEOMETRY.stride[0] * Self::INPUT.row();
+    /// Between kernel rows.
+    const BETWEEN_ROWS: usize = L::GEOMETRY.dilation[0] * Self::INPUT.row();
+    /// Length of a panel, bias included.
+    const PANEL: usize = (L::GEOMETRY.kernel[0] * Self::COLUMNS * Self::GROUP + 1) * BLOCK;
+}
+
+/// Runs a convolution in tiles of one form.
+///
+/// # Safety
+/// As [`Kernel::run`](super::Kernel::run) says. The output may be the shortcut itself, if their layouts agree.
+#[inline(always)]
+pub(super) unsafe fn run<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FEWER: usize>(
+    arguments: &Arguments,
+) {
+    let geometry = const { L::GEOMETRY };
+    let output = const { Shape::<L>::OUTPUT };
+    // SAFETY: the caller vouches for what the kernel asks for.
+    unsafe { clear_output_frames(&geometry, arguments) };
+
+    let split = const { Split::new(Shape::<L>::OUTPUT.width, PIXELS, FEWER) };
+    let blocks = const { Shape::<L>::OUTPUT.blocks() };
+    let share = arguments.share.of(geometry.batch * blocks * output.height * split.count);
+    let mut unit = share.start;
+    while unit < share.end {
+        // The rest of a row, or of the share.
+        let (line, first) = (unit / split.count, unit % split.count);
+        let last = if split.count - first < share.end - unit { split.count } else { first + share.end - unit };
+        let (row, plane) = (line % output.height, line / output.height);
+        let (image, block) = (plane / blocks, plane % blocks);
+        for column in first..last {
+            let pixel = split.first(column);
+            for lane in (0..BLOCK).step_by(I::LANES) {
+                let channel = block * BLOCK + lane;
+                // SAFETY: image, block, row and pixel lie in the maps, and the maps where the caller says.
+                unsafe {
+                    let corner = Corner {
+                        input: arguments.input.add(
+                            image * Shape::<L>::INPUT.len()
+                                + block * Shape::<L>::INPUT.plane()
+                                + Shape::<L>::ORIGIN
+                                + row * Shape::<L>::DOWN
+                                + pixel * Shape::<L>::STRIDE * BLOCK
+                                + lane / Shape::<L>::GROUP * Shape::<L>::GROUP,
+                        ),
+                        weights: arguments.weights.add(block * Shape::<L>::PANEL + lane),
+                        shortcut: match geometry.shortcut {
+                            Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, pixel)),
+                            None => std::ptr::null(),
+                        },
+                        output: arguments.output.add(place(output, image, channel, row, pixel)),
+                    };
+                    // Without this the compiler takes the addresses apart and computes them anew in the innermost loop.
+                    let corner = black_box(corner);
+                    if const { FEWER != 0 } && column >= split.whole {
+                        if const { FEWER != 0 } {
+                            compute::<I, L, FEWER>(corner);
+                        }
+                    } else {
+                        compute::<I, L, PIXELS>(corner);
+                    }
+                }
+            }
+        }
+        unit += last - first;
+    }
+}
+
+/// Where a tile begins in all that it reads and writes.
+#[derive(Clone, Copy)]
+struct Corner {
+    /// The first channel of the first group.
+    input: *const f32,
+    /// The bias.
+    weights: *const f32,
+    shortcut: *const f32,
+    output: *mut f32,
+}
+
+/// Computes one tile.
+///
+/// # Safety
+/// As [`run`], for the tile at `corner`.
+#[inline(always)]
+unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(corner: Corner) {
+    let geometry = const { L::GEOMETRY };
+    // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
+    unsafe {
+        let mut sums = [I::load(corner.weights); PIXELS];
+        let mut weights = corner.weights.add(BLOCK);
+        let mut row = corner.input;
+        for _ in 0..geometry.kernel[0] {
+            let mut channel = 0;
+            while channel < const { Shape::<L>::GROUP } {
+                multiply::<I, L, PIXELS>(&mut weights, row, channel, &mut sums);
+                if const { Shape::<L>::UNROLLED > 1 } {
+                    multiply::<I, L, PIXELS>(&mut weights, row, channel + 1, &mut sums);
+                }
+                if const { Shape::<L>::UNROLLED > 2 } {
+                    multiply::<I, L, PIXELS>(&mut weights, row, channel + 2, &mut sums);
+                    multiply::<I, L, PIXELS>(&mut weights, row, channel + 3, &mut sums);
+                }
+                channel += const { Shape::<L>::UNROLLED };
+            }
+            row = row.wrapping_add(Shape::<L>::BETWEEN_ROWS);
+        }
+        for pixel in 0..PIXELS {
+            let shortcut = geometry.shortcut.map(|_| corner.shortcut.wrapping_add(pixel * BLOCK));
+            finish::<I>(geometry.activation, sums[pixel], shortcut, corner.output.add(pixel * BLOCK));
+        }
+    }
+}
+
+/// Adds the products of a channel of each group in one row of the kernel to a tile's sums, and moves on to the next weights.
+///
+/// # Safety
+/// The processor has the instruction set; the weights and the pixels that the tile depends on can be read.
+#[inline(always)]
+unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(
+    weights: &mut *const f32,
+    row: *const f32,
+    channel: usize,
+    sums: &mut [I::Vector; PIXELS],
+) {
+    let (stride, dilation) = const { (Shape::<L>::STRIDE, Shape::<L>::DILATION) };
+    // SAFETY: the caller vouches for the memory.
+    unsafe {
+        let mut factors = [I::splat(0.0); Grouped::WIDEST];
+        for column in 0..Shape::<L>::COLUMNS {
+            factors[column] = I::load(weights.add(column * BLOCK));
+        }
+        *weights = weights.add(Shape::<L>::COLUMNS * BLOCK);
+        for input in 0..(PIXELS - 1) * stride + (Shape::<L>::COLUMNS - 1) * dilation + 1 {
+            let value = I::spread(row.add(input * BLOCK), Shape::<L>::GROUP, channel);
+            for column in 0..Shape::<L>::COLUMNS {
+                let ahead = column * dilation;
+                if ahead <= input && (input - ahead).is_multiple_of(stride) && (input - ahead) / stride < PIXELS {
+                    let pixel = (input - ahead) / stride;
+                    sums[pixel] = I::multiply_add(value, factors[column], sums[pixel]);
+                }
+            }
+        }
+    }
+}
