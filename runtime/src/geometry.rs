@@ -203,8 +203,17 @@ pub struct Grouped {
 }
 
 impl Grouped {
-    /// The widest kernel: as many vectors of weights are held in registers.
+    /// Most input columns that a kernel spans, dilation included. As many vectors of weights may be held in registers.
     pub const WIDEST: usize = 8;
+    /// The largest horizontal step.
+    pub const LARGEST_STRIDE: usize = 3;
+    /// Most pixels of a register tile.
+    pub const MOST_PIXELS: usize = 28;
+
+    /// Whether it computes kernels of such a width, step and dilation.
+    pub const fn spans(columns: usize, stride: usize, dilation: usize) -> bool {
+        (columns - 1) * dilation < Self::WIDEST && stride <= Self::LARGEST_STRIDE
+    }
 }
 
 /// A convolution, with bias; `output = activation(conv(input) + bias + shortcut)`.

@@ -129,7 +129,7 @@ impl Layer {
             && !self.raw
             && self.inputs == self.outputs
             && BLOCK.is_multiple_of(channels)
-            && self.kernel[1] <= Grouped::WIDEST;
+            && Grouped::spans(self.kernel[1], self.stride[1], self.dilation[1]);
         fits.then_some(Grouped { channels })
     }
 

@@ -6,7 +6,7 @@
 //! an accumulator's chain. From four pixels on the multiply-adds are the largest, so tiles as even as possible waste nothing.
 
 use super::Pixels;
-use super::geometry::{Algorithm, ConvGeometry, in_pairs};
+use super::geometry::{Algorithm, ConvGeometry, Grouped, in_pairs};
 
 /// A register tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn tiles(conv: &ConvGeometry, first_block: &[usize], bounds: Pixels) 
         let [_, columns] = conv.kernel;
         // Beside the sums stand the weights of a row of the kernel, a vector of input, and what else the instruction set needs.
         let beside = |registers: usize, others: usize, bound: Option<usize>| {
-            best(extent, within(registers.saturating_sub(columns + others).max(1), bound), 1)
+            best(extent, within(registers.saturating_sub(columns + others).clamp(1, Grouped::MOST_PIXELS), bound), 1)
         };
         return Tiles {
             avx512: beside(32, 2, bounds.avx512),

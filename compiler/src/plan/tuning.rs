@@ -148,8 +148,9 @@ impl Layer {
                     found: "this layer cannot be computed in groups of few channels".to_owned(),
                     expected: format!(
                         "another decision; `grouped` takes 2 groups or more of 1, 2, 4, 8 or 16 channels, as many out as in, \
-                         and a kernel at most {} wide",
-                        Grouped::WIDEST
+                         and a kernel that spans at most {} columns with a stride up to {}",
+                        Grouped::WIDEST,
+                        Grouped::LARGEST_STRIDE
                     ),
                 }),
                 Some(grouped) if grouped.channels != channels => refusals.push(Refusal {

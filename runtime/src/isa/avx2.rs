@@ -111,6 +111,15 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn in_order(first: Self::Vector, then: &mut *const f32) {
+        // SAFETY: there is no instruction in it.
+        unsafe {
+            let first = _mm256_castps256_ps128(first);
+            core::arch::asm!("/* {0} {1} */", in(xmm_reg) first, inout(reg) *then, options(nostack, preserves_flags));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         // SAFETY: a prefetch never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }

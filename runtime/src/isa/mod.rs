@@ -118,6 +118,13 @@ pub trait Isa: sealed::Sealed + 'static {
     /// The processor has the instruction set.
     unsafe fn scale_by_power(value: Self::Vector, exponent: Self::Vector) -> Self::Vector;
 
+    /// Has the compiler compute `first` before it reads what `then` points to: left to itself it may read so much ahead of what it waits for
+    /// that there are more vectors than registers. No instruction comes of it.
+    ///
+    /// # Safety
+    /// The processor has the instruction set.
+    unsafe fn in_order(first: Self::Vector, then: &mut *const f32);
+
     /// Asks for the cache line of `at` in the second-level cache. `at` may be any address.
     ///
     /// # Safety

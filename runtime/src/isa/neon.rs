@@ -105,6 +105,14 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    unsafe fn in_order(first: Self::Vector, then: &mut *const f32) {
+        // SAFETY: there is no instruction in it.
+        unsafe {
+            core::arch::asm!("/* {0:v} {1} */", in(vreg) first, inout(reg) *then, options(nostack, preserves_flags));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         // SAFETY: a prefetch never faults, whatever the address.
         unsafe { core::arch::asm!("prfm pldl2keep, [{0}]", in(reg) at, options(nostack, preserves_flags, readonly)) }

@@ -101,6 +101,9 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    unsafe fn in_order(_: Self::Vector, _: &mut *const f32) {}
+
+    #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
 
     unsafe fn enter<K: Kernel>(arguments: &Arguments) {

@@ -89,8 +89,8 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
                 "a grouped convolution has groups that do not divide a block"
             );
             assert!(
-                conv.kernel[1] <= Grouped::WIDEST,
-                "a grouped convolution's kernel is wider than its weights in registers"
+                Grouped::spans(conv.kernel[1], conv.stride[1], conv.dilation[1]) && T::PIXELS <= Grouped::MOST_PIXELS,
+                "a grouped convolution's kernel, stride or register tile is too large"
             );
             assert!(
                 conv.input.block == BLOCK && conv.input.channels == conv.output.channels && conv.window == 1,

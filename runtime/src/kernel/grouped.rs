@@ -46,6 +46,22 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const BETWEEN_ROWS: usize = L::GEOMETRY.dilation[0] * Self::INPUT.row();
     /// Length of a panel, bias included.
     const PANEL: usize = (L::GEOMETRY.kernel[0] * Self::COLUMNS * Self::GROUP + 1) * BLOCK;
+
+    /// Pixels of an input row that a tile of so many pixels depends on.
+    const fn inputs(pixels: usize) -> usize {
+        (pixels - 1) * Self::STRIDE + (Self::COLUMNS - 1) * Self::DILATION + 1
+    }
+
+    /// The one of so many pixels whose kernel has such a column at an input pixel.
+    #[inline(always)]
+    const fn pixel(input: usize, column: usize, pixels: usize) -> Option<usize> {
+        let before = column * Self::DILATION;
+        if input < before || !(input - before).is_multiple_of(Self::STRIDE) {
+            return None;
+        }
+        let pixel = (input - before) / Self::STRIDE;
+        if pixel < pixels { Some(pixel) } else { None }
+    }
 }
 
 /// Runs a convolution in tiles of one form.
@@ -154,6 +170,23 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(corner: C
     }
 }
 
+/// Calls a function for each input pixel of a tile's row, by its number as a constant: each sum has to have its register, and the compiler
+/// does not unroll as long a loop by itself.
+macro_rules! each_input {
+    ($layer:ident, $pixels:ident, |$input:ident| $call:expr) => {
+        each_input!($layer, $pixels, |$input| $call;
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+            32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
+            64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95)
+    };
+    ($layer:ident, $pixels:ident, |$input:ident| $call:expr; $($number:literal)*) => {
+        $(if const { $number < Shape::<$layer>::inputs($pixels) } {
+            let $input = $number;
+            $call;
+        })*
+    };
+}
+
 /// Adds the products of a channel of each group in one row of the kernel to a tile's sums, and moves on to the next weights.
 ///
 /// # Safety
@@ -161,26 +194,45 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(corner: C
 #[inline(always)]
 unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(
     weights: &mut *const f32,
-    row: *const f32,
+    mut row: *const f32,
     channel: usize,
     sums: &mut [I::Vector; PIXELS],
 ) {
-    let (stride, dilation) = const { (Shape::<L>::STRIDE, Shape::<L>::DILATION) };
     // SAFETY: the caller vouches for the memory.
     unsafe {
+        I::in_order(sums[PIXELS - 1], weights);
         let mut factors = [I::splat(0.0); Grouped::WIDEST];
         for column in 0..Shape::<L>::COLUMNS {
             factors[column] = I::load(weights.add(column * BLOCK));
         }
         *weights = weights.add(Shape::<L>::COLUMNS * BLOCK);
-        for input in 0..(PIXELS - 1) * stride + (Shape::<L>::COLUMNS - 1) * dilation + 1 {
-            let value = I::spread(row.add(input * BLOCK), Shape::<L>::GROUP, channel);
-            for column in 0..Shape::<L>::COLUMNS {
-                let ahead = column * dilation;
-                if ahead <= input && (input - ahead).is_multiple_of(stride) && (input - ahead) / stride < PIXELS {
-                    let pixel = (input - ahead) / stride;
-                    sums[pixel] = I::multiply_add(value, factors[column], sums[pixel]);
-                }
+        each_input!(L, PIXELS, |input| multiply_input::<I, L, PIXELS>(input, &mut row, channel, &factors, sums));
+    }
+}
+
+/// Adds the products of a channel of each group of an input pixel to the sums that depend on them.
+///
+/// # Safety
+/// As [`multiply`], for the pixel.
+#[inline(always)]
+unsafe fn multiply_input<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(
+    input: usize,
+    row: &mut *const f32,
+    channel: usize,
+    factors: &[I::Vector; Grouped::WIDEST],
+    sums: &mut [I::Vector; PIXELS],
+) {
+    // SAFETY: the caller vouches for the memory.
+    unsafe {
+        for column in 0..Shape::<L>::COLUMNS {
+            if let Some(pixel) = Shape::<L>::pixel(input.wrapping_sub(1), column, PIXELS) {
+                I::in_order(sums[pixel], row);
+            }
+        }
+        let value = I::spread(row.add(input * BLOCK), Shape::<L>::GROUP, channel);
+        for column in 0..Shape::<L>::COLUMNS {
+            if let Some(pixel) = Shape::<L>::pixel(input, column, PIXELS) {
+                sums[pixel] = I::multiply_add(value, factors[column], sums[pixel]);
             }
         }
     }
