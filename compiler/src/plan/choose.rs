@@ -43,10 +43,11 @@ const PER_BYTE: f64 = 4.0;
 /// What is reached of the peak in sums of products, and in those of Winograd's, which are shorter.
 const DIRECT: f64 = 0.92;
 const SHORT: f64 = 0.85;
-/// What is reached of the peak in groups of few channels, but for reading the input.
-const WITHIN_GROUPS: f64 = 0.85;
-/// Multiply-adds in the time of reading a vector of input for the groups in it.
-const SPREAD: f64 = 0.1;
+/// The same where groups lie in one block, so that Winograd's sums are of 16 products each, most of them zeros.
+const SHORTEST: f64 = 0.27;
+/// Multiply-adds in the time of one in groups of few channels, and of reading a vector of input for it.
+const WITHIN_GROUPS: f64 = 0.9;
+const SPREAD: f64 = 1.3;
 /// Most bytes of transformed input at a time: they are read for every panel, from a second-level cache.
 const GROUP_BYTES: usize = 480 * 1024;
 /// Tiles at a time, if there are so many: each weight that is read from afar is used as often.
@@ -187,7 +188,7 @@ impl Layer {
                 let channels = grouped.channels as f64;
                 // Each vector of input that is read serves as many columns of the kernel as fit its stride.
                 let reads = (self.stride[1] as f64 / self.kernel[1] as f64).min(1.0);
-                let per_product = 1.0 / WITHIN_GROUPS + SPREAD * reads;
+                let per_product = WITHIN_GROUPS + SPREAD * reads;
                 (pixels * lanes * channels * taps * per_product, lanes * channels * taps)
             }
             Algorithm::Winograd(winograd) => {
@@ -204,7 +205,8 @@ impl Layer {
                 let inputs = self.inputs.next_multiple_of(BLOCK) as f64;
                 let tiles = self.tiles(outputs) as f64;
                 let transforms = tiles * (inputs * into + lanes * back);
-                (tiles * products * lanes * depth / SHORT + transforms, factors * lanes * depth)
+                let reached = if self.groups > 1 && self.blocks() == 1 { SHORTEST } else { SHORT };
+                (tiles * products * lanes * depth / reached + transforms, factors * lanes * depth)
             }
         };
         // Most of the streaming hides behind the computation.

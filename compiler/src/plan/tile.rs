@@ -43,9 +43,11 @@ pub(super) fn tiles(conv: &ConvGeometry, first_block: &[usize], bounds: Pixels) 
         let beside = |registers: usize, others: usize, bound: Option<usize>| {
             best(extent, within(registers.saturating_sub(columns + others).clamp(1, Grouped::MOST_PIXELS), bound), 1)
         };
+        // With as many as that, the compiler does not find registers for all when it walks over the input at a stride.
+        let strided = if conv.stride == [1, 1] { 1 } else { 4 };
         return Tiles {
             avx512: beside(32, 2, bounds.avx512),
-            avx2: beside(16, 1, bounds.avx2),
+            avx2: beside(16, strided, bounds.avx2),
             neon: beside(32, 2, bounds.neon),
             portable: beside(16, 2, bounds.portable),
         };

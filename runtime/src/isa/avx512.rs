@@ -109,7 +109,7 @@ impl Isa for Avx512 {
     unsafe fn in_order(_: Self::Vector, then: &mut *const f32) {
         // Without the first: outside of a function with AVX-512, only half of the registers can be named, and there is room in all of them.
         // SAFETY: there is no instruction in it.
-        unsafe { core::arch::asm!("/* {0} */", inout(reg) *then, options(nostack, preserves_flags)) }
+        unsafe { core::arch::asm!("/* {0} */", inout(reg) * then, options(nostack, preserves_flags)) }
     }
 
     #[inline(always)]

@@ -47,20 +47,21 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     /// Length of a panel, bias included.
     const PANEL: usize = (L::GEOMETRY.kernel[0] * Self::COLUMNS * Self::GROUP + 1) * BLOCK;
 
-    /// Pixels of an input row that a tile of so many pixels depends on.
-    const fn inputs(pixels: usize) -> usize {
-        (pixels - 1) * Self::STRIDE + (Self::COLUMNS - 1) * Self::DILATION + 1
+    /// Input pixels of a phase that a tile of so many pixels depends on.
+    const fn steps(pixels: usize, phase: usize) -> usize {
+        let inputs = (pixels - 1) * Self::STRIDE + (Self::COLUMNS - 1) * Self::DILATION + 1;
+        if inputs > phase { (inputs - phase).div_ceil(Self::STRIDE) } else { 0 }
     }
 
-    /// The one of so many pixels whose kernel has such a column at an input pixel.
-    #[inline(always)]
-    const fn pixel(input: usize, column: usize, pixels: usize) -> Option<usize> {
-        let before = column * Self::DILATION;
-        if input < before || !(input - before).is_multiple_of(Self::STRIDE) {
-            return None;
-        }
-        let pixel = (input - before) / Self::STRIDE;
-        if pixel < pixels { Some(pixel) } else { None }
+    /// Whether a kernel column reads input pixels of a phase.
+    const fn reads(column: usize, phase: usize) -> bool {
+        column * Self::DILATION % Self::STRIDE == phase
+    }
+
+    /// The one of so many pixels whose kernel has such a column at an input pixel of the column's phase.
+    const fn pixel(step: usize, column: usize, pixels: usize) -> Option<usize> {
+        let before = column * Self::DILATION / Self::STRIDE;
+        if before <= step && step - before < pixels { Some(step - before) } else { None }
     }
 }
 
@@ -151,13 +152,13 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(corner: C
         for _ in 0..geometry.kernel[0] {
             let mut channel = 0;
             while channel < const { Shape::<L>::GROUP } {
-                multiply::<I, L, PIXELS>(&mut weights, row, channel, &mut sums);
+                multiply_channel::<I, L, PIXELS>(&mut weights, row, channel, &mut sums);
                 if const { Shape::<L>::UNROLLED > 1 } {
-                    multiply::<I, L, PIXELS>(&mut weights, row, channel + 1, &mut sums);
+                    multiply_channel::<I, L, PIXELS>(&mut weights, row, channel + 1, &mut sums);
                 }
                 if const { Shape::<L>::UNROLLED > 2 } {
-                    multiply::<I, L, PIXELS>(&mut weights, row, channel + 2, &mut sums);
-                    multiply::<I, L, PIXELS>(&mut weights, row, channel + 3, &mut sums);
+                    multiply_channel::<I, L, PIXELS>(&mut weights, row, channel + 2, &mut sums);
+                    multiply_channel::<I, L, PIXELS>(&mut weights, row, channel + 3, &mut sums);
                 }
                 channel += const { Shape::<L>::UNROLLED };
             }
@@ -170,29 +171,53 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(corner: C
     }
 }
 
-/// Calls a function for each input pixel of a tile's row, by its number as a constant: each sum has to have its register, and the compiler
-/// does not unroll as long a loop by itself.
-macro_rules! each_input {
-    ($layer:ident, $pixels:ident, |$input:ident| $call:expr) => {
-        each_input!($layer, $pixels, |$input| $call;
-            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-            32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
-            64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95)
+/// Adds the products of a channel of each group in one row of the kernel to a tile's sums, and moves on to the next weights.
+///
+/// # Safety
+/// As [`multiply`].
+#[inline(always)]
+unsafe fn multiply_channel<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(
+    weights: &mut *const f32,
+    row: *const f32,
+    channel: usize,
+    sums: &mut [I::Vector; PIXELS],
+) {
+    // SAFETY: the caller vouches for the memory.
+    unsafe {
+        multiply::<I, L, PIXELS, 0>(weights, row, channel, sums);
+        if const { Shape::<L>::STRIDE > 1 } {
+            multiply::<I, L, PIXELS, 1>(weights, row, channel, sums);
+        }
+        if const { Shape::<L>::STRIDE > 2 } {
+            multiply::<I, L, PIXELS, 2>(weights, row, channel, sums);
+        }
+        *weights = weights.add(Shape::<L>::COLUMNS * BLOCK);
+    }
+}
+
+/// Calls a function for each input pixel of a phase, by its number as a constant: each sum has to have its register, and the compiler does
+/// not unroll as long a loop by itself.
+macro_rules! each_step {
+    ($layer:ident, $pixels:ident, $phase:ident, |$step:ident| $call:expr) => {
+        each_step!($layer, $pixels, $phase, |$step| $call;
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34)
     };
-    ($layer:ident, $pixels:ident, |$input:ident| $call:expr; $($number:literal)*) => {
-        $(if const { $number < Shape::<$layer>::inputs($pixels) } {
-            let $input = $number;
+    ($layer:ident, $pixels:ident, $phase:ident, |$step:ident| $call:expr; $($number:literal)*) => {
+        const { assert!(Shape::<$layer>::steps($pixels, $phase) <= [$($number),*].len()) }
+        $(if const { $number < Shape::<$layer>::steps($pixels, $phase) } {
+            let $step = $number;
             $call;
         })*
     };
 }
 
-/// Adds the products of a channel of each group in one row of the kernel to a tile's sums, and moves on to the next weights.
+/// Adds the products of a channel of each group in one row of the kernel to a tile's sums: of the input pixels that lie a stride apart from
+/// one of the first, the phase.
 ///
 /// # Safety
 /// The processor has the instruction set; the weights and the pixels that the tile depends on can be read.
 #[inline(always)]
-unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(
+unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const PHASE: usize>(
     weights: &mut *const f32,
     mut row: *const f32,
     channel: usize,
@@ -200,23 +225,28 @@ unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(
 ) {
     // SAFETY: the caller vouches for the memory.
     unsafe {
-        I::in_order(sums[PIXELS - 1], weights);
+        for pixel in PIXELS.saturating_sub(2)..PIXELS {
+            I::in_order(sums[pixel], weights);
+        }
         let mut factors = [I::splat(0.0); Grouped::WIDEST];
         for column in 0..Shape::<L>::COLUMNS {
-            factors[column] = I::load(weights.add(column * BLOCK));
+            if Shape::<L>::reads(column, PHASE) {
+                factors[column] = I::load(weights.add(column * BLOCK));
+            }
         }
-        *weights = weights.add(Shape::<L>::COLUMNS * BLOCK);
-        each_input!(L, PIXELS, |input| multiply_input::<I, L, PIXELS>(input, &mut row, channel, &factors, sums));
+        each_step!(L, PIXELS, PHASE, |step| multiply_step::<I, L, PIXELS, PHASE>(
+            step, &mut row, channel, &factors, sums
+        ));
     }
 }
 
-/// Adds the products of a channel of each group of an input pixel to the sums that depend on them.
+/// Adds the products of an input pixel to the sums that depend on it.
 ///
 /// # Safety
 /// As [`multiply`], for the pixel.
 #[inline(always)]
-unsafe fn multiply_input<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(
-    input: usize,
+unsafe fn multiply_step<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const PHASE: usize>(
+    step: usize,
     row: &mut *const f32,
     channel: usize,
     factors: &[I::Vector; Grouped::WIDEST],
@@ -225,13 +255,16 @@ unsafe fn multiply_input<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(
     // SAFETY: the caller vouches for the memory.
     unsafe {
         for column in 0..Shape::<L>::COLUMNS {
-            if let Some(pixel) = Shape::<L>::pixel(input.wrapping_sub(1), column, PIXELS) {
+            if let (true, Some(pixel)) =
+                (step > 0 && Shape::<L>::reads(column, PHASE), Shape::<L>::pixel(step.wrapping_sub(1), column, PIXELS))
+            {
                 I::in_order(sums[pixel], row);
             }
         }
+        let input = step * Shape::<L>::STRIDE + PHASE;
         let value = I::spread(row.add(input * BLOCK), Shape::<L>::GROUP, channel);
         for column in 0..Shape::<L>::COLUMNS {
-            if let Some(pixel) = Shape::<L>::pixel(input, column, PIXELS) {
+            if let (true, Some(pixel)) = (Shape::<L>::reads(column, PHASE), Shape::<L>::pixel(step, column, PIXELS)) {
                 sums[pixel] = I::multiply_add(value, factors[column], sums[pixel]);
             }
         }

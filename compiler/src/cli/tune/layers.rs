@@ -158,7 +158,7 @@ mod tests {
     fn group(measured: Option<Measured>) -> Option<usize> {
         match measured?.decision.algorithm {
             Algorithm::Winograd(Winograd { group, .. }) => Some(group),
-            Algorithm::Direct(_) => None,
+            Algorithm::Direct(_) | Algorithm::Grouped(_) => None,
         }
     }
 
