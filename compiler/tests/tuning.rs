@@ -147,7 +147,7 @@ fn what_is_wrong_is_told_at_its_line() {
         ("winograd: {outputs: 3, group: 1}", "tiles of 3 outputs to a side\n  expected: 2 or 4"),
         ("strassen: {band: 1, depth: 1}", "strassen: this layer cannot be computed by Strassen's multiplication"),
         ("winograd: 4", "winograd: this is `4`\n  expected: a map"),
-        ("microseconds: 3", "no decision\n  expected: one of `direct`, `winograd` and `strassen`"),
+        ("microseconds: 3", "no decision\n  expected: one of `direct`, `winograd`, `strassen` and `grouped`"),
         ("winograd: {outputs: 2, group: 1}\n    direct: {band: 1, depth: 1, sums: 1}", "several decisions"),
         ("winograd: {outputs: 2, group: 1}\n    pixels: {avx2: 0}", "pixels.avx2: 0 pixels per register tile"),
         ("winograd: {outputs: 2, group: 1}\n    pixels: {avx3: 1}", "unknown key `avx3`"),

@@ -12,7 +12,9 @@
 //! convolution by [`Winograd`] the weights are, for each factor of the transformed kernel, row by row, `[K][16]` with K in the order (block of the
 //! panel's window, lane). By [`Strassen`] a panel is a pair: one of the first half of the output channels and the corresponding one of the
 //! second half. It is their two biases, then, for each pass, for each product in the order P1, P2, P6, P5, P3, P7, P4, the weights that the
-//! product takes, with P4's negated, `[K][16]` with K over the channels of half a pass. Channels that do not exist, and pairs of channels of different groups, have zero weights; the bias of output
+//! product takes, with P4's negated, `[K][16]` with K over the channels of half a pass. For a [`Grouped`] convolution they are
+//! `[K][16]` with K in the order (kernel row, channel of the group, kernel column), of the output channel's own group. Channels that do not exist, and pairs of channels of
+//! different groups, have zero weights; the bias of output
 //! channels that do not exist is what the activation takes to zero ([`Activation::idle`]). The window of a panel is the run of input
 //! blocks that its output channels read: all blocks without groups. A dense layer's panels are of `panel` (16 or 32) units, `[K][panel]`
 //! with K over the features. Each layer's panels start on a 64-byte line.
@@ -132,6 +134,8 @@ pub enum Algorithm {
     Winograd(Winograd),
     /// Strassen's multiplication, for 1 x 1 kernels.
     Strassen(Strassen),
+    /// Sums of products within groups of few channels.
+    Grouped(Grouped),
 }
 
 /// Sums of products, in the order: for each band of output pixels, for each run of sums, for each pass over some of the input
@@ -229,6 +233,31 @@ impl Winograd {
     }
 }
 
+/// Sums of products within groups of so few channels that a block holds whole ones, in the order: for each block of channels, for each
+/// register tile of all rows.
+///
+/// Each lane of a vector is an output channel and multiplies inputs of its own group only: a vector of one pixel's inputs holds the same
+/// channel of each group, in all lanes of the group, and serves every kernel column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grouped {
+    /// Input channels, and output channels, of a group: 1, 2, 4, 8 or 16.
+    pub channels: usize,
+}
+
+impl Grouped {
+    /// Most input columns that a kernel spans, dilation included. As many vectors of weights may be held in registers.
+    pub const WIDEST: usize = 8;
+    /// The largest horizontal step.
+    pub const LARGEST_STRIDE: usize = 3;
+    /// Most pixels of a register tile.
+    pub const MOST_PIXELS: usize = 28;
+
+    /// Whether it computes kernels of such a width, step and dilation.
+    pub const fn spans(columns: usize, stride: usize, dilation: usize) -> bool {
+        (columns - 1) * dilation < Self::WIDEST && stride <= Self::LARGEST_STRIDE
+    }
+}
+
 /// A convolution, with bias; `output = activation(conv(input) + bias + shortcut)`.
 #[derive(Debug, Clone, Copy)]
 pub struct ConvGeometry {
@@ -276,13 +305,15 @@ pub const fn in_pairs(blocks: usize, first_block: &[usize]) -> bool {
 
 impl ConvGeometry {
     /// The pixels that register tiles divide. All of an image when each output depends on the one input pixel of its place and those lie
-    /// without gaps, else a row of the output; by [`Winograd`] a pixel is a tile of outputs, and a row a group of them.
+    /// without gaps, else a row of the output; by [`Winograd`] a pixel is a tile of outputs, and a row a group of them. [`Grouped`] ones
+    /// always divide a row.
     pub const fn extent(&self) -> usize {
         match self.algorithm {
             Algorithm::Direct(_) if self.flat() => self.output.height * self.output.width,
             Algorithm::Direct(_) => self.output.width,
             Algorithm::Winograd(winograd) => winograd.group,
             Algorithm::Strassen(_) => (self.output.height * self.output.width).div_ceil(2),
+            Algorithm::Grouped(_) => self.output.width,
         }
     }
 

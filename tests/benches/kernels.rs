@@ -6,7 +6,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use resnet::geometry::{
     Activation, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry,
-    FlattenGeometry, Frame, GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry,
+    FlattenGeometry, Frame, GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, Join, Map, OutputGeometry,
     PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry, Strassen, Winograd,
 };
 use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
@@ -57,6 +57,7 @@ macro_rules! layers {
 macro_rules! tiles {
     (conv $name:ident) => {
         impl $name {
+            const GROUPED: bool = matches!($name::GEOMETRY.algorithm, Algorithm::Grouped(_));
             /// Two vectors of AVX-512 where two panels read the same input.
             const PAIRS: usize = if $name::GEOMETRY.output.channels < 32
                 || $name::GEOMETRY.first_block.len() > 1
@@ -67,15 +68,16 @@ macro_rules! tiles {
                 2
             };
             const WIDE: [usize; 2] = pixels(&$name::GEOMETRY, 28 / $name::PAIRS);
-            const NARROW: [usize; 2] = pixels(&$name::GEOMETRY, 6);
+            const NARROW: [usize; 2] = pixels(&$name::GEOMETRY, if $name::GROUPED { 12 } else { 6 });
             const PORTABLE: [usize; 2] = pixels(&$name::GEOMETRY, 4);
         }
 
         impl Tiles for $name {
             type Avx512 = Tile<{ $name::WIDE[0] }, { $name::WIDE[1] }, { $name::PAIRS }>;
-            type Avx2 = Tile<{ $name::NARROW[0] }, { $name::NARROW[1] }, 2>;
-            type Neon = Tile<{ $name::NARROW[0] }, { $name::NARROW[1] }, 4>;
-            type Portable = Tile<{ $name::PORTABLE[0] }, { $name::PORTABLE[1] }, 2>;
+            type Avx2 = Tile<{ $name::NARROW[0] }, { $name::NARROW[1] }, { if $name::GROUPED { 1 } else { 2 } }>;
+            type Neon = Tile<{ $name::NARROW[0] }, { $name::NARROW[1] }, { if $name::GROUPED { 1 } else { 4 } }>;
+            type Portable =
+                Tile<{ $name::PORTABLE[0] }, { $name::PORTABLE[1] }, { if $name::GROUPED { 1 } else { 2 } }>;
         }
     };
     ($other:ident $name:ident) => {};
@@ -141,6 +143,9 @@ layers! {
         NextC3: grouped(256, 28);
         NextC4: grouped(512, 14);
         NextC5: grouped(1024, 7);
+        NextC2Within: within_groups(grouped(128, 56), 4);
+        NextC3Within: within_groups(grouped(256, 28), 8);
+        NextC4Within: within_groups(grouped(512, 14), 16);
     }
     "dense" dense DenseGeometry {
         Classes: dense(1, 2048, 1000);
@@ -271,6 +276,11 @@ const fn grouped(channels: usize, size: usize) -> ConvGeometry {
     ConvGeometry { window: 1, first_block, ..conv }
 }
 
+/// By the kernel for groups of so few channels.
+const fn within_groups(conv: ConvGeometry, channels: usize) -> ConvGeometry {
+    ConvGeometry { algorithm: Algorithm::Grouped(Grouped { channels }), ..conv }
+}
+
 /// A block for each panel of 16 channels.
 const BLOCKS: &[usize] = &counted::<64>(1);
 /// The first of two blocks for each two panels.
@@ -345,15 +355,14 @@ impl Case {
 
     const fn conv(conv: &ConvGeometry) -> Self {
         let taps = conv.kernel[0] * conv.kernel[1];
-        let factors = match conv.algorithm {
-            Algorithm::Direct(_) => taps,
-            Algorithm::Winograd(winograd) => winograd.factors() * winograd.factors(),
-            Algorithm::Strassen(_) => taps,
+        let depth = conv.window * conv.input.block;
+        let per_channel = match conv.algorithm {
+            Algorithm::Direct(_) => taps * depth,
+            Algorithm::Winograd(winograd) => winograd.factors() * winograd.factors() * depth,
+            Algorithm::Strassen(strassen) => strassen.panel(conv.window) / (2 * BLOCK) - 1,
+            Algorithm::Grouped(grouped) => taps * grouped.channels,
         };
-        let weights = match conv.algorithm {
-            Algorithm::Strassen(strassen) => conv.output.blocks() / 2 * strassen.panel(conv.window),
-            _ => conv.output.channels * (factors * conv.window * conv.input.block + 1),
-        };
+        let weights = conv.output.channels * (per_channel + 1);
         // Of a group that is narrower than a panel's window the rest is zeros.
         let read = if conv.first_block.is_empty() { conv.input.channels } else { conv.input.channels / 32 };
         let macs = taps * read * conv.output.channels * conv.output.height * conv.output.width;

@@ -6,8 +6,8 @@ use quote::{format_ident, quote};
 use super::number;
 use crate::plan::geometry::{
     Activation, Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
-    Frame, GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
-    RemapGeometry, SoftmaxGeometry, Strassen, Winograd,
+    Frame, GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, Join, Map, OutputGeometry, PoolGeometry,
+    Reduction, RemapGeometry, SoftmaxGeometry, Strassen, Winograd,
 };
 use crate::plan::{Kernel, Tile, Tiles};
 
@@ -136,6 +136,10 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
         Algorithm::Strassen(Strassen { band, depth }) => {
             let (band, depth) = (number(band), number(depth));
             quote!(Algorithm::Strassen(Strassen { band: #band, depth: #depth }))
+        }
+        Algorithm::Grouped(Grouped { channels }) => {
+            let channels = number(channels);
+            quote!(Algorithm::Grouped(Grouped { channels: #channels }))
         }
     };
     quote!(ConvGeometry {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::geometry::{Algorithm, BLOCK, Direct, Strassen, Winograd};
+use super::geometry::{Algorithm, BLOCK, Direct, Grouped, Strassen, Winograd};
 use super::layout::{extents, raw};
 use super::{Decision, Settings, pack};
 use crate::diagnostic::Diagnostics;
@@ -43,6 +43,11 @@ const PER_BYTE: f64 = 4.0;
 /// What is reached of the peak in sums of products, and in those of Winograd's, which are shorter.
 const DIRECT: f64 = 0.92;
 const SHORT: f64 = 0.85;
+/// The same where groups lie in one block, so that Winograd's sums are of 16 products each, most of them zeros.
+const SHORTEST: f64 = 0.27;
+/// Multiply-adds in the time of one in groups of few channels, and of reading a vector of input for it.
+const WITHIN_GROUPS: f64 = 0.9;
+const SPREAD: f64 = 1.3;
 /// Most bytes of transformed input at a time: they are read for every panel, from a second-level cache.
 const GROUP_BYTES: usize = 480 * 1024;
 /// Tiles at a time, if there are so many: each weight that is read from afar is used as often.
@@ -143,6 +148,17 @@ impl Layer {
         self.pixels().div_ceil(2)
     }
 
+    /// The groups of few channels that it is computed in, if it can be.
+    pub(super) fn grouped(&self) -> Option<Grouped> {
+        let channels = self.inputs / self.groups;
+        let fits = self.groups > 1
+            && !self.raw
+            && self.inputs == self.outputs
+            && BLOCK.is_multiple_of(channels)
+            && Grouped::spans(self.kernel[1], self.stride[1], self.dilation[1]);
+        fits.then_some(Grouped { channels })
+    }
+
     fn lanes(&self) -> usize {
         self.outputs.next_multiple_of(BLOCK)
     }
@@ -150,6 +166,7 @@ impl Layer {
     /// The decisions open to it, the one that the model holds for the cheapest first.
     pub(super) fn candidates(&self, exact: bool) -> Vec<Algorithm> {
         let mut candidates = vec![self.direct()];
+        candidates.extend(self.grouped().map(Algorithm::Grouped));
         if !exact && self.has_winograd() {
             candidates.extend([2, 4].map(|outputs| self.winograd(outputs)));
         }
@@ -200,11 +217,16 @@ impl Layer {
     /// Multiply-adds that take as long.
     pub(super) fn cost(&self, algorithm: Algorithm) -> f64 {
         let (lanes, depth) = (self.lanes() as f64, self.depth() as f64);
+        let taps = (self.kernel[0] * self.kernel[1]) as f64;
+        let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
         let (compute, weights) = match algorithm {
-            Algorithm::Direct(_) => {
-                let taps = (self.kernel[0] * self.kernel[1]) as f64;
-                let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
-                (pixels * lanes * depth * taps / DIRECT, lanes * depth * taps)
+            Algorithm::Direct(_) => (pixels * lanes * depth * taps / DIRECT, lanes * depth * taps),
+            Algorithm::Grouped(grouped) => {
+                let channels = grouped.channels as f64;
+                // Each vector of input that is read serves as many columns of the kernel as fit its stride.
+                let reads = (self.stride[1] as f64 / self.kernel[1] as f64).min(1.0);
+                let per_product = WITHIN_GROUPS + SPREAD * reads;
+                (pixels * lanes * channels * taps * per_product, lanes * channels * taps)
             }
             Algorithm::Winograd(winograd) => {
                 let outputs = winograd.outputs;
@@ -220,7 +242,8 @@ impl Layer {
                 let inputs = self.inputs.next_multiple_of(BLOCK) as f64;
                 let tiles = self.tiles(outputs) as f64;
                 let transforms = tiles * (inputs * into + lanes * back);
-                (tiles * products * lanes * depth / SHORT + transforms, factors * lanes * depth)
+                let reached = if self.groups > 1 && self.blocks() == 1 { SHORTEST } else { SHORT };
+                (tiles * products * lanes * depth / reached + transforms, factors * lanes * depth)
             }
             Algorithm::Strassen(strassen) => {
                 let pixels = (self.batch * 2 * self.pairs()) as f64;

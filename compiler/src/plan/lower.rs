@@ -331,7 +331,14 @@ impl Lowering<'_> {
         }
         let tiles = tile::tiles(&geometry, &first_block, decision.pixels);
         let weights = self.lowered.weights.len();
-        pack::conv(&mut self.lowered.weights, &geometry, &first_block, conv.groups, &kernel, bias.as_ref());
+        let parameters = pack::Parameters {
+            conv: &geometry,
+            first_block: &first_block,
+            groups: conv.groups,
+            kernel: &kernel,
+            bias: bias.as_ref(),
+        };
+        pack::conv(&mut self.lowered.weights, parameters);
         let output = self.in_place(id, map, shortcut, Some(from));
         let parameters = (kernel.shape().len() + bias.map_or(0, |bias| bias.shape().len())) as u64;
         Some(Draft {

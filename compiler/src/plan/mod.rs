@@ -25,8 +25,8 @@ use crate::diagnostic::Diagnostics;
 use crate::ir::Graph;
 use geometry::{
     Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry, SoftmaxGeometry,
-    Strassen, Winograd,
+    GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry,
+    SoftmaxGeometry, Strassen, Winograd,
 };
 
 /// A network with every decision taken.
@@ -155,6 +155,7 @@ impl Kernel {
             Algorithm::Strassen(Strassen { band, depth }) => {
                 format!("strassen, {band} pairs of pixels and 2 x {depth} input blocks at a time")
             }
+            Algorithm::Grouped(Grouped { channels }) => format!("grouped, {channels} channels per group"),
         };
         Some(format!(
             "{algorithm}; register tiles of {} pixels (AVX-512), {} (AVX2), {} (NEON), {} (portable)",

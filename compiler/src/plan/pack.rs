@@ -39,38 +39,62 @@ pub(super) fn windows(channels: usize, outputs: usize, groups: usize, block: usi
     (window, first)
 }
 
+/// A convolution and its parameters: `kernel` is `[outputs, channels / groups, height, width]`, `bias` `[outputs]`.
+#[derive(Clone, Copy)]
+pub(super) struct Parameters<'a> {
+    pub conv: &'a ConvGeometry,
+    pub first_block: &'a [usize],
+    pub groups: usize,
+    pub kernel: &'a Tensor,
+    pub bias: Option<&'a Tensor>,
+}
+
 /// Appends a convolution's panels.
-///
-/// `kernel` is `[outputs, channels / groups, height, width]`, `bias` `[outputs]`.
-pub(super) fn conv(
-    into: &mut Vec<f32>,
-    conv: &ConvGeometry,
-    first_block: &[usize],
-    groups: usize,
-    kernel: &Tensor,
-    bias: Option<&Tensor>,
-) {
-    if let Algorithm::Strassen(strassen) = conv.algorithm {
-        return quarters(into, conv, strassen, kernel, bias);
+pub(super) fn conv(into: &mut Vec<f32>, parameters: Parameters) {
+    let Parameters { conv, groups, .. } = parameters;
+    let ([_, columns], block, window) = (conv.kernel, conv.input.block, conv.window);
+    let taps: usize = conv.kernel.iter().product();
+    match conv.algorithm {
+        Algorithm::Direct(_) => panels(into, parameters, window * taps * block, None, |channel, _, tap| {
+            channel / block * taps * block + tap * block + channel % block
+        }),
+        Algorithm::Winograd(winograd) => {
+            let factors = winograd.factors() * winograd.factors();
+            let transform = transform(winograd, conv.stride[0]);
+            panels(into, parameters, window * factors * block, Some(&transform), |channel, _, factor| {
+                factor * window * block + channel
+            });
+        }
+        Algorithm::Grouped(grouped) => {
+            let per_group = conv.input.channels / groups;
+            panels(into, parameters, grouped.channels * taps, None, |_, inner, tap| {
+                (tap / columns * per_group + inner) * columns + tap % columns
+            });
+        }
+        Algorithm::Strassen(strassen) => quarters(into, parameters, strassen),
     }
-    let (block, outputs) = (conv.input.block, conv.output.channels);
+}
+
+/// Appends panels of so many weights per output channel. `place` says which of them one is: by its channel from the panel's first on, by
+/// its channel in the group, and by its tap, or, with a transform, its factor.
+fn panels(
+    into: &mut Vec<f32>,
+    parameters: Parameters,
+    depth: usize,
+    transform: Option<&[[f64; 3]]>,
+    place: impl Fn(usize, usize, usize) -> usize,
+) {
+    let Parameters { conv, first_block, groups, kernel, bias } = parameters;
+    let outputs = conv.output.channels;
     let (inputs_per_group, outputs_per_group) = (conv.input.channels / groups, outputs / groups);
     let taps = conv.kernel.iter().product();
     let panels = outputs.div_ceil(BLOCK);
-    let (factors, transform) = match conv.algorithm {
-        Algorithm::Direct(_) => (taps, None),
-        Algorithm::Winograd(winograd) => {
-            (winograd.factors() * winograd.factors(), Some(transform(winograd, conv.stride[0])))
-        }
-        Algorithm::Strassen(_) => return,
-    };
-    let depth = conv.window * factors * block;
     into.reserve(panels * (depth + 1) * BLOCK);
     for panel in 0..panels {
         let start = into.len();
         into.resize(start + (depth + 1) * BLOCK, 0.0);
         let Some((head, body)) = into.get_mut(start..).map(|all| all.split_at_mut(BLOCK)) else { continue };
-        let first_channel = first_block.get(panel).copied().unwrap_or(0) * block;
+        let first_channel = first_block.get(panel).copied().unwrap_or(0) * conv.input.block;
         for (lane, slot) in head.iter_mut().enumerate() {
             let output = panel * BLOCK + lane;
             if output >= outputs {
@@ -83,15 +107,11 @@ pub(super) fn conv(
             for (inner, taps) in values.chunks_exact(taps).enumerate() {
                 let channel = group_start + inner - first_channel;
                 let mut put = |factor: usize, value: f32| {
-                    let at = match transform {
-                        None => channel / block * factors * block + factor * block + channel % block,
-                        Some(_) => factor * conv.window * block + channel,
-                    };
-                    if let Some(slot) = body.get_mut(at * BLOCK + lane) {
+                    if let Some(slot) = body.get_mut(place(channel, inner, factor) * BLOCK + lane) {
                         *slot = value;
                     }
                 };
-                match &transform {
+                match transform {
                     None => taps.iter().enumerate().for_each(|(tap, value)| put(tap, *value)),
                     Some(transform) => transformed(transform, taps, &mut put),
                 }
@@ -101,7 +121,8 @@ pub(super) fn conv(
 }
 
 /// Appends the pairs of panels of Strassen's multiplication. `kernel` is `[outputs, channels, 1, 1]`, `bias` `[outputs]`.
-fn quarters(into: &mut Vec<f32>, conv: &ConvGeometry, strassen: Strassen, kernel: &Tensor, bias: Option<&Tensor>) {
+fn quarters(into: &mut Vec<f32>, parameters: Parameters, strassen: Strassen) {
+    let Parameters { conv, kernel, bias, .. } = parameters;
     let (channels, half) = (conv.input.channels, conv.output.channels / 2);
     let per_quarter = strassen.depth * BLOCK;
     let bias = |output: usize| bias.and_then(|bias| bias.values().get(output).copied()).unwrap_or(0.0);
@@ -282,7 +303,15 @@ mod tests {
             let input: Vec<f32> = (0..channels * 6).map(|i| value(i + 7)).collect();
             let kernel = Tensor::new([outputs, per_group, 2, 3], weights.clone()).unwrap();
             let mut packed = Vec::new();
-            conv(&mut packed, &geometry, &first_block, groups, &kernel, Tensor::new([outputs], bias.clone()).as_ref());
+            let bias_of = Tensor::new([outputs], bias.clone());
+            let parameters = Parameters {
+                conv: &geometry,
+                first_block: &first_block,
+                groups,
+                kernel: &kernel,
+                bias: bias_of.as_ref(),
+            };
+            conv(&mut packed, parameters);
             assert_eq!(packed.len(), outputs.next_multiple_of(BLOCK) * (1 + window * 6 * block), "{groups} groups");
             let expected: Vec<f32> = (0..outputs)
                 .map(|o| {
@@ -322,7 +351,10 @@ mod tests {
         let input: Vec<Vec<f32>> = (0..2).map(|pixel| (0..inputs).map(|i| value(i * 2 + pixel)).collect()).collect();
         let mut packed = Vec::new();
         let kernel = Tensor::new([outputs, inputs, 1, 1], weights.clone()).unwrap();
-        conv(&mut packed, &geometry, &[], 1, &kernel, Tensor::new([outputs], bias.clone()).as_ref());
+        let bias_of = Tensor::new([outputs], bias.clone());
+        let parameters =
+            Parameters { conv: &geometry, first_block: &[], groups: 1, kernel: &kernel, bias: bias_of.as_ref() };
+        conv(&mut packed, parameters);
         assert_eq!(packed.len(), 3 * strassen.panel(4));
         for (panel, pair) in packed.chunks(strassen.panel(4)).enumerate() {
             for lane in 0..BLOCK {

@@ -6,7 +6,7 @@
 //! an accumulator's chain. From four pixels on the multiply-adds are the largest, so tiles as even as possible waste nothing.
 
 use super::Pixels;
-use super::geometry::{Algorithm, ConvGeometry, in_pairs};
+use super::geometry::{Algorithm, ConvGeometry, Grouped, in_pairs};
 
 /// A register tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,21 @@ pub(super) fn tiles(conv: &ConvGeometry, first_block: &[usize], bounds: Pixels) 
         _ => in_pairs(conv.output.blocks(), first_block),
     };
     let within = |registers: usize, bound: Option<usize>| bound.map_or(registers, |bound| bound.clamp(1, registers));
+    if let Algorithm::Grouped(_) = conv.algorithm {
+        let [_, columns] = conv.kernel;
+        // Beside the sums stand the weights of a row of the kernel, a vector of input, and what else the instruction set needs.
+        let beside = |registers: usize, others: usize, bound: Option<usize>| {
+            best(extent, within(registers.saturating_sub(columns + others).clamp(1, Grouped::MOST_PIXELS), bound), 1)
+        };
+        // With as many as that, the compiler does not find registers for all when it walks over the input at a stride.
+        let strided = if conv.stride == [1, 1] { 1 } else { 4 };
+        return Tiles {
+            avx512: beside(32, 2, bounds.avx512),
+            avx2: beside(16, strided, bounds.avx2),
+            neon: beside(32, 2, bounds.neon),
+            portable: beside(16, 2, bounds.portable),
+        };
+    }
     Tiles {
         // Two panels that read the same input are two registers wide; one more holds a broadcast value.
         avx512: if pairs {

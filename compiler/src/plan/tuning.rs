@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::choose::Layer;
-use super::geometry::{Algorithm, BLOCK, Direct, Strassen, Winograd};
+use super::geometry::{Algorithm, BLOCK, Direct, Grouped, Strassen, Winograd};
 use crate::diagnostic::{Diagnostic, Place};
 
 /// How a convolution is computed.
@@ -70,6 +70,7 @@ pub fn numbers(algorithm: Algorithm) -> (&'static str, Vec<(&'static str, usize)
         }
         Algorithm::Winograd(Winograd { outputs, group }) => ("winograd", vec![("outputs", outputs), ("group", group)]),
         Algorithm::Strassen(Strassen { band, depth }) => ("strassen", vec![("band", band), ("depth", depth)]),
+        Algorithm::Grouped(Grouped { channels }) => ("grouped", vec![("channels", channels)]),
     }
 }
 
@@ -163,6 +164,24 @@ impl Layer {
                     within("strassen.band".to_owned(), band, "pairs of pixels per band", self.pairs());
                 }
             }
+            Algorithm::Grouped(Grouped { channels }) => match self.grouped() {
+                None => refusals.push(Refusal {
+                    subject: "grouped".to_owned(),
+                    found: "this layer cannot be computed in groups of few channels".to_owned(),
+                    expected: format!(
+                        "another decision; `grouped` takes 2 groups or more of 1, 2, 4, 8 or 16 channels, as many out as in, \
+                         and a kernel that spans at most {} columns with a stride up to {}",
+                        Grouped::WIDEST,
+                        Grouped::LARGEST_STRIDE
+                    ),
+                }),
+                Some(grouped) if grouped.channels != channels => refusals.push(Refusal {
+                    subject: "grouped.channels".to_owned(),
+                    found: format!("{channels} channels per group"),
+                    expected: grouped.channels.to_string(),
+                }),
+                Some(_) => (),
+            },
         }
         refusals
     }

@@ -35,6 +35,7 @@ impl Layer {
                 Algorithm::Direct(direct) => self.bands(direct),
                 Algorithm::Winograd(winograd) => self.groups(winograd),
                 Algorithm::Strassen(strassen) => self.bands_of_pairs(strassen),
+                Algorithm::Grouped(_) => Vec::new(),
             })
             .collect();
         // One of each algorithm in turn.

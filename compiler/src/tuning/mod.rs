@@ -12,7 +12,7 @@
 //!     model_microseconds: 93.1
 //! ```
 //!
-//! Under a layer stands its decision, `winograd` or `direct`, with `pixels: {avx512: 7}` beside it when its register tiles are bounded. What else
+//! Under a layer stands its decision, `winograd`, `grouped` or `direct`, with `pixels: {avx512: 7}` beside it when its register tiles are bounded. What else
 //! stands there, and above the layers, tells where it comes from and decides nothing.
 
 pub mod probe;

@@ -6,7 +6,7 @@ use super::FORMAT;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 use crate::frontend::source;
 use crate::frontend::yaml::document::{self, Entry, Kind, Position, Value};
-use crate::plan::geometry::{Algorithm, Direct, Strassen, Winograd};
+use crate::plan::geometry::{Algorithm, Direct, Grouped, Strassen, Winograd};
 use crate::plan::{Decision, Layer, Pixels, Tuned, Tuning};
 
 /// A layer's text, as an example.
@@ -88,23 +88,28 @@ impl Reader<'_> {
             self.problem(entry.position, &subject, "is no layer").expected_hint(format!("such as `{EXAMPLE}`"), "");
         }
         let Some(entries) = self.map(&entry.value, &subject) else { return };
-        let keys = ["direct", "winograd", "strassen", "pixels", "microseconds", "model", "model_microseconds"];
+        let keys =
+            ["direct", "winograd", "strassen", "grouped", "pixels", "microseconds", "model", "model_microseconds"];
         self.known(entries, &subject, &keys);
         let find = |key: &str| entries.iter().find(|entry| entry.key == key);
-        let algorithm = match (find("direct"), find("winograd"), find("strassen")) {
-            (Some(direct), None, None) => self
-                .numbers(direct, &subject, ["band", "depth", "sums"])
+        let ways: Vec<&Entry> = ["direct", "winograd", "strassen", "grouped"].into_iter().filter_map(find).collect();
+        let algorithm = match ways.as_slice() {
+            [way] if way.key == "direct" => self
+                .numbers(way, &subject, ["band", "depth", "sums"])
                 .map(|[band, depth, sums]| Algorithm::Direct(Direct { band, depth, sums })),
-            (None, Some(winograd), None) => self
-                .numbers(winograd, &subject, ["outputs", "group"])
+            [way] if way.key == "winograd" => self
+                .numbers(way, &subject, ["outputs", "group"])
                 .map(|[outputs, group]| Algorithm::Winograd(Winograd { outputs, group })),
-            (None, None, Some(strassen)) => self
-                .numbers(strassen, &subject, ["band", "depth"])
+            [way] if way.key == "strassen" => self
+                .numbers(way, &subject, ["band", "depth"])
                 .map(|[band, depth]| Algorithm::Strassen(Strassen { band, depth })),
-            found => {
-                let message = if found == (None, None, None) { "no decision" } else { "several decisions" };
+            [way] => {
+                self.numbers(way, &subject, ["channels"]).map(|[channels]| Algorithm::Grouped(Grouped { channels }))
+            }
+            several => {
+                let message = if several.is_empty() { "no decision" } else { "several decisions" };
                 self.problem(entry.position, &subject, message)
-                    .expected_hint("one of `direct`, `winograd` and `strassen`", "");
+                    .expected_hint("one of `direct`, `winograd`, `strassen` and `grouped`", "");
                 None
             }
         };

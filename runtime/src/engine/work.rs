@@ -14,6 +14,7 @@ use crate::kernel::{RegisterTile, conv_weights, dense_tile, dense_weights, vecto
 const fn algorithm(conv: &ConvGeometry) -> &'static str {
     match (conv.algorithm, conv.stride[0]) {
         (Algorithm::Direct(_), _) => "direct",
+        (Algorithm::Grouped(_), _) => "grouped",
         (Algorithm::Winograd(Winograd { outputs: 2, .. }), 1) => "winograd 2x2",
         (Algorithm::Winograd(_), 1) => "winograd 4x4",
         (Algorithm::Winograd(Winograd { outputs: 2, .. }), _) => "winograd 2x2/2",

@@ -36,6 +36,23 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn spread(from: *const f32, group: usize, k: usize) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe {
+            match (group, k) {
+                (1, _) => Self::load(from),
+                (2, 0) => _mm256_moveldup_ps(Self::load(from)),
+                (2, _) => _mm256_movehdup_ps(Self::load(from)),
+                (4, 0) => _mm256_permute_ps::<0x00>(Self::load(from)),
+                (4, 1) => _mm256_permute_ps::<0x55>(Self::load(from)),
+                (4, 2) => _mm256_permute_ps::<0xAA>(Self::load(from)),
+                (4, _) => _mm256_permute_ps::<0xFF>(Self::load(from)),
+                _ => Self::broadcast(from.add(k)),
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, value: Self::Vector) {
         // SAFETY: the caller vouches for the instruction set and the memory.
         unsafe { _mm256_storeu_ps(to, value) }
@@ -90,6 +107,15 @@ impl Isa for Avx2 {
                 _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
             });
             _mm256_mul_ps(_mm256_mul_ps(value, half), rest)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn in_order(first: Self::Vector, then: &mut *const f32) {
+        // SAFETY: there is no instruction in it.
+        unsafe {
+            let first = _mm256_castps256_ps128(first);
+            core::arch::asm!("/* {0} {1} */", in(xmm_reg) first, inout(reg) *then, options(nostack, preserves_flags));
         }
     }
 

@@ -36,6 +36,28 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn spread(from: *const f32, group: usize, k: usize) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe {
+            match (group, k) {
+                (1, _) => Self::load(from),
+                (2, 0) => _mm512_moveldup_ps(Self::load(from)),
+                (2, _) => _mm512_movehdup_ps(Self::load(from)),
+                (4, 0) => _mm512_permute_ps::<0x00>(Self::load(from)),
+                (4, 1) => _mm512_permute_ps::<0x55>(Self::load(from)),
+                (4, 2) => _mm512_permute_ps::<0xAA>(Self::load(from)),
+                (4, _) => _mm512_permute_ps::<0xFF>(Self::load(from)),
+                // Two broadcasts leave the ports of the shuffles to the multiply-adds.
+                (8, _) => {
+                    let upper = _mm_load_ss(from.add(8 + k));
+                    _mm512_mask_broadcastss_ps(Self::broadcast(from.add(k)), 0xFF00, upper)
+                }
+                _ => Self::broadcast(from.add(k)),
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, value: Self::Vector) {
         // SAFETY: the caller vouches for the instruction set and the memory.
         unsafe { _mm512_storeu_ps(to, value) }
@@ -81,6 +103,13 @@ impl Isa for Avx512 {
     unsafe fn scale_by_power(value: Self::Vector, exponent: Self::Vector) -> Self::Vector {
         // SAFETY: the caller vouches for the instruction set.
         unsafe { _mm512_scalef_ps(value, exponent) }
+    }
+
+    #[inline(always)]
+    unsafe fn in_order(_: Self::Vector, then: &mut *const f32) {
+        // Without the first: outside of a function with AVX-512, only half of the registers can be named, and there is room in all of them.
+        // SAFETY: there is no instruction in it.
+        unsafe { core::arch::asm!("/* {0} */", inout(reg) * then, options(nostack, preserves_flags)) }
     }
 
     #[inline(always)]

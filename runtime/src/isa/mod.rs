@@ -62,6 +62,14 @@ pub trait Isa: sealed::Sealed + 'static {
     /// The processor has the instruction set; one value can be read at `from`.
     unsafe fn broadcast(from: *const f32) -> Self::Vector;
 
+    /// Reads a vector for groups of neighbouring channels: lane `l` is `from[l / group * group + k]`, the same channel of each group in all
+    /// lanes of the group; `from[k]` in all lanes when a group fills the vector. `group` is a power of two and `k` less than it; both are
+    /// constants once the kernel is compiled, but for `k` of a group of 8 or more.
+    ///
+    /// # Safety
+    /// The processor has the instruction set; `LANES` values, or a group's when those are more, can be read at `from`.
+    unsafe fn spread(from: *const f32, group: usize, k: usize) -> Self::Vector;
+
     /// Writes a vector, at any alignment of f32.
     ///
     /// # Safety
@@ -109,6 +117,13 @@ pub trait Isa: sealed::Sealed + 'static {
     /// # Safety
     /// The processor has the instruction set.
     unsafe fn scale_by_power(value: Self::Vector, exponent: Self::Vector) -> Self::Vector;
+
+    /// Has the compiler compute `first` before it reads what `then` points to: left to itself it may read so much ahead of what it waits for
+    /// that there are more vectors than registers. No instruction comes of it.
+    ///
+    /// # Safety
+    /// The processor has the instruction set.
+    unsafe fn in_order(first: Self::Vector, then: &mut *const f32);
 
     /// Asks for the cache line of `at` in the second-level cache. `at` may be any address.
     ///

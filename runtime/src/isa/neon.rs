@@ -36,6 +36,19 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    unsafe fn spread(from: *const f32, group: usize, k: usize) -> Self::Vector {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe {
+            match (group, k) {
+                (1, _) => Self::load(from),
+                (2, 0) => vtrn1q_f32(Self::load(from), Self::load(from)),
+                (2, _) => vtrn2q_f32(Self::load(from), Self::load(from)),
+                _ => Self::broadcast(from.add(k)),
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, value: Self::Vector) {
         // SAFETY: the caller vouches for the instruction set and the memory.
         unsafe { vst1q_f32(to, value) }
@@ -88,6 +101,14 @@ impl Isa for Neon {
             let [half, rest] = [half, rest]
                 .map(|exponent| vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(exponent, vdupq_n_s32(127)))));
             vmulq_f32(vmulq_f32(value, half), rest)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn in_order(first: Self::Vector, then: &mut *const f32) {
+        // SAFETY: there is no instruction in it.
+        unsafe {
+            core::arch::asm!("/* {0:v} {1} */", in(vreg) first, inout(reg) *then, options(nostack, preserves_flags));
         }
     }
 

@@ -39,6 +39,21 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    unsafe fn spread(from: *const f32, group: usize, k: usize) -> Self::Vector {
+        // SAFETY: the caller vouches for the memory.
+        unsafe {
+            match group {
+                1 => Self::load(from),
+                2 => {
+                    let [first, second] = [*from.add(k), *from.add(2 + k)];
+                    [first, first, second, second]
+                }
+                _ => Self::broadcast(from.add(k)),
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, value: Self::Vector) {
         // SAFETY: the caller vouches for the memory; an array is aligned as its elements are.
         unsafe { to.cast::<Self::Vector>().write(value) }
@@ -84,6 +99,9 @@ impl Isa for Portable {
         let [i, j, k, l] = exponent;
         [scaled(a, i), scaled(b, j), scaled(c, k), scaled(d, l)]
     }
+
+    #[inline(always)]
+    unsafe fn in_order(_: Self::Vector, _: &mut *const f32) {}
 
     #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}

@@ -4,7 +4,7 @@ use super::tile::Split;
 use super::{RegisterTile, conv, strassen, vector_length, winograd};
 use crate::geometry::{
     Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
     SoftmaxGeometry,
 };
 
@@ -40,7 +40,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         let outputs = [conv.output.height, conv.output.width][axis];
         assert!(conv.padding[axis] <= before, "a convolution's padding exceeds its input's frame");
         let covered = match conv.algorithm {
-            Algorithm::Direct(_) | Algorithm::Strassen(_) => outputs,
+            Algorithm::Direct(_) | Algorithm::Strassen(_) | Algorithm::Grouped(_) => outputs,
             Algorithm::Winograd(winograd) => {
                 assert!(
                     winograd.outputs == 2 || winograd.outputs == 4,
@@ -100,6 +100,27 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
             let channels = T::VECTORS * lanes;
             assert!((conv.output.channels / 2).is_multiple_of(channels), "register tiles do not divide the channels");
         }
+        Algorithm::Grouped(grouped) => {
+            assert!(
+                grouped.channels > 0 && BLOCK.is_multiple_of(grouped.channels),
+                "a grouped convolution has groups that do not divide a block"
+            );
+            assert!(
+                Grouped::spans(conv.kernel[1], conv.stride[1], conv.dilation[1]) && T::PIXELS <= Grouped::MOST_PIXELS,
+                "a grouped convolution's kernel, stride or register tile is too large"
+            );
+            assert!(
+                conv.input.block == BLOCK && conv.input.channels == conv.output.channels && conv.window == 1,
+                "a grouped convolution's panels read other than the block of their channels"
+            );
+            let mut panel = 0;
+            while panel < conv.output.blocks() {
+                let first = if conv.first_block.is_empty() { 0 } else { conv.first_block[panel] };
+                assert!(first == panel, "a grouped convolution's panels read other than the block of their channels");
+                panel += 1;
+            }
+            assert!(T::VECTORS == 1, "a grouped convolution's register tile is wider than a vector");
+        }
     }
     let extent = conv.extent();
     assert!(T::PIXELS > 0 && T::PIXELS <= extent, "a register tile exceeds its row");
@@ -114,12 +135,14 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
 
 /// Length of a convolution's panels.
 pub(crate) const fn conv_weights(conv: &ConvGeometry) -> usize {
-    let per_value = match conv.algorithm {
+    let taps = conv.kernel[0] * conv.kernel[1];
+    let per_lane = match conv.algorithm {
         Algorithm::Strassen(strassen) => return conv.output.blocks() / 2 * strassen.panel(conv.window),
-        Algorithm::Direct(_) => conv.kernel[0] * conv.kernel[1],
-        Algorithm::Winograd(winograd) => winograd.factors() * winograd.factors(),
+        Algorithm::Direct(_) => conv.window * conv.input.block * taps,
+        Algorithm::Winograd(winograd) => conv.window * conv.input.block * winograd.factors() * winograd.factors(),
+        Algorithm::Grouped(grouped) => grouped.channels * taps,
     };
-    conv.output.blocks() * BLOCK * (conv.window * per_value * conv.input.block + 1)
+    conv.output.blocks() * BLOCK * (per_lane + 1)
 }
 
 /// Length of the scratch memory of each thread that computes a convolution, with register tiles `T` on an instruction set of so many lanes.
@@ -128,6 +151,7 @@ pub(crate) const fn conv_scratch<T: RegisterTile>(conv: &ConvGeometry, lanes: us
         Algorithm::Direct(direct) => conv::scratch(conv.window, direct, T::PIXELS * T::VECTORS * lanes),
         Algorithm::Winograd(winograd) => winograd::scratch(conv, winograd),
         Algorithm::Strassen(strassen) => strassen::scratch(conv, strassen, T::PIXELS, T::VECTORS * lanes),
+        Algorithm::Grouped(_) => 0,
     }
 }
 

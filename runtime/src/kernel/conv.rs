@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 
 use super::products::{Sums, load, store};
 use super::tile::Split;
-use super::{Arguments, Kernel, RegisterTile, activate, clear_frames};
+use super::{Arguments, Kernel, RegisterTile, clear_output_frames, finish, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Direct, Map};
 use crate::isa::Isa;
 use crate::program::{Layer, Tiles};
@@ -97,12 +97,8 @@ pub(super) unsafe fn run<
 ) {
     let geometry = const { Shape::<L>::GEOMETRY };
     let output = const { Shape::<L>::OUTPUT };
-    // SAFETY: the caller vouches for the output's memory. A shortcut in place has its frame already.
-    unsafe {
-        if !std::ptr::eq(arguments.output, arguments.other) {
-            clear_frames(arguments.output, output, geometry.batch, arguments.share);
-        }
-    }
+    // SAFETY: the caller vouches for what the kernel asks for.
+    unsafe { clear_output_frames(&geometry, arguments) };
 
     let split = const { Split::new(Shape::<L>::EXTENT, PIXELS, FEWER) };
     let per_image = const { Shape::<L>::ROWS * Split::new(Shape::<L>::EXTENT, PIXELS, FEWER).count };
@@ -195,17 +191,6 @@ pub(super) unsafe fn run<
         }
         start = end;
     }
-}
-
-/// Offset of a channel of a pixel.
-#[inline(always)]
-pub(super) fn place(map: Map, image: usize, channel: usize, row: usize, pixel: usize) -> usize {
-    image * map.len()
-        + channel / BLOCK * map.plane()
-        + map.interior()
-        + row * map.row()
-        + pixel * BLOCK
-        + channel % BLOCK
 }
 
 /// Where a tile begins in all that it reads and writes.
@@ -314,7 +299,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
             }
         }
         if last {
-            finish::<I, L, PIXELS, 0, VECTORS>(sums, corner.shortcut, corner.output, corner.column);
+            finish_tile::<I, L, PIXELS, 0, VECTORS>(sums, corner.shortcut, corner.output, corner.column);
         } else {
             store::<I, PIXELS, VECTORS>(corner.sums, sums);
         }
@@ -326,7 +311,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
 /// # Safety
 /// As [`Kernel::run`] says, for the tile at `shortcut` and `output`.
 #[inline(always)]
-pub(super) unsafe fn finish<
+pub(super) unsafe fn finish_tile<
     I: Isa,
     L: Layer<ConvGeometry>,
     const PIXELS: usize,
@@ -344,13 +329,11 @@ pub(super) unsafe fn finish<
         let of_pixel =
             |map: Map, pixel: usize| lane / BLOCK * map.plane() + lane % BLOCK + along::<L>(map, column, pixel);
         for pixel in FROM..PIXELS {
-            let mut sum = sums[pixel][vector];
+            let shortcut = geometry.shortcut.map(|map| shortcut.wrapping_add(of_pixel(map, pixel)));
             // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
             unsafe {
-                if let Some(map) = geometry.shortcut {
-                    sum = I::add(sum, I::load(shortcut.add(of_pixel(map, pixel))));
-                }
-                I::store(output.add(of_pixel(geometry.output, pixel)), activate::<I>(geometry.activation, sum));
+                let to = output.add(of_pixel(geometry.output, pixel));
+                finish::<I>(geometry.activation, sums[pixel][vector], shortcut, to);
             }
         }
     }

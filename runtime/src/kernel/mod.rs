@@ -16,6 +16,7 @@ mod elementwise;
 mod flatten;
 mod global_pool;
 mod group_norm;
+mod grouped;
 mod input;
 mod output;
 mod pool;
@@ -53,7 +54,7 @@ pub(crate) use remap::Remap;
 pub(crate) use softmax::Softmax;
 pub use tile::{RegisterTile, Tile};
 
-use crate::geometry::{BLOCK, Map};
+use crate::geometry::{Activation, BLOCK, ConvGeometry, Map};
 use crate::isa::Isa;
 
 /// A kernel with its geometry.
@@ -96,6 +97,45 @@ impl Share {
 /// Length of a vector of features, with what is behind the last.
 pub(crate) const fn vector_length(features: usize) -> usize {
     features.next_multiple_of(BLOCK)
+}
+
+/// Offset of a channel of a pixel.
+#[inline(always)]
+fn place(map: Map, image: usize, channel: usize, row: usize, pixel: usize) -> usize {
+    image * map.len()
+        + channel / BLOCK * map.plane()
+        + map.interior()
+        + row * map.row()
+        + pixel * BLOCK
+        + channel % BLOCK
+}
+
+/// Writes a convolution's finished sum: adds the shortcut, if any, and applies the activation.
+///
+/// # Safety
+/// The processor has the instruction set; a vector can be read from the shortcut and written at `to`.
+#[inline(always)]
+unsafe fn finish<I: Isa>(activation: Activation, sum: I::Vector, shortcut: Option<*const f32>, to: *mut f32) {
+    // SAFETY: the caller vouches for the instruction set and the memory.
+    unsafe {
+        let sum = match shortcut {
+            Some(shortcut) => I::add(sum, I::load(shortcut)),
+            None => sum,
+        };
+        I::store(to, activate::<I>(activation, sum));
+    }
+}
+
+/// Writes the zeros around a convolution's output. A shortcut in place has its frame already.
+///
+/// # Safety
+/// As [`Kernel::run`] says.
+#[inline(always)]
+unsafe fn clear_output_frames(conv: &ConvGeometry, arguments: &Arguments) {
+    if !std::ptr::eq(arguments.output, arguments.other) {
+        // SAFETY: the caller vouches for the output's memory.
+        unsafe { clear_frames(arguments.output, conv.output, conv.batch, arguments.share) };
+    }
 }
 
 /// Writes the zeros around a map.

@@ -9,10 +9,10 @@
 
 use std::marker::PhantomData;
 
-use super::conv::{finish, place};
+use super::conv::finish_tile;
 use super::products::{Factors, Sums, add_products, load, plus, store};
 use super::tile::Split;
-use super::{Arguments, clear_frames};
+use super::{Arguments, clear_output_frames, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Strassen};
 use crate::isa::Isa;
 use crate::program::Layer;
@@ -125,12 +125,8 @@ pub(super) unsafe fn run<
     arguments: &Arguments,
 ) {
     let geometry = const { L::GEOMETRY };
-    // SAFETY: the caller vouches for the output's memory. A shortcut in place has its frame already.
-    unsafe {
-        if !std::ptr::eq(arguments.output, arguments.other) {
-            clear_frames(arguments.output, geometry.output, geometry.batch, arguments.share);
-        }
-    }
+    // SAFETY: the caller vouches for what the kernel asks for.
+    unsafe { clear_output_frames(&geometry, arguments) };
     let split = const { Split::new(L::GEOMETRY.extent(), PIXELS, FEWER) };
     let band = const { Shape::<L>::STRASSEN.band.div_ceil(PIXELS) };
     let panels = const { Shape::<L>::OUTPUT.blocks() / 2 * BLOCK / (VECTORS * I::LANES) };
@@ -356,9 +352,9 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
         let output = arguments.output.add(place(Shape::<L>::OUTPUT, image, channel, row, column));
         if const { !Shape::<L>::PIXELS.is_multiple_of(2) } && pixel == Shape::<L>::PIXELS / 2 && lower == 1 {
             // The first half has it too.
-            finish::<I, L, PIXELS, 1, VECTORS>(sums, shortcut, output, column);
+            finish_tile::<I, L, PIXELS, 1, VECTORS>(sums, shortcut, output, column);
         } else {
-            finish::<I, L, PIXELS, 0, VECTORS>(sums, shortcut, output, column);
+            finish_tile::<I, L, PIXELS, 0, VECTORS>(sums, shortcut, output, column);
         }
     }
 }

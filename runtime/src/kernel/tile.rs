@@ -1,7 +1,7 @@
 //! Register tiles: how much of a convolution's output is held in registers at a time.
 
 use super::Arguments;
-use super::{conv, strassen, winograd};
+use super::{conv, grouped, strassen, winograd};
 use crate::geometry::{Algorithm, ConvGeometry};
 use crate::isa::Isa;
 use crate::program::Layer;
@@ -32,6 +32,7 @@ pub trait RegisterTile: sealed::Sealed + 'static {
 /// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and the input has no
 /// frame, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them; by
 /// [`Strassen`](crate::geometry::Strassen), a row is the first half of an image, and a tile computes the other half's pixels as well.
+/// A [`Grouped`](crate::geometry::Grouped) convolution's tiles are one vector wide, of rows of the output map.
 pub enum Tile<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> {}
 
 impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> sealed::Sealed for Tile<PIXELS, FEWER, VECTORS> {}
@@ -49,6 +50,7 @@ impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> RegisterTile
                 Algorithm::Direct(_) => conv::run::<I, L, PIXELS, FEWER, VECTORS>(arguments),
                 Algorithm::Winograd(_) => winograd::run::<I, L, PIXELS, FEWER, VECTORS>(arguments),
                 Algorithm::Strassen(_) => strassen::run::<I, L, PIXELS, FEWER, VECTORS>(arguments),
+                Algorithm::Grouped(_) => grouped::run::<I, L, PIXELS, FEWER>(arguments),
             }
         }
     }

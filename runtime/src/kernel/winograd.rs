@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 
 use super::products::{Factors, add_products};
 use super::tile::Split;
-use super::{Arguments, activate, clear_frames, conv::place};
+use super::{Arguments, clear_output_frames, finish, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Winograd, in_pairs};
 use crate::isa::Isa;
 use crate::program::Layer;
@@ -117,13 +117,8 @@ unsafe fn of_size<
 >(
     arguments: &Arguments,
 ) {
-    let geometry = const { L::GEOMETRY };
-    // SAFETY: the caller vouches for the output's memory. A shortcut in place has its frame already.
-    unsafe {
-        if !std::ptr::eq(arguments.output, arguments.other) {
-            clear_frames(arguments.output, geometry.output, geometry.batch, arguments.share);
-        }
-    }
+    // SAFETY: the caller vouches for what the kernel asks for.
+    unsafe { clear_output_frames(&L::GEOMETRY, arguments) };
     let (group, units) = const { (Shape::<L>::GROUP, Shape::<L>::UNITS) };
     let mut transformed = usize::MAX;
     for unit in arguments.share.of(const { Shape::<L>::TILES.div_ceil(Shape::<L>::GROUP) * Shape::<L>::UNITS }) {
@@ -362,11 +357,9 @@ unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize,
                         if x >= across {
                             break;
                         }
-                        let mut sum = I::add(outputs[x], bias);
-                        if let Some(map) = geometry.shortcut {
-                            sum = I::add(sum, I::load(shortcut.add(y * map.row() + x * BLOCK)));
-                        }
-                        I::store(to.add(y * map.row() + x * BLOCK), activate::<I>(geometry.activation, sum));
+                        let shortcut = geometry.shortcut.map(|map| shortcut.wrapping_add(y * map.row() + x * BLOCK));
+                        let to = to.add(y * map.row() + x * BLOCK);
+                        finish::<I>(geometry.activation, I::add(outputs[x], bias), shortcut, to);
                     }
                 }
             }

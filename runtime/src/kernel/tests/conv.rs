@@ -1,9 +1,11 @@
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::support::{
     Guarded, Memory, activated, assert_close, cases, frame, from_map, map, random, raw, run_everywhere, to_map,
 };
-use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Direct, Frame, Map, Strassen, Winograd};
+use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Direct, Frame, Grouped, Map, Strassen, Winograd};
 use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::check::{check_conv, conv_scratch};
 use crate::kernel::{Conv, Tile, winograd as winograd_body};
@@ -18,13 +20,19 @@ trait Case: Layer<ConvGeometry> + Tiles {
     const IN_PLACE: bool;
 }
 
+/// The vectors of a register tile: as many as usual, but one in groups of few channels.
+const fn vectors(geometry: &ConvGeometry, usual: usize) -> usize {
+    if matches!(geometry.algorithm, Algorithm::Grouped(_)) { 1 } else { usual }
+}
+
 /// Vectors of 16 channels in a register tile.
-const fn vectors(geometry: &ConvGeometry) -> usize {
-    match geometry.algorithm {
+const fn wide_vectors(geometry: &ConvGeometry) -> usize {
+    let usual = match geometry.algorithm {
         Algorithm::Strassen(_) if geometry.output.blocks().is_multiple_of(4) => 2,
         Algorithm::Strassen(_) => 1,
         _ => winograd_body::width(geometry) / 16,
-    }
+    };
+    vectors(geometry, usual)
 }
 
 const fn pixels(geometry: &ConvGeometry, most: usize) -> usize {
@@ -46,6 +54,10 @@ const fn winograd(outputs: usize, group: usize) -> Algorithm {
 
 const fn strassen(band: usize, depth: usize) -> Algorithm {
     Algorithm::Strassen(Strassen { band, depth })
+}
+
+const fn grouped(channels: usize) -> Algorithm {
+    Algorithm::Grouped(Grouped { channels })
 }
 
 const PLAIN: ConvGeometry = ConvGeometry {
@@ -72,13 +84,13 @@ macro_rules! cases {
             }
             impl Tiles for $name {
                 type Avx512 = Tile<
-                    { pixels(&$name::GEOMETRY, 28 / vectors(&$name::GEOMETRY)) },
-                    { fewer(&$name::GEOMETRY, 28 / vectors(&$name::GEOMETRY)) },
-                    { vectors(&$name::GEOMETRY) },
+                    { pixels(&$name::GEOMETRY, 28 / wide_vectors(&$name::GEOMETRY)) },
+                    { fewer(&$name::GEOMETRY, 28 / wide_vectors(&$name::GEOMETRY)) },
+                    { wide_vectors(&$name::GEOMETRY) },
                 >;
-                type Avx2 = Tile<{ pixels(&$name::GEOMETRY, 6) }, { fewer(&$name::GEOMETRY, 6) }, 2>;
-                type Neon = Tile<{ pixels(&$name::GEOMETRY, 6) }, { fewer(&$name::GEOMETRY, 6) }, 4>;
-                type Portable = Tile<{ pixels(&$name::GEOMETRY, 4) }, { fewer(&$name::GEOMETRY, 4) }, 2>;
+                type Avx2 = Tile<{ pixels(&$name::GEOMETRY, 6) }, { fewer(&$name::GEOMETRY, 6) }, { vectors(&$name::GEOMETRY, 2) }>;
+                type Neon = Tile<{ pixels(&$name::GEOMETRY, 6) }, { fewer(&$name::GEOMETRY, 6) }, { vectors(&$name::GEOMETRY, 4) }>;
+                type Portable = Tile<{ pixels(&$name::GEOMETRY, 4) }, { fewer(&$name::GEOMETRY, 4) }, { vectors(&$name::GEOMETRY, 2) }>;
             }
             impl Case for $name {
                 const GROUPS: usize = $groups;
@@ -226,6 +238,50 @@ cases! {
     #[groups = 1] #[in_place = false] StrassenOnePair: ConvGeometry {
         input: map(64, 2, 1, Frame::NONE), output: map(128, 2, 1, Frame::NONE), window: 4, algorithm: strassen(1, 2), ..PLAIN
     };
+    #[groups = 24] #[in_place = false] GroupedByOne: ConvGeometry {
+        input: map(24, 7, 13, frame(1)), output: map(24, 7, 13, frame(2)), kernel: [3, 3], padding: [1, 1], window: 1,
+        first_block: &[0, 1], activation: Activation::Relu6, algorithm: grouped(1), batch: 2, ..PLAIN
+    };
+    #[groups = 20] #[in_place = false] GroupedByTwo: ConvGeometry {
+        input: map(40, 9, 33, frame(2)), output: map(40, 9, 33, Frame::NONE), kernel: [5, 5], padding: [2, 2], window: 1,
+        first_block: &[0, 1, 2], shortcut: Some(map(40, 9, 33, frame(1))), activation: Activation::Relu, algorithm: grouped(2), ..PLAIN
+    };
+    #[groups = 6] #[in_place = true] GroupedByFour: ConvGeometry {
+        input: map(24, 5, 29, frame(1)), output: map(24, 5, 29, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1,
+        first_block: &[0, 1], shortcut: Some(map(24, 5, 29, frame(1))), activation: Activation::Relu, algorithm: grouped(4), batch: 2, ..PLAIN
+    };
+    #[groups = 8] #[in_place = false] GroupedByFourStrided: ConvGeometry {
+        input: map(32, 9, 27, frame(1)), output: map(32, 5, 14, Frame::NONE), kernel: [3, 3], stride: [2, 2], padding: [1, 1], window: 1,
+        first_block: &[0, 1], activation: Activation::Sigmoid, algorithm: grouped(4), ..PLAIN
+    };
+    #[groups = 3] #[in_place = false] GroupedByEight: ConvGeometry {
+        input: map(24, 8, 17, frame(3)), output: map(24, 8, 17, Frame::NONE), kernel: [7, 7], padding: [3, 3], window: 1,
+        first_block: &[0, 1], activation: Activation::HardSigmoid, algorithm: grouped(8), ..PLAIN
+    };
+    #[groups = 5] #[in_place = false] GroupedByEightStrided: ConvGeometry {
+        input: map(40, 7, 23, Frame { top: 3, left: 3, bottom: 2, right: 3 }), output: map(40, 4, 12, frame(1)), kernel: [7, 7],
+        stride: [2, 2], padding: [3, 3], window: 1, first_block: &[0, 1, 2], shortcut: Some(map(40, 4, 12, Frame::NONE)),
+        algorithm: grouped(8), batch: 2, ..PLAIN
+    };
+    #[groups = 3] #[in_place = false] GroupedBySixteen: ConvGeometry {
+        input: map(48, 5, 15, frame(1)), output: map(48, 5, 15, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1,
+        first_block: &[0, 1, 2], shortcut: Some(map(48, 5, 15, Frame::NONE)), activation: Activation::Relu, algorithm: grouped(16), ..PLAIN
+    };
+    #[groups = 2] #[in_place = false] GroupedBySixteenStrided: ConvGeometry {
+        input: map(32, 11, 21, frame(2)), output: map(32, 6, 11, Frame::NONE), kernel: [5, 5], stride: [2, 2], padding: [2, 2], window: 1,
+        first_block: &[0, 1], algorithm: grouped(16), ..PLAIN
+    };
+    #[groups = 8] #[in_place = false] GroupedOneByOne: ConvGeometry {
+        window: 1, first_block: &[0, 1], activation: Activation::Tanh, algorithm: grouped(4), batch: 2, ..PLAIN
+    };
+    #[groups = 16] #[in_place = false] GroupedWideStride: ConvGeometry {
+        input: map(32, 8, 19, frame(1)), output: map(32, 3, 7, Frame::NONE), kernel: [2, 2], stride: [3, 3], padding: [0, 1], window: 1,
+        first_block: &[0, 1], algorithm: grouped(2), ..PLAIN
+    };
+    #[groups = 8] #[in_place = false] GroupedDilated: ConvGeometry {
+        input: map(32, 9, 14, frame(3)), output: map(32, 9, 7, Frame::NONE), kernel: [3, 3], stride: [1, 2], dilation: [2, 3],
+        padding: [2, 3], window: 1, first_block: &[0, 1], algorithm: grouped(4), ..PLAIN
+    };
 }
 
 /// The factors of a pair of channels: its taps, or what Winograd's matrix G makes of them, written out.
@@ -312,6 +368,10 @@ fn pack(geometry: &ConvGeometry, groups: usize, kernel: &[f32], bias: &[f32]) ->
         let first = geometry.first_block.get(panel).copied().unwrap_or(0);
         let mut order: Vec<(usize, usize)> = Vec::new();
         let blocks = first..first + geometry.window;
+        if let Algorithm::Grouped(_) = geometry.algorithm {
+            packed.extend(pack_groups(geometry, inputs, channels, &pairs));
+            continue;
+        }
         if matches!(geometry.algorithm, Algorithm::Winograd(_)) {
             for factor in 0..count {
                 order.extend(
@@ -331,6 +391,23 @@ fn pack(geometry: &ConvGeometry, groups: usize, kernel: &[f32], bias: &[f32]) ->
                 }
                 pairs[output * inputs + input % inputs][factor]
             }));
+        }
+    }
+    packed
+}
+
+/// The weights of a panel's channels within their groups of so many inputs.
+fn pack_groups(geometry: &ConvGeometry, inputs: usize, channels: Range<usize>, pairs: &[Vec<f32>]) -> Vec<f32> {
+    let [rows, columns] = geometry.kernel;
+    let mut packed = Vec::new();
+    for row in 0..rows {
+        for input in 0..inputs {
+            for column in 0..columns {
+                let weight = |output: usize| {
+                    pairs.get(output * inputs + input).map_or(0.0, |taps: &Vec<f32>| taps[row * columns + column])
+                };
+                packed.extend(channels.clone().map(weight));
+            }
         }
     }
     packed
@@ -411,7 +488,7 @@ fn test<C: Case>(name: &str, seed: u64) {
         println!("{name} on {kind}");
         let tolerance = match geometry.algorithm {
             Algorithm::Winograd(_) | Algorithm::Strassen(_) => 4.0 * TOLERANCE,
-            Algorithm::Direct(_) => TOLERANCE,
+            Algorithm::Direct(_) | Algorithm::Grouped(_) => TOLERANCE,
         };
         assert_close(kind, &from_map(output, to, batch), &expected, tolerance);
     });
