@@ -76,7 +76,8 @@ macro_rules! tiles {
             type Avx512 = Tile<{ $name::WIDE[0] }, { $name::WIDE[1] }, { $name::PAIRS }>;
             type Avx2 = Tile<{ $name::NARROW[0] }, { $name::NARROW[1] }, { if $name::GROUPED { 1 } else { 2 } }>;
             type Neon = Tile<{ $name::NARROW[0] }, { $name::NARROW[1] }, { if $name::GROUPED { 1 } else { 4 } }>;
-            type Portable = Tile<{ $name::PORTABLE[0] }, { $name::PORTABLE[1] }, { if $name::GROUPED { 1 } else { 2 } }>;
+            type Portable =
+                Tile<{ $name::PORTABLE[0] }, { $name::PORTABLE[1] }, { if $name::GROUPED { 1 } else { 2 } }>;
         }
     };
     ($other:ident $name:ident) => {};
