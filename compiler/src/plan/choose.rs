@@ -316,6 +316,34 @@ mod tests {
     }
 
     #[test]
+    fn groups_of_few_channels_have_their_own_kernel() {
+        let grouped = |layer: Layer| match layer.candidates(false).first() {
+            Some(Algorithm::Grouped(grouped)) => Some(grouped.channels),
+            _ => None,
+        };
+        let next = |channels, size| Layer { groups: 32, ..layer(channels, size) };
+        assert_eq!(grouped(next(128, 56)), Some(4));
+        assert_eq!(grouped(Layer { stride: [2, 2], ..next(256, 28) }), Some(8));
+        assert_eq!(grouped(next(256, 28)), Some(8));
+        assert_eq!(grouped(Layer { groups: 64, ..next(128, 28) }), Some(2));
+        assert_eq!(grouped(Layer { groups: 24, kernel: [5, 5], ..next(24, 28) }), Some(1));
+        // A block that is one group has no zeros to leave out.
+        assert!(matches!(next(512, 14).candidates(false).first(), Some(Algorithm::Direct(_))));
+        for other in [
+            next(96, 14),
+            next(1024, 7),
+            Layer { outputs: 256, ..next(128, 56) },
+            Layer { kernel: [1, 9], ..next(128, 56) },
+            Layer { dilation: [1, 4], ..next(128, 56) },
+            Layer { stride: [1, 4], ..next(128, 56) },
+            Layer { groups: 1, ..next(16, 8) },
+        ] {
+            assert_eq!(other.grouped(), None, "{other}");
+        }
+        assert!(next(128, 56).candidates(true).contains(&Algorithm::Grouped(Grouped { channels: 4 })));
+    }
+
+    #[test]
     fn groups_of_tiles_are_even() {
         assert_eq!(layer(64, 56).winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 49 }));
         assert_eq!(layer(256, 14).winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 16 }));

@@ -229,7 +229,7 @@ pub(super) fn affine(into: &mut Vec<f32>, scale: &[f64], shift: &[f64]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::geometry::{Activation, Direct, Frame, Map};
+    use super::super::geometry::{Activation, Direct, Frame, Grouped, Map};
     use super::*;
 
     fn value(seed: usize) -> f32 {
@@ -382,6 +382,47 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn panels_within_groups_hold_a_row_of_the_kernel_per_channel() {
+        let map = |height, width| Map { channels: 24, height, width, block: BLOCK, frame: Frame::NONE };
+        let geometry = ConvGeometry {
+            batch: 1,
+            input: map(2, 3),
+            output: map(1, 1),
+            shortcut: None,
+            kernel: [2, 3],
+            stride: [1, 1],
+            dilation: [1, 1],
+            padding: [0, 0],
+            window: 1,
+            first_block: &[],
+            activation: Activation::Sigmoid,
+            algorithm: Algorithm::Grouped(Grouped { channels: 4 }),
+        };
+        // A weight tells where it is from: output, input of the group, row, column.
+        let places = (0..24).flat_map(|output| (0..24).map(move |rest| (output, rest / 6, rest / 3 % 2, rest % 3)));
+        let weight = |(output, input, row, column): (usize, usize, usize, usize)| {
+            (output * 1000 + input * 100 + row * 10 + column) as f32
+        };
+        let kernel = Tensor::new([24, 4, 2, 3], places.map(weight).collect::<Vec<_>>()).unwrap();
+        let bias = Tensor::new([24], (0..24).map(|output| -(output as f32)).collect::<Vec<_>>()).unwrap();
+        let mut packed = Vec::new();
+        let parameters =
+            Parameters { conv: &geometry, first_block: &[0, 1], groups: 6, kernel: &kernel, bias: Some(&bias) };
+        conv(&mut packed, parameters);
+        let mut expected = Vec::new();
+        for panel in [0..16, 16..32] {
+            let exists = |output: &usize| *output < 24;
+            let lane = |output: usize| if exists(&output) { -(output as f32) } else { Activation::Sigmoid.idle() };
+            expected.extend(panel.clone().map(lane));
+            for (row, input, column) in (0..24).map(|rest| (rest / 12, rest / 3 % 4, rest % 3)) {
+                let lane = |output| if exists(&output) { weight((output, input, row, column)) } else { 0.0 };
+                expected.extend(panel.clone().map(lane));
+            }
+        }
+        assert_eq!(packed, expected);
     }
 
     #[test]

@@ -83,7 +83,36 @@ fn best(extent: usize, most: usize, vectors: usize) -> Tile {
 
 #[cfg(test)]
 mod tests {
+    use super::super::geometry::{Activation, BLOCK, Frame, Map};
     use super::*;
+
+    #[test]
+    fn tiles_within_groups_leave_registers_for_the_weights() {
+        let map = |width| Map { channels: 32, height: 1, width, block: BLOCK, frame: Frame::NONE };
+        let pixels = |columns: usize, stride: usize| {
+            let conv = ConvGeometry {
+                batch: 1,
+                input: map(84 * stride + columns - 1),
+                output: map(84),
+                shortcut: None,
+                kernel: [1, columns],
+                stride: [stride, stride],
+                dilation: [1, 1],
+                padding: [0, 0],
+                window: 1,
+                first_block: &[],
+                activation: Activation::None,
+                algorithm: Algorithm::Grouped(Grouped { channels: 4 }),
+            };
+            let Tiles { avx512, avx2, neon, portable } = tiles(&conv, &[0, 1], Pixels::default());
+            assert!([avx512, avx2, neon, portable].iter().all(|tile| tile.vectors == 1));
+            [avx512, avx2, neon, portable].map(|tile| tile.pixels)
+        };
+        assert_eq!(pixels(1, 1), [28, 14, 28, 12]);
+        assert_eq!(pixels(3, 1), [21, 12, 21, 11]);
+        assert_eq!(pixels(7, 1), [21, 8, 21, 7]);
+        assert_eq!(pixels(3, 2), [21, 9, 21, 11]);
+    }
 
     #[test]
     fn tiles_divide_the_maps_of_resnets() {

@@ -400,6 +400,11 @@ mod tests {
         assert_eq!(subjects(layer, direct(0, 17, usize::MAX)), ["direct.band", "direct.depth", "direct.sums"]);
         let pixels = Pixels { neon: Some(29), ..Pixels::of("avx2", 0) };
         assert_eq!(subjects(layer, Decision { pixels, ..direct(1, 1, 1) }), ["pixels.avx2", "pixels.neon"]);
+        let grouped = |channels| Decision::from(Algorithm::Grouped(Grouped { channels }));
+        let next = Layer { groups: 64, ..layer };
+        assert!(subjects(next, grouped(4)).is_empty());
+        assert_eq!(subjects(next, grouped(8)), ["grouped.channels"]);
+        assert_eq!(subjects(layer, grouped(4)), ["grouped"]);
         // Transformed input of all tiles would be gigabytes.
         let huge = Layer { output: [1 << 12, 1 << 12], ..layer };
         assert_eq!(subjects(huge, winograd(2, 1 << 20)), ["winograd.group"]);

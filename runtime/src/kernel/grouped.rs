@@ -49,6 +49,9 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
 
     /// Input pixels of a phase that a tile of so many pixels depends on.
     const fn steps(pixels: usize, phase: usize) -> usize {
+        if pixels == 0 {
+            return 0;
+        }
         let inputs = (pixels - 1) * Self::STRIDE + (Self::COLUMNS - 1) * Self::DILATION + 1;
         if inputs > phase { (inputs - phase).div_ceil(Self::STRIDE) } else { 0 }
     }
@@ -196,14 +199,13 @@ unsafe fn multiply_channel<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(
 }
 
 /// Calls a function for each input pixel of a phase, by its number as a constant: each sum has to have its register, and the compiler does
-/// not unroll as long a loop by itself.
+/// not unroll as long a loop by itself. There are at most `Grouped::MOST_PIXELS + Grouped::WIDEST - 1`.
 macro_rules! each_step {
     ($layer:ident, $pixels:ident, $phase:ident, |$step:ident| $call:expr) => {
         each_step!($layer, $pixels, $phase, |$step| $call;
             0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34)
     };
     ($layer:ident, $pixels:ident, $phase:ident, |$step:ident| $call:expr; $($number:literal)*) => {
-        const { assert!(Shape::<$layer>::steps($pixels, $phase) <= [$($number),*].len()) }
         $(if const { $number < Shape::<$layer>::steps($pixels, $phase) } {
             let $step = $number;
             $call;
