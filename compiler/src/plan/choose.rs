@@ -43,8 +43,8 @@ const PER_BYTE: f64 = 4.0;
 /// What is reached of the peak in sums of products, and in those of Winograd's, which are shorter.
 const DIRECT: f64 = 0.92;
 const SHORT: f64 = 0.85;
-/// The same where groups lie in one block, so that Winograd's sums are of 16 products each, most of them zeros.
-const SHORTEST: f64 = 0.27;
+/// The same where groups lie in one block, so that Winograd's sums are of 16 products each.
+const SHORTEST: f64 = 0.4;
 /// Multiply-adds in the time of one in groups of few channels, and of reading a vector of input for it.
 const WITHIN_GROUPS: f64 = 0.9;
 const SPREAD: f64 = 1.3;
@@ -328,7 +328,8 @@ mod tests {
         assert_eq!(grouped(Layer { groups: 64, ..next(128, 28) }), Some(2));
         assert_eq!(grouped(Layer { groups: 24, kernel: [5, 5], ..next(24, 28) }), Some(1));
         // A block that is one group has no zeros to leave out.
-        assert!(matches!(next(512, 14).candidates(false).first(), Some(Algorithm::Direct(_))));
+        assert_eq!(tile(next(512, 14)), Some(4));
+        assert!(matches!(next(512, 14).candidates(true).first(), Some(Algorithm::Direct(_))));
         for other in [
             next(96, 14),
             next(1024, 7),
