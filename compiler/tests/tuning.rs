@@ -124,7 +124,7 @@ fn what_is_wrong_is_told_at_its_line() {
             "strassen: {band: 1, depth: 3}",
             "strassen.depth: 3 input blocks of each half per pass\n  expected: a divisor of 2",
         ),
-        ("strassen: {band: 1, depth: 0}", "strassen.depth: this is `0`"),
+        ("strassen: {band: 1, depth: 0}", "strassen.depth: 0 input blocks of each half per pass"),
         ("strassen: {band: 33, depth: 1}", "strassen.band: 33 pairs of pixels per band\n  expected: 1 to 32"),
     ] {
         assert!(pointwise(decision).contains(told), "{decision}: {}", pointwise(decision));
