@@ -23,8 +23,12 @@ fn errors(text: &str) -> String {
 }
 
 fn compile(text: &str, exact: bool) -> Result<Compiled, String> {
+    compile_model("cifar-resnet20", None, text, exact)
+}
+
+fn compile_model(model: &str, weights: Option<WeightSource>, text: &str, exact: bool) -> Result<Compiled, String> {
     let tuning = tuning::parse(text, Path::new("t.yaml")).map_err(|problems| problems.to_string())?;
-    let options = Options { settings: Settings { exact, tuning }, ..Options::new("cifar-resnet20") };
+    let options = Options { weights, settings: Settings { exact, tuning }, ..Options::new(model) };
     pipeline::compile(&options, &mut |_| ()).map_err(|problems| problems.to_string())
 }
 
@@ -87,12 +91,22 @@ fn exact_refuses_winograd_and_takes_sums_of_products() {
         compile(&file("winograd: {outputs: 4, group: 4}"), true).unwrap_err(),
         format!(
             "error[E-TUNING]: t.yaml:3:3: `{LAYER}`: `winograd`, while the network is to be exact\n  \
-             expected: `direct`, a sum of products\n  \
+             expected: `direct` or `grouped`, sums of products\n  \
              hint: leave `exact` out, or make a file with `resnetc tune --exact`"
         )
     );
     let compiled = compile(&file("direct: {band: 50, depth: 3, sums: 4096}"), true).unwrap();
     assert!(!compiled.plan.to_string().contains("winograd"));
+    // Neither Winograd's nor Strassen's: groups of few channels are sums of products too.
+    let grouped =
+        file("grouped: {channels: 4}").replace(LAYER, "conv 3x3 stride 1 dilation 1 groups 32 128->128 56x56 batch 1");
+    assert!(
+        compile_model("resnext50_32x4d", Some(WeightSource::Seed(7)), &grouped, true).unwrap().warnings.0.is_empty()
+    );
+    let strassen = file("strassen: {band: 1, depth: 4}")
+        .replace(LAYER, "conv 1x1 stride 1 dilation 1 groups 1 128->256 56x56 batch 1");
+    let refusal = compile_model("resnext50_32x4d", Some(WeightSource::Seed(7)), &strassen, true).unwrap_err();
+    assert!(refusal.contains("`strassen`, while the network is to be exact"), "{refusal}");
     // A file may have layers of other networks, whatever is said of them.
     let other = file("winograd: {outputs: 4, group: 4}").replace("8x8", "9x9");
     let compiled = compile(&other, true).unwrap();

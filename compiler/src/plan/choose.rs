@@ -74,7 +74,7 @@ pub(super) fn decisions(graph: &Graph, settings: &Settings) -> Result<(Decisions
         let decision = match settings.tuning.get(&layer) {
             Some(tuned) => {
                 tuned_any = true;
-                if settings.exact && !matches!(tuned.decision.algorithm, Algorithm::Direct(_)) && seen.insert(layer) {
+                if settings.exact && !sums_products(tuned.decision.algorithm) && seen.insert(layer) {
                     problems.push(tuned.inexact(&layer));
                 }
                 Some(tuned.decision)
@@ -88,6 +88,11 @@ pub(super) fn decisions(graph: &Graph, settings: &Settings) -> Result<(Decisions
         problems.push(settings.tuning.strange(some.map(|(_, layer)| layer).as_ref()));
     }
     problems.finish(decisions)
+}
+
+/// Whether an algorithm adds up the products of inputs and weights as they are: what is left of them in an exact network.
+fn sums_products(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::Direct(_) | Algorithm::Grouped(_))
 }
 
 /// The convolutions of a graph in the order they run.
@@ -167,12 +172,13 @@ impl Layer {
     pub(super) fn candidates(&self, exact: bool) -> Vec<Algorithm> {
         let mut candidates = vec![self.direct()];
         candidates.extend(self.grouped().map(Algorithm::Grouped));
-        if !exact && self.has_winograd() {
+        if self.has_winograd() {
             candidates.extend([2, 4].map(|outputs| self.winograd(outputs)));
         }
-        if !exact && self.has_strassen() {
+        if self.has_strassen() {
             candidates.push(self.strassen());
         }
+        candidates.retain(|algorithm| !exact || sums_products(*algorithm));
         candidates.sort_by(|a, b| self.cost(*a).total_cmp(&self.cost(*b)));
         candidates
     }

@@ -232,6 +232,22 @@ mod tests {
     use super::super::geometry::{Activation, Direct, Frame, Grouped, Map};
     use super::*;
 
+    const EMPTY: Map = Map { channels: 0, height: 0, width: 0, block: BLOCK, frame: Frame::NONE };
+    const PLAIN: ConvGeometry = ConvGeometry {
+        batch: 1,
+        input: EMPTY,
+        output: EMPTY,
+        shortcut: None,
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [0, 0],
+        window: 1,
+        first_block: &[],
+        activation: Activation::None,
+        algorithm: Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }),
+    };
+
     fn value(seed: usize) -> f32 {
         ((seed.wrapping_mul(2_654_435_761) >> 7) % 17) as f32 - 8.0
     }
@@ -284,18 +300,11 @@ mod tests {
             let (window, first_block) = windows(channels, outputs, groups, block);
             let map = |channels, block, height, width| Map { channels, height, width, block, frame: Frame::NONE };
             let geometry = ConvGeometry {
-                batch: 1,
                 input: map(channels, block, 2, 3),
                 output: map(outputs, BLOCK, 1, 1),
-                shortcut: None,
                 kernel: kernel_size,
-                stride: [1, 1],
-                dilation: [1, 1],
-                padding: [0, 0],
                 window,
-                first_block: &[],
-                activation: Activation::None,
-                algorithm: Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }),
+                ..PLAIN
             };
             let per_group = channels / groups;
             let weights: Vec<f32> = (0..outputs * per_group * 6).map(value).collect();
@@ -333,18 +342,13 @@ mod tests {
         let (inputs, outputs) = (64, 96);
         let strassen = Strassen { band: 1, depth: 1 };
         let geometry = ConvGeometry {
-            batch: 1,
             input: Map { channels: inputs, height: 2, width: 1, block: BLOCK, frame: Frame::NONE },
             output: Map { channels: outputs, height: 2, width: 1, block: BLOCK, frame: Frame::NONE },
-            shortcut: None,
             kernel: [1, 1],
-            stride: [1, 1],
-            dilation: [1, 1],
-            padding: [0, 0],
             window: 4,
-            first_block: &[],
             activation: Activation::None,
             algorithm: Algorithm::Strassen(strassen),
+            ..PLAIN
         };
         let weights: Vec<f32> = (0..outputs * inputs).map(value).collect();
         let bias: Vec<f32> = (0..outputs).map(|output| value(output + 99)).collect();
@@ -388,18 +392,13 @@ mod tests {
     fn panels_within_groups_hold_a_row_of_the_kernel_per_channel() {
         let map = |height, width| Map { channels: 24, height, width, block: BLOCK, frame: Frame::NONE };
         let geometry = ConvGeometry {
-            batch: 1,
             input: map(2, 3),
             output: map(1, 1),
-            shortcut: None,
             kernel: [2, 3],
-            stride: [1, 1],
-            dilation: [1, 1],
-            padding: [0, 0],
             window: 1,
-            first_block: &[],
             activation: Activation::Sigmoid,
             algorithm: Algorithm::Grouped(Grouped { channels: 4 }),
+            ..PLAIN
         };
         // A weight tells where it is from: output, input of the group, row, column.
         let places = (0..24).flat_map(|output| (0..24).map(move |rest| (output, rest / 6, rest / 3 % 2, rest % 3)));

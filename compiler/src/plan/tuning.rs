@@ -150,11 +150,11 @@ impl Layer {
                         subject: "strassen".to_owned(),
                         found: "this layer cannot be computed by Strassen's multiplication".to_owned(),
                         expected:
-                            "`direct`; Strassen takes a kernel of 1x1 without groups, two pixels, and channels in \
+                            "`direct`; Strassen takes a kernel of 1x1 without groups, two pixels or more, and channels in \
                                    multiples of 32"
                                 .to_owned(),
                     });
-                } else if depth == 0 || !half.is_multiple_of(depth) {
+                } else if !half.is_multiple_of(depth) {
                     refusals.push(Refusal {
                         subject: "strassen.depth".to_owned(),
                         found: format!("{depth} input blocks of each half per pass"),
@@ -343,7 +343,7 @@ impl Tuned {
         let (name, _) = numbers(self.decision.algorithm);
         let error = Diagnostic::error("E-TUNING", format!("`{name}`, while the network is to be exact"))
             .about(format!("`{layer}`"))
-            .expected("`direct`, a sum of products")
+            .expected("`direct` or `grouped`, sums of products")
             .hint("leave `exact` out, or make a file with `resnetc tune --exact`");
         match &self.place {
             Some(place) => error.at(place.clone()),
