@@ -23,7 +23,7 @@ pub use work::Work;
 use crate::error::Error;
 use crate::geometry::BLOCK;
 use crate::isa::{Isa, Kind, Portable};
-use crate::kernel::{Arguments, Share};
+use crate::kernel::{Arguments, Claim, Share};
 use crate::network::Output;
 use crate::outputs::{self, Arrays, Outputs};
 use crate::program::{Options, Program};
@@ -47,6 +47,8 @@ pub struct Engine<P> {
     scratch: Scratch,
     /// All outputs, one after another.
     outputs: Vec<f32>,
+    /// What each thread has left to do, in a call that all of them run.
+    claims: Box<[Claim]>,
     pool: Arc<Pool>,
     program: PhantomData<fn() -> P>,
 }
@@ -119,6 +121,7 @@ impl<P: Program> Engine<P> {
             arena: Buffer::zeroed(P::ARENA),
             scratch: Scratch::new(steps, threads),
             outputs: vec![0.0; Self::output_length()],
+            claims: claims(threads),
             pool: Arc::new(Pool::new(threads)?),
             program: PhantomData,
         })
@@ -175,8 +178,9 @@ impl<P: Program> Engine<P> {
                 outputs: self.outputs.as_mut_ptr(),
                 described: P::NETWORK.outputs,
                 times: std::ptr::null_mut(),
+                claims: &[],
             };
-            call.walk(Share { index: 0, count: 1 }, None);
+            call.walk(0, None);
             if let Start::Output(output) = step.output.start {
                 if let (Some(Output { shape, .. }), Some(values)) =
                     (P::NETWORK.outputs.get(output), self.outputs().get(output))
@@ -217,10 +221,11 @@ impl<P: Program> Engine<P> {
             outputs: self.outputs.as_mut_ptr(),
             described: P::NETWORK.outputs,
             times: times.map_or(std::ptr::null_mut(), <[Duration]>::as_mut_ptr),
+            claims: &self.claims,
         };
-        let count = self.pool.threads();
-        if count == 1 || !self.pool.run(&|index, seat| call.walk(Share { index, count }, Some(seat))) {
-            call.walk(Share { index: 0, count: 1 }, None);
+        self.claims.iter().for_each(|claim| claim.clear(0));
+        if self.claims.len() == 1 || !self.pool.run(&|index, seat| call.walk(index, Some(seat))) {
+            call.walk(0, None);
         }
         Ok(())
     }
@@ -275,10 +280,15 @@ impl<P> Clone for Engine<P> {
             arena: Buffer::zeroed(self.arena.as_slice().len()),
             scratch: Scratch::new(self.steps, self.pool.threads()),
             outputs: vec![0.0; self.outputs.len()],
+            claims: claims(self.pool.threads()),
             pool: Arc::clone(&self.pool),
             program: PhantomData,
         }
     }
+}
+
+fn claims(threads: usize) -> Box<[Claim]> {
+    (0..threads).map(|_| Claim::new()).collect()
 }
 
 /// Memory that each thread has for itself.
@@ -325,7 +335,7 @@ pub struct Timing {
 }
 
 /// What the threads of a call share.
-struct Call {
+struct Call<'a> {
     steps: &'static [Step],
     arena: *mut f32,
     /// Scratch memory of the first thread, and the distance to that of the next.
@@ -337,17 +347,27 @@ struct Call {
     described: &'static [Output],
     /// One place per step, or null.
     times: *mut Duration,
+    /// Those of all threads.
+    claims: &'a [Claim],
 }
 
-// SAFETY: each thread writes only its share of each step, the first alone writes the times, and a barrier lies between steps.
-unsafe impl Sync for Call {}
+// SAFETY: each thread writes only the units of a step that it takes, which nobody else takes, the first alone writes the times, and a barrier lies between steps.
+unsafe impl Sync for Call<'_> {}
 
-impl Call {
-    fn walk(&self, share: Share, mut seat: Option<Seat>) {
+impl Call<'_> {
+    /// Runs all steps, with those who have a seat too or alone.
+    fn walk(&self, thread: usize, mut seat: Option<Seat>) {
         let _state = FloatState::for_steps();
-        let timed = share.index == 0 && !self.times.is_null();
+        let timed = thread == 0 && !self.times.is_null();
         let mut last = timed.then(Instant::now);
         for (index, step) in self.steps.iter().enumerate() {
+            let share = match seat {
+                Some(_) => {
+                    self.claims[thread].clear(index + 1);
+                    Share::new(thread, self.claims, index)
+                }
+                None => Share::WHOLE,
+            };
             // SAFETY: the engine checked that the processor has the step's instruction set and that the step stays inside of arena,
             // weights and the caller's buffers, and holds all of them for the time of the call. There is one time per step.
             unsafe {
@@ -364,7 +384,7 @@ impl Call {
                         Some(Span { start: Start::At(start), .. }) => self.weights.add(start),
                         _ => self.weights,
                     },
-                    scratch: self.scratch.0.add(share.index * self.scratch.1),
+                    scratch: self.scratch.0.add(thread * self.scratch.1),
                     share,
                 });
             }

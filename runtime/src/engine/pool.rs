@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,10 +18,12 @@ use crate::error::Error;
 pub const MAX_THREADS: usize = 256;
 
 /// How long a thread looks without rest for what others do, at first, at least and at most, before it goes to sleep. It lets nobody else
-/// run in between: where all cores have work, to yield costs a whole slice of time, and who sleeps is back at once when it is woken.
-const SPINNING: Duration = Duration::from_micros(20);
+/// run in between: where all cores have work, to yield costs a whole slice of time. To be woken takes some 50 µs.
+const SPINNING: Duration = Duration::from_micros(50);
 const SPINNING_LEAST: Duration = Duration::from_micros(1);
-const SPINNING_MOST: Duration = Duration::from_micros(50);
+const SPINNING_MOST: Duration = Duration::from_micros(200);
+/// Who slept longer than this waited for a thread that did not get to run.
+const NAP: Duration = Duration::from_micros(200);
 /// Looks between two looks at the clock.
 const LOOKS: u32 = 32;
 
@@ -166,7 +168,7 @@ impl Shared {
     fn next_call(&self, seen: usize) -> usize {
         let changed = || Some(self.call.load(Ordering::Acquire)).filter(|call| *call != seen);
         let mut wait = Wait::default();
-        while wait.look() < SPINNING_MOST {
+        while wait.look() < SPINNING {
             if let Some(call) = changed() {
                 return call;
             }
@@ -194,6 +196,10 @@ impl Shared {
 pub(super) struct Barrier {
     threads: usize,
     rounds: usize,
+    /// How long a thread spins at most.
+    most: Duration,
+    /// How long each thread spun at last, in nanoseconds.
+    spinning: Box<[AtomicU64]>,
     /// By thread and round.
     lines: Box<[Line]>,
     /// Whether a thread panicked and will not come.
@@ -223,12 +229,16 @@ impl Barrier {
     fn new(threads: usize) -> Self {
         let rounds = threads.next_power_of_two().ilog2() as usize;
         let lines = (0..threads * rounds).map(|_| Line::default()).collect();
-        Self { threads, rounds, lines, broken: AtomicBool::new(false) }
+        // Threads that share cores keep each other from running.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let most = if threads <= cores { SPINNING_MOST } else { SPINNING_LEAST };
+        let spinning = (0..threads).map(|_| AtomicU64::new(nanoseconds(SPINNING.min(most)))).collect();
+        Self { threads, rounds, most, spinning, lines, broken: AtomicBool::new(false) }
     }
 
     /// The place of a thread for a call.
     fn seat(&self, index: usize) -> Seat<'_> {
-        Seat { barrier: self, index, spinning: SPINNING }
+        Seat { barrier: self, index, spinning: Duration::from_nanos(self.spinning[index].load(Ordering::Relaxed)) }
     }
 
     /// Lets all who wait or come leave.
@@ -252,7 +262,8 @@ impl Barrier {
 pub(super) struct Seat<'a> {
     barrier: &'a Barrier,
     index: usize,
-    /// How long it spins. That is worth it only while each thread has a core of its own, which shows in the meetings before.
+    /// How long it spins: longer after each meeting, until it waits for a thread that does not get to run. Who spins takes from the time
+    /// that such a thread needs.
     spinning: Duration,
 }
 
@@ -288,7 +299,7 @@ impl Seat<'_> {
             if wait.look() < self.spinning {
                 continue;
             }
-            self.spinning = SPINNING_LEAST.max(self.spinning / 4);
+            let asleep_since = Instant::now();
             let mut guard = other.lock.lock().unwrap_or_else(PoisonError::into_inner);
             let asleep = before + 1;
             let _ = other.came.compare_exchange(before, asleep, Ordering::AcqRel, Ordering::Acquire);
@@ -298,11 +309,24 @@ impl Seat<'_> {
                 }
                 guard = other.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
             }
-            return true;
+            if asleep_since.elapsed() > NAP {
+                self.spinning = SPINNING_LEAST;
+                return true;
+            }
         }
-        self.spinning = SPINNING_MOST.min(self.spinning + self.spinning / 8);
+        self.spinning = self.barrier.most.min(self.spinning + self.spinning / 8);
         true
     }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.barrier.spinning[self.index].store(nanoseconds(self.spinning), Ordering::Relaxed);
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Waiting with open eyes.

@@ -23,7 +23,7 @@ impl<L: Layer<ChannelsGeometry>> Kernel for Channels<L> {
             if target == 0 {
                 clear_frames(arguments.output, output, batch, arguments.share);
             }
-            for unit in arguments.share.of(batch * blocks * output.height) {
+            for unit in arguments.share.units(batch * blocks * output.height) {
                 let (plane, y) = (unit / output.height, unit % output.height);
                 let (image, block) = (plane / blocks, first + plane % blocks);
                 let low = if block == first { target % BLOCK } else { 0 };

@@ -5,8 +5,8 @@
 //! value it reads the channels' weights once and broadcasts the value of each pixel. The first pass begins with the bias; the last
 //! adds the shortcut and applies the activation; between passes the sums lie in scratch memory. So each output is written once.
 //!
-//! The tiles are numbered in the order that [`Direct`] says, passes aside; each thread takes a contiguous part of the numbers, and
-//! runs over it pass by pass. Each tile asks for its part of the weights that the thread needs next.
+//! The tiles are numbered in the order that [`Direct`] says, passes aside; each thread takes contiguous parts of the numbers, and
+//! runs over each pass by pass. Each tile asks for its part of the weights that the thread needs next.
 
 #![expect(
     clippy::needless_range_loop,
@@ -17,6 +17,7 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 
 use super::products::{Sums, load, store};
+use super::share::Parts;
 use super::tile::Split;
 use super::{Arguments, Kernel, RegisterTile, clear_output_frames, finish, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Direct, Map};
@@ -33,6 +34,9 @@ impl<L: Layer<ConvGeometry> + Tiles> Kernel for Conv<L> {
         unsafe { <I::TileOf<L> as RegisterTile>::conv::<I, L>(arguments) }
     }
 }
+
+/// Tiles that threads do not part, if they can: neighbours share weights in a near cache.
+pub(super) const NEIGHBOURS: usize = 8;
 
 /// Numbers that follow from a layer's geometry.
 struct Shape<L>(PhantomData<L>);
@@ -106,7 +110,6 @@ pub(super) unsafe fn run<
     let channels = const { VECTORS * I::LANES };
     let panels = const { Shape::<L>::OUTPUT.blocks() * BLOCK / (VECTORS * I::LANES) };
     let band = const { Shape::<L>::DIRECT.band.div_ceil(PIXELS) };
-    let run = const { run_length::<L>(PIXELS * VECTORS * I::LANES) };
     let ahead = const { rows_ahead::<L>(PIXELS) };
     let rows = const { rows_ahead::<L>(PIXELS) * Shape::<L>::DIRECT.depth * Shape::<L>::GEOMETRY.kernel[0] };
     let passes = const { Shape::<L>::PASSES };
@@ -124,14 +127,20 @@ pub(super) unsafe fn run<
         arguments.weights.wrapping_add(at)
     };
 
-    let share = arguments.share.of(tiles * panels);
-    let mut start = share.start;
-    while start < share.end {
-        let end = if share.end - start < run { share.end } else { start + run };
+    // In several passes, each part reads its inputs from afar again in each.
+    let parts = const {
+        if Shape::<L>::PASSES == 1 {
+            Parts::of(NEIGHBOURS)
+        } else {
+            Parts::of(NEIGHBOURS).few(run_length::<L>(PIXELS * VECTORS * I::LANES))
+        }
+    };
+    for part in arguments.share.parts(tiles * panels, parts) {
+        let start = part.start;
         let first_panel = place_of(start).0;
-        let last_panel = place_of(end - 1).0;
+        let last_panel = place_of(part.end - 1).0;
         for pass in 0..passes {
-            for unit in start..end {
+            for unit in part.clone() {
                 let (panel, tile, in_band) = place_of(unit);
                 let (image, in_image) = (tile / per_image, tile % per_image);
                 let (row, column) = (in_image / split.count, in_image % split.count);
@@ -189,7 +198,6 @@ pub(super) unsafe fn run<
                 }
             }
         }
-        start = end;
     }
 }
 
@@ -222,11 +230,7 @@ const fn rows_ahead<L: Layer<ConvGeometry>>(pixels: usize) -> usize {
 /// Tiles per run of sums, for tiles of so many sums.
 const fn run_length<L: Layer<ConvGeometry>>(tile: usize) -> usize {
     let tiles = Shape::<L>::DIRECT.sums / tile;
-    match (Shape::<L>::PASSES, tiles) {
-        (1, _) => usize::MAX,
-        (_, 0) => 1,
-        (_, tiles) => tiles,
-    }
+    if tiles == 0 { 1 } else { tiles }
 }
 
 /// Length of the scratch memory that a thread needs, for register tiles of so many sums.

@@ -1,6 +1,6 @@
 //! Dense layers.
 //!
-//! A unit of work is some images by some vectors of units. Sums over the features run in several strands, which hide the latency of
+//! A unit of work is one or two vectors of units, of all images; some images are computed at a time. Sums over the features run in several strands, which hide the latency of
 //! multiply-add and are added up at the end; how many depends on the layer only.
 
 #![expect(
@@ -9,7 +9,6 @@
 )]
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use super::{Arguments, Kernel, activate, vector_length};
 use crate::geometry::DenseGeometry;
@@ -24,13 +23,10 @@ impl<L: Layer<DenseGeometry>> Kernel for Dense<L> {
     unsafe fn run<I: Isa>(arguments: &Arguments) {
         // SAFETY: the caller vouches for what the kernel asks for.
         unsafe {
-            if const { L::GEOMETRY.batch < IMAGES } {
-                of_panels::<I, L, 1, 4>(arguments, 0..L::GEOMETRY.batch);
+            if const { L::GEOMETRY.panel >= 2 * I::LANES } {
+                of_vectors::<I, L, 2>(arguments);
             } else {
-                of_panels::<I, L, IMAGES, 1>(arguments, 0..L::GEOMETRY.batch / IMAGES * IMAGES);
-                if const { L::GEOMETRY.batch % IMAGES != 0 } {
-                    of_panels::<I, L, 1, 4>(arguments, L::GEOMETRY.batch / IMAGES * IMAGES..L::GEOMETRY.batch);
-                }
+                of_vectors::<I, L, 1>(arguments);
             }
         }
     }
@@ -46,85 +42,82 @@ pub(crate) const fn tile(dense: &DenseGeometry, lanes: usize) -> [usize; 2] {
     [images, vectors * lanes]
 }
 
-/// Computes some images, so many at a time, two vectors of units wide where a panel holds them.
+/// Computes the layer, so many vectors of units wide.
 ///
 /// # Safety
-/// As [`Kernel::run`] says; the number of images is a multiple of `IMAGES`.
+/// As [`Kernel::run`] says.
 #[inline(always)]
-unsafe fn of_panels<I: Isa, L: Layer<DenseGeometry>, const IMAGES: usize, const STRANDS: usize>(
-    arguments: &Arguments,
-    images: Range<usize>,
-) {
-    // SAFETY: the caller vouches for what the kernel asks for.
-    unsafe {
-        if const { L::GEOMETRY.panel >= 2 * I::LANES } {
-            of_vectors::<I, L, IMAGES, STRANDS, 2>(arguments, images);
-        } else {
-            of_vectors::<I, L, IMAGES, STRANDS, 1>(arguments, images);
+unsafe fn of_vectors<I: Isa, L: Layer<DenseGeometry>, const VECTORS: usize>(arguments: &Arguments) {
+    let batch = const { L::GEOMETRY.batch };
+    let together = batch / IMAGES * IMAGES;
+    for unit in arguments.share.units(vector_length(L::GEOMETRY.units) / (VECTORS * I::LANES)) {
+        let first_unit = unit * VECTORS * I::LANES;
+        // SAFETY: the caller vouches for what the kernel asks for; units and images lie in the layer.
+        unsafe {
+            if const { L::GEOMETRY.batch >= IMAGES } {
+                for image in (0..together).step_by(IMAGES) {
+                    compute::<I, L, IMAGES, 1, VECTORS>(arguments, first_unit, image);
+                }
+            }
+            for image in together..batch {
+                compute::<I, L, 1, 4, VECTORS>(arguments, first_unit, image);
+            }
         }
     }
 }
 
+/// Computes some units of some images.
+///
 /// # Safety
-/// As [`of_panels`].
+/// As [`Kernel::run`] says, for the units and images.
 #[inline(always)]
-unsafe fn of_vectors<
-    I: Isa,
-    L: Layer<DenseGeometry>,
-    const IMAGES: usize,
-    const STRANDS: usize,
-    const VECTORS: usize,
->(
+unsafe fn compute<I: Isa, L: Layer<DenseGeometry>, const IMAGES: usize, const STRANDS: usize, const VECTORS: usize>(
     arguments: &Arguments,
-    images: Range<usize>,
+    first_unit: usize,
+    image: usize,
 ) {
     let geometry = const { L::GEOMETRY };
     let (inputs, outputs) = const { (vector_length(L::GEOMETRY.features), vector_length(L::GEOMETRY.units)) };
-    let groups = images.len() / IMAGES;
-    let width = VECTORS * I::LANES;
-    for unit in arguments.share.of(groups * (outputs / width)) {
-        let (first_unit, image) = (unit / groups * width, images.start + unit % groups * IMAGES);
-        let (panel, lane) = (first_unit / geometry.panel, first_unit % geometry.panel);
-        // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
-        unsafe {
-            let weights = arguments.weights.add(panel * (geometry.features + 1) * geometry.panel + lane);
-            let values = arguments.input.add(image * inputs);
-            let mut sums = [[[I::splat(0.0); VECTORS]; IMAGES]; STRANDS];
+    let (panel, lane) = (first_unit / geometry.panel, first_unit % geometry.panel);
+    // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
+    unsafe {
+        let weights = arguments.weights.add(panel * (geometry.features + 1) * geometry.panel + lane);
+        let values = arguments.input.add(image * inputs);
+        let mut sums = [[[I::splat(0.0); VECTORS]; IMAGES]; STRANDS];
+        for image in 0..IMAGES {
+            for vector in 0..VECTORS {
+                sums[0][image][vector] = I::load(weights.add(vector * I::LANES));
+            }
+        }
+        let weights = weights.add(geometry.panel);
+        let whole = geometry.features / STRANDS * STRANDS;
+        let mut feature = 0;
+        while feature < whole {
+            for strand in 0..STRANDS {
+                step::<I, IMAGES, VECTORS>(
+                    weights.add((feature + strand) * geometry.panel),
+                    values.add(feature + strand),
+                    inputs,
+                    &mut sums[strand],
+                );
+            }
+            feature += STRANDS;
+        }
+        for feature in whole..geometry.features {
+            let weights = weights.add(feature * geometry.panel);
+            step::<I, IMAGES, VECTORS>(weights, values.add(feature), inputs, &mut sums[0]);
+        }
+        for strand in 1..STRANDS {
             for image in 0..IMAGES {
                 for vector in 0..VECTORS {
-                    sums[0][image][vector] = I::load(weights.add(vector * I::LANES));
+                    sums[0][image][vector] = I::add(sums[0][image][vector], sums[strand][image][vector]);
                 }
             }
-            let weights = weights.add(geometry.panel);
-            let whole = geometry.features / STRANDS * STRANDS;
-            let mut feature = 0;
-            while feature < whole {
-                for strand in 0..STRANDS {
-                    step::<I, IMAGES, VECTORS>(
-                        weights.add((feature + strand) * geometry.panel),
-                        values.add(feature + strand),
-                        inputs,
-                        &mut sums[strand],
-                    );
-                }
-                feature += STRANDS;
-            }
-            for feature in whole..geometry.features {
-                let weights = weights.add(feature * geometry.panel);
-                step::<I, IMAGES, VECTORS>(weights, values.add(feature), inputs, &mut sums[0]);
-            }
-            for strand in 1..STRANDS {
-                for image in 0..IMAGES {
-                    for vector in 0..VECTORS {
-                        sums[0][image][vector] = I::add(sums[0][image][vector], sums[strand][image][vector]);
-                    }
-                }
-            }
-            for index in 0..IMAGES {
-                for vector in 0..VECTORS {
-                    let to = arguments.output.add((image + index) * outputs + first_unit + vector * I::LANES);
-                    I::store(to, activate::<I>(geometry.activation, sums[0][index][vector]));
-                }
+        }
+        for index in 0..IMAGES {
+            for vector in 0..VECTORS {
+                let to = arguments.output.add((image + index) * outputs + first_unit + vector * I::LANES);
+                I::store(to, activate::<I>(geometry.activation, sums[0][index][vector]));
             }
         }
     }

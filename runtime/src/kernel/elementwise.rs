@@ -27,7 +27,7 @@ impl<L: Layer<ElementwiseGeometry>> Kernel for Elementwise<L> {
             if !std::ptr::eq(arguments.output, arguments.input) && !std::ptr::eq(arguments.output, arguments.other) {
                 clear_frames(arguments.output, output, geometry.batch, arguments.share);
             }
-            for unit in arguments.share.of(geometry.batch * blocks * output.height) {
+            for unit in arguments.share.units(geometry.batch * blocks * output.height) {
                 let (plane, y) = (unit / output.height, unit % output.height);
                 let block = plane % blocks;
                 let from = arguments.input.add(plane * input.plane() + input.interior() + y * input.row());

@@ -15,7 +15,7 @@ impl<L: Layer<FlattenGeometry>> Kernel for Flatten<L> {
     unsafe fn run<I: Isa>(arguments: &Arguments) {
         let FlattenGeometry { batch, input } = const { L::GEOMETRY };
         let features = const { L::GEOMETRY.input.channels * L::GEOMETRY.input.height * L::GEOMETRY.input.width };
-        for unit in arguments.share.of(batch * input.channels) {
+        for unit in arguments.share.units(batch * input.channels) {
             let (image, channel) = (unit / input.channels, unit % input.channels);
             // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
             unsafe {

@@ -17,7 +17,7 @@ impl<L: Layer<GlobalPoolGeometry>> Kernel for GlobalPool<L> {
         let input = const { L::GEOMETRY.input };
         // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
         unsafe {
-            for unit in arguments.share.of(geometry.batch * input.blocks()) {
+            for unit in arguments.share.units(geometry.batch * input.blocks()) {
                 let from = arguments.input.add(unit * input.plane() + input.interior());
                 let to = arguments.output.add(unit * BLOCK);
                 for vector in 0..BLOCK / I::LANES {

@@ -27,7 +27,7 @@ impl<L: Layer<GroupNormGeometry>> Kernel for GroupNorm<L> {
             if !std::ptr::eq(arguments.output, arguments.input) {
                 clear_frames(arguments.output, output, geometry.batch, arguments.share);
             }
-            for unit in arguments.share.of(geometry.batch * runs) {
+            for unit in arguments.share.units(geometry.batch * runs) {
                 let (image, first) = (unit / runs, unit % runs * length);
                 let run = first..if first + length < blocks { first + length } else { blocks };
                 let from = arguments.input.add(image * input.len() + input.interior());

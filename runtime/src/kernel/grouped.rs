@@ -12,6 +12,8 @@
 use std::hint::black_box;
 use std::marker::PhantomData;
 
+use super::conv::NEIGHBOURS;
+use super::share::Parts;
 use super::tile::Split;
 use super::{Arguments, clear_output_frames, finish, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Grouped, Map};
@@ -83,49 +85,51 @@ pub(super) unsafe fn run<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, co
 
     let split = const { Split::new(Shape::<L>::OUTPUT.width, PIXELS, FEWER) };
     let blocks = const { Shape::<L>::OUTPUT.blocks() };
-    let share = arguments.share.of(geometry.batch * blocks * output.height * split.count);
-    let mut unit = share.start;
-    while unit < share.end {
-        // The rest of a row, or of the share.
-        let (line, first) = (unit / split.count, unit % split.count);
-        let last = if split.count - first < share.end - unit { split.count } else { first + share.end - unit };
-        let (row, plane) = (line % output.height, line / output.height);
-        let (image, block) = (plane / blocks, plane % blocks);
-        for column in first..last {
-            let pixel = split.first(column);
-            for lane in (0..BLOCK).step_by(I::LANES) {
-                let channel = block * BLOCK + lane;
-                // SAFETY: image, block, row and pixel lie in the maps, and the maps where the caller says.
-                unsafe {
-                    let corner = Corner {
-                        input: arguments.input.add(
-                            image * Shape::<L>::INPUT.len()
-                                + block * Shape::<L>::INPUT.plane()
-                                + Shape::<L>::ORIGIN
-                                + row * Shape::<L>::DOWN
-                                + pixel * Shape::<L>::STRIDE * BLOCK
-                                + lane / Shape::<L>::GROUP * Shape::<L>::GROUP,
-                        ),
-                        weights: arguments.weights.add(block * Shape::<L>::PANEL + lane),
-                        shortcut: match geometry.shortcut {
-                            Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, pixel)),
-                            None => std::ptr::null(),
-                        },
-                        output: arguments.output.add(place(output, image, channel, row, pixel)),
-                    };
-                    // Without this the compiler takes the addresses apart and computes them anew in the innermost loop.
-                    let corner = black_box(corner);
-                    if const { FEWER != 0 } && column >= split.whole {
-                        if const { FEWER != 0 } {
-                            compute::<I, L, FEWER>(corner);
+    let units = geometry.batch * blocks * output.height * split.count;
+    for part in arguments.share.parts(units, Parts::of(NEIGHBOURS)) {
+        let mut unit = part.start;
+        while unit < part.end {
+            // The rest of a row, or of the part.
+            let (line, first) = (unit / split.count, unit % split.count);
+            let last = if split.count - first < part.end - unit { split.count } else { first + part.end - unit };
+            let (row, plane) = (line % output.height, line / output.height);
+            let (image, block) = (plane / blocks, plane % blocks);
+            for column in first..last {
+                let pixel = split.first(column);
+                for lane in (0..BLOCK).step_by(I::LANES) {
+                    let channel = block * BLOCK + lane;
+                    // SAFETY: image, block, row and pixel lie in the maps, and the maps where the caller says.
+                    unsafe {
+                        let corner = Corner {
+                            input: arguments.input.add(
+                                image * Shape::<L>::INPUT.len()
+                                    + block * Shape::<L>::INPUT.plane()
+                                    + Shape::<L>::ORIGIN
+                                    + row * Shape::<L>::DOWN
+                                    + pixel * Shape::<L>::STRIDE * BLOCK
+                                    + lane / Shape::<L>::GROUP * Shape::<L>::GROUP,
+                            ),
+                            weights: arguments.weights.add(block * Shape::<L>::PANEL + lane),
+                            shortcut: match geometry.shortcut {
+                                Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, pixel)),
+                                None => std::ptr::null(),
+                            },
+                            output: arguments.output.add(place(output, image, channel, row, pixel)),
+                        };
+                        // Without this the compiler takes the addresses apart and computes them anew in the innermost loop.
+                        let corner = black_box(corner);
+                        if const { FEWER != 0 } && column >= split.whole {
+                            if const { FEWER != 0 } {
+                                compute::<I, L, FEWER>(corner);
+                            }
+                        } else {
+                            compute::<I, L, PIXELS>(corner);
                         }
-                    } else {
-                        compute::<I, L, PIXELS>(corner);
                     }
                 }
             }
+            unit += last - first;
         }
-        unit += last - first;
     }
 }
 

@@ -21,7 +21,7 @@ impl<L: Layer<InputGeometry>> Kernel for Input<L> {
         // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
         unsafe {
             clear_frames(arguments.output, output, geometry.batch, arguments.share);
-            for unit in arguments.share.of(geometry.batch * output.height) {
+            for unit in arguments.share.units(geometry.batch * output.height) {
                 let (image, y) = (unit / output.height, unit % output.height);
                 let from = arguments.input.add(image * output.channels * pixels + y * output.width * column_step);
                 for block in 0..output.blocks() {

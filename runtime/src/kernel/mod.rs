@@ -5,7 +5,7 @@
 //! [`Step`](crate::engine::Step) check each geometry while the program is compiled.
 //!
 //! Work is split over outputs only: a unit of work writes what no other unit writes, and computes it in one order,
-//! so results have the same bits for every number of threads.
+//! so results have the same bits for every number of threads, whichever of them does it (see [`share`]).
 
 mod activate;
 mod channels;
@@ -22,6 +22,7 @@ mod output;
 mod pool;
 mod products;
 mod remap;
+mod share;
 mod softmax;
 #[cfg(feature = "app")]
 pub(crate) mod speed;
@@ -31,8 +32,6 @@ mod winograd;
 
 #[cfg(test)]
 mod tests;
-
-use std::ops::Range;
 
 use activate::activate;
 pub(crate) use channels::Channels;
@@ -51,6 +50,7 @@ pub(crate) use input::Input;
 pub(crate) use output::Output;
 pub(crate) use pool::Pool;
 pub(crate) use remap::Remap;
+pub(crate) use share::{Claim, Share};
 pub(crate) use softmax::Softmax;
 pub use tile::{RegisterTile, Tile};
 
@@ -63,35 +63,20 @@ pub trait Kernel: 'static {
     ///
     /// # Safety
     /// The processor has the instruction set; the pointers of `arguments` lead to memory as the geometry says; the output
-    /// overlaps what is read only where the kernel allows it; no two threads have overlapping shares.
+    /// overlaps what is read only where the kernel allows it; the shares of a step's threads have the same claims and step.
     unsafe fn run<I: Isa>(arguments: &Arguments);
 }
 
 /// Where a step reads and writes, and whose share it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Arguments {
+pub struct Arguments<'a> {
     pub(crate) input: *const f32,
     pub(crate) other: *const f32,
     pub(crate) output: *mut f32,
     pub(crate) weights: *const f32,
     /// The thread's own, for what a step needs besides; at least as long as the step says.
     pub(crate) scratch: *mut f32,
-    pub(crate) share: Share,
-}
-
-/// One thread among those that run a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    pub(crate) index: usize,
-    pub(crate) count: usize,
-}
-
-impl Share {
-    /// This thread's part of so many units of work.
-    #[inline(always)]
-    fn of(self, units: usize) -> Range<usize> {
-        if self.count == 1 { 0..units } else { units * self.index / self.count..units * (self.index + 1) / self.count }
-    }
+    pub(crate) share: Share<'a>,
 }
 
 /// Length of a vector of features, with what is behind the last.

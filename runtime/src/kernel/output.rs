@@ -14,7 +14,7 @@ impl<L: Layer<OutputGeometry>> Kernel for Output<L> {
     #[inline(always)]
     unsafe fn run<I: Isa>(arguments: &Arguments) {
         let OutputGeometry { batch, input } = const { L::GEOMETRY };
-        for unit in arguments.share.of(batch * input.channels) {
+        for unit in arguments.share.units(batch * input.channels) {
             let (image, channel) = (unit / input.channels, unit % input.channels);
             // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
             unsafe {

@@ -18,7 +18,7 @@ impl<L: Layer<PoolGeometry>> Kernel for Pool<L> {
         // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
         unsafe {
             clear_frames(arguments.output, output, geometry.batch, arguments.share);
-            for unit in arguments.share.of(geometry.batch * output.blocks() * output.height) {
+            for unit in arguments.share.units(geometry.batch * output.blocks() * output.height) {
                 let (plane, y) = (unit / output.height, unit % output.height);
                 let rows = Span::of::<L>(y, 0, input.height);
                 let from = arguments.input.add(plane * input.plane() + input.interior() + rows.first * input.row());

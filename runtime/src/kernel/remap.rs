@@ -21,7 +21,7 @@ impl<L: Layer<RemapGeometry>> Kernel for Remap<L> {
         // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
         unsafe {
             clear_frames(arguments.output, output, geometry.batch, arguments.share);
-            for unit in arguments.share.of(geometry.batch * output.blocks() * output.height) {
+            for unit in arguments.share.units(geometry.batch * output.blocks() * output.height) {
                 let (plane, y) = (unit / output.height, unit % output.height);
                 let (image, block) = (plane / output.blocks(), plane % output.blocks());
                 let to = arguments.output.add(plane * output.plane() + output.interior() + y * output.row());

@@ -15,7 +15,7 @@ impl<L: Layer<SoftmaxGeometry>> Kernel for Softmax<L> {
     unsafe fn run<I: Isa>(arguments: &Arguments) {
         let SoftmaxGeometry { batch, features } = const { L::GEOMETRY };
         let length = const { vector_length(L::GEOMETRY.features) };
-        for image in arguments.share.of(batch) {
+        for image in arguments.share.units(batch) {
             // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes. In place,
             // each value is read just before it is written.
             unsafe {

@@ -73,16 +73,15 @@ pub(crate) fn bandwidth(isa: Kind, threads: usize, bytes: usize) -> Option<f64> 
     })
 }
 
-fn places(sum: &mut [f32; BLOCK]) -> Arguments {
+fn places(sum: &mut [f32; BLOCK]) -> Arguments<'_> {
     let nothing = std::ptr::null();
-    let share = Share { index: 0, count: 1 };
     Arguments {
         input: nothing,
         other: nothing,
         output: sum.as_mut_ptr(),
         weights: nothing,
         scratch: std::ptr::null_mut(),
-        share,
+        share: Share::WHOLE,
     }
 }
 

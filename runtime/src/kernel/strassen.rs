@@ -9,8 +9,9 @@
 
 use std::marker::PhantomData;
 
-use super::conv::finish_tile;
+use super::conv::{NEIGHBOURS, finish_tile};
 use super::products::{Factors, Sums, add_products, load, plus, store};
+use super::share::Parts;
 use super::tile::Split;
 use super::{Arguments, clear_output_frames, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Strassen};
@@ -132,24 +133,35 @@ pub(super) unsafe fn run<
     let panels = const { Shape::<L>::OUTPUT.blocks() / 2 * BLOCK / (VECTORS * I::LANES) };
     // A unit is a register tile of both halves, of the pixels and of the channels: of an image, of a band, of a pair of panels.
     let per_image = split.count * panels;
-    let share = arguments.share.of(geometry.batch * per_image);
-    let mut unit = share.start;
-    while unit < share.end {
-        let in_image = unit % per_image;
-        let first = in_image / (band * panels) * band;
-        let tiles = if split.count - first < band { split.count - first } else { band };
-        let start = in_image - first * panels;
-        let rest = start + (share.end - unit);
-        let part = Part {
-            image: unit / per_image,
-            first,
-            tiles,
-            start,
-            end: if rest < tiles * panels { rest } else { tiles * panels },
-        };
-        // SAFETY: the part lies in the layer.
-        unsafe { of_band::<I, L, PIXELS, FEWER, VECTORS>(arguments, part) };
-        unit += part.end - start;
+    // In several passes, each part adds up its inputs again in each.
+    let parts = const {
+        if Shape::<L>::PASSES == 1 { Parts::of(NEIGHBOURS / 2) } else { Parts::of(NEIGHBOURS / 2).few(usize::MAX) }
+    };
+    // Where the inputs are from whose sums lie in the scratch memory, if they are of all passes.
+    let mut added = None;
+    for range in arguments.share.parts(geometry.batch * per_image, parts) {
+        let mut unit = range.start;
+        while unit < range.end {
+            let in_image = unit % per_image;
+            let first = in_image / (band * panels) * band;
+            let tiles = if split.count - first < band { split.count - first } else { band };
+            let start = in_image - first * panels;
+            let rest = start + (range.end - unit);
+            let part = Part {
+                image: unit / per_image,
+                first,
+                tiles,
+                start,
+                end: if rest < tiles * panels { rest } else { tiles * panels },
+                added: added == Some((unit / per_image, first)),
+            };
+            // SAFETY: the part lies in the layer.
+            unsafe { of_band::<I, L, PIXELS, FEWER, VECTORS>(arguments, part) };
+            if const { Shape::<L>::PASSES == 1 } {
+                added = Some((part.image, first));
+            }
+            unit += part.end - start;
+        }
     }
 }
 
@@ -163,6 +175,8 @@ struct Part {
     /// Its units, which are numbered panel by panel.
     start: usize,
     end: usize,
+    /// Whether the sums of its inputs lie in the scratch memory.
+    added: bool,
 }
 
 /// # Safety
@@ -184,7 +198,9 @@ unsafe fn of_band<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FEW
             let input = arguments.input.add(
                 part.image * Shape::<L>::INPUT.len() + first_block * Shape::<L>::INPUT.plane() + first_pixel * BLOCK,
             );
-            add_quarters::<I, L>(input, arguments.scratch, scratch, pixels);
+            if !part.added {
+                add_quarters::<I, L>(input, arguments.scratch, scratch, pixels);
+            }
             input
         };
         let mut unit = part.start;

@@ -121,7 +121,7 @@ unsafe fn of_size<
     unsafe { clear_output_frames(&L::GEOMETRY, arguments) };
     let (group, units) = const { (Shape::<L>::GROUP, Shape::<L>::UNITS) };
     let mut transformed = usize::MAX;
-    for unit in arguments.share.of(const { Shape::<L>::TILES.div_ceil(Shape::<L>::GROUP) * Shape::<L>::UNITS }) {
+    for unit in arguments.share.units(const { Shape::<L>::TILES.div_ceil(Shape::<L>::GROUP) * Shape::<L>::UNITS }) {
         let (first, channel) = (unit / units * group, unit % units * Shape::<L>::WIDTH);
         let rest = Shape::<L>::TILES - first;
         let tiles = if rest < group { rest } else { group };
