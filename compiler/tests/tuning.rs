@@ -28,7 +28,8 @@ fn compile(text: &str, exact: bool) -> Result<Compiled, String> {
 
 fn compile_model(model: &str, weights: Option<WeightSource>, text: &str, exact: bool) -> Result<Compiled, String> {
     let tuning = tuning::parse(text, Path::new("t.yaml")).map_err(|problems| problems.to_string())?;
-    let options = Options { weights, settings: Settings { exact, tuning }, ..Options::new(model) };
+    let options =
+        Options { weights, settings: Settings { exact, tuning, ..Settings::default() }, ..Options::new(model) };
     pipeline::compile(&options, &mut |_| ()).map_err(|problems| problems.to_string())
 }
 

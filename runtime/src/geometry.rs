@@ -47,6 +47,27 @@ impl Frame {
     }
 }
 
+/// How often a step runs, and where it finds each image.
+///
+/// Steps with a count above 1 that follow each other run image by image: all of them for the first image, then all for the second. Their
+/// geometries are those of one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Images {
+    /// How often the step runs.
+    pub count: usize,
+    /// Whether there is an input for each time, one after another, or one place for all.
+    pub input: bool,
+    /// The same for the second input.
+    pub other: bool,
+    /// The same for the output.
+    pub output: bool,
+}
+
+impl Images {
+    /// All images at once.
+    pub const TOGETHER: Self = Self { count: 1, input: false, other: false, output: false };
+}
+
 /// A map of one image, as it lies in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Map {

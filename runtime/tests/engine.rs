@@ -4,7 +4,7 @@ mod common;
 
 use resnet::error::{Place, Problem};
 use resnet::geometry::{
-    Activation, DenseGeometry, ElementwiseGeometry, Frame, InputGeometry, Join, Map, OutputGeometry,
+    Activation, DenseGeometry, ElementwiseGeometry, Frame, Images, InputGeometry, Join, Map, OutputGeometry,
 };
 use resnet::isa::Portable;
 use resnet::{Aligned, Engine, Error, Isa, Kind, Layer, Network, Operands, Options, Program, Step, Weights};
@@ -86,6 +86,13 @@ program!(SmallResult<I> 192, 0, [Step::output::<I, SmallOut>("output", Operands:
 program!(NoOutput<I> 192, 0, [Step::output::<I, Out>("output", Operands::new(0, 0).with_network_output(2))]);
 program!(Foreign<Unused> 192, 0, [Step::elementwise::<Portable, Relu>("relu", Operands::new(0, 0))]);
 
+/// An input for each image and one place for their results.
+const EACH_INPUT: Images = Images { count: 2, input: true, ..Images::TOGETHER };
+program!(ManyInputs<I> 256, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(96, 0)).with_images(EACH_INPUT)]);
+program!(OverTheNext<I> 384, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(0, 96)).with_images(EACH_INPUT)]);
+program!(OverItself<I> 384, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(0, 0)).with_images(EACH_INPUT)]);
+program!(ManyOutputs<I> 96, 0, [Step::output::<I, Out>("output", Operands::new(0, 0)).with_images(EACH_INPUT)]);
+
 const ONE: Options = Options { threads: Some(1) };
 
 fn refused<P: Program + std::fmt::Debug>(isa: Kind) -> (&'static str, Problem) {
@@ -102,6 +109,7 @@ fn steps_outside_of_their_memory() {
     assert_eq!(refused::<TooFar>(Kind::Portable), ("relu", range(Place::Output, 96, 96, 176)));
     assert_eq!(refused::<FarOff>(Kind::Portable), ("relu", range(Place::Output, usize::MAX - 15, 96, 192)));
     assert_eq!(refused::<Crooked>(Kind::Portable), ("relu", Problem::Alignment { place: Place::Input, start: 8 }));
+    assert_eq!(refused::<ManyInputs>(Kind::Portable), ("relu", range(Place::Input, 96, 192, 256)));
     assert_eq!(refused::<NoWeights>(Kind::Portable), ("dense", range(Place::Weights, 0, 176, 160)));
 }
 
@@ -109,6 +117,8 @@ fn steps_outside_of_their_memory() {
 fn results_over_what_is_still_read() {
     let overlap = Problem::Overlap { place: Place::Input };
     assert_eq!(refused::<Shifted>(Kind::Portable), ("relu", overlap));
+    assert_eq!(refused::<OverTheNext>(Kind::Portable), ("relu", overlap));
+    assert_eq!(refused::<OverItself>(Kind::Portable), ("relu", overlap));
     assert_eq!(refused::<Grown>(Kind::Portable), ("relu", overlap));
     assert_eq!(refused::<DenseInPlace>(Kind::Portable), ("dense", overlap));
 }
@@ -117,6 +127,10 @@ fn results_over_what_is_still_read() {
 fn steps_for_another_caller_or_machine() {
     let problem = Problem::Caller { place: Place::Output, found: 48, expected: 96 };
     assert_eq!(refused::<SmallResult>(Kind::Portable), ("output", problem));
+    assert_eq!(
+        refused::<ManyOutputs>(Kind::Portable),
+        ("output", Problem::Range { place: Place::Input, start: 0, length: 192, available: 96 })
+    );
     assert_eq!(refused::<NoOutput>(Kind::Portable), ("output", Problem::Output { found: 2, available: 2 }));
     for expected in Kind::all_available().filter(|kind| *kind != Kind::Portable) {
         assert_eq!(refused::<Foreign>(expected), ("relu", Problem::Isa { found: Kind::Portable, expected }));
@@ -223,6 +237,66 @@ fn traces_show_every_step_and_output() {
         [(0, "input", map), (1, "before", map), (2, "relu", map), (3, "dense", [1, 16, 1, 1]), (4, "output", map)];
     assert_eq!(steps, expected);
     assert_eq!((&shown[1].3, &shown[4].3), (&input, &relu));
+}
+
+/// Three images through `input` and `relu` one by one, in the same place, and together from there on.
+#[derive(Debug)]
+struct OneByOne;
+
+struct Out3;
+impl Layer<OutputGeometry> for Out3 {
+    const GEOMETRY: OutputGeometry = OutputGeometry { batch: 3, ..Out::GEOMETRY };
+}
+
+impl Program for OneByOne {
+    const NETWORK: &'static Network = &common::network(
+        [3, 16, 2, 3],
+        &[common::output("output", &[3, 16, 2, 3]), common::output("before", &[3, 16, 2, 3])],
+        4,
+    );
+    const ARENA: usize = 384;
+    const WEIGHTS: usize = 0;
+    const FINGERPRINT: u64 = 77;
+
+    fn steps<I: Isa>() -> &'static [Step] {
+        const {
+            let three = Images { count: 3, ..Images::TOGETHER };
+            &[
+                Step::input::<I, In>("input", Operands::new(0, 0)).with_images(three),
+                Step::output::<I, Out>("before", Operands::new(0, 0).with_network_output(1)).with_images(three),
+                Step::elementwise::<I, Relu>("relu", Operands::new(0, 96))
+                    .with_images(Images { output: true, ..three }),
+                Step::output::<I, Out3>("output", Operands::new(96, 0)),
+            ]
+        }
+    }
+}
+
+#[test]
+fn steps_run_image_by_image() {
+    let input = common::random(2, 3 * 96);
+    let relu: Vec<f32> = input.iter().map(|value| value.max(0.0)).collect();
+    for threads in [1, 2, 3] {
+        let weights = Weights::from_bytes(&common::blob(77, &[]));
+        let mut engine = Engine::<OneByOne>::new(weights, Options { threads: Some(threads) }).unwrap();
+        let outputs = engine.infer(&input).unwrap();
+        assert_eq!((outputs.get(0), outputs.get(1)), (Some(&relu[..]), Some(&input[..])), "{threads} threads");
+        let times = engine.timings(&input).unwrap();
+        assert_eq!(times.iter().map(|time| time.step).collect::<Vec<_>>(), ["input", "before", "relu", "output"]);
+
+        let mut shown = Vec::new();
+        engine
+            .trace(&input, &mut |traced| {
+                let first = traced.image * 96;
+                let expected = if traced.step < 2 { &input } else { &relu };
+                assert_eq!(traced.values, &expected[first..first + 96 * traced.shape[0]], "{}", traced.name);
+                shown.push((traced.name, traced.image, traced.shape[0]));
+            })
+            .unwrap();
+        let each = |image| [("input", image, 1), ("before", image, 1), ("relu", image, 1)];
+        let expected = [&each(0)[..], &each(1), &each(2), &[("output", 0, 3)]].concat();
+        assert_eq!(shown, expected);
+    }
 }
 
 #[test]

@@ -45,7 +45,10 @@ fn case(what: String, graph: Graph, disabled: &BTreeSet<String>, input: &[f32]) 
     };
     let mut graph = network.graph.clone();
     let reports = passes::run(&mut graph, disabled).unwrap();
-    let (plan, warnings) = plan::plan(&graph, &plan::Settings::default()).map_err(|refusal| refusal.to_string())?;
+    // Some graphs of several images run together, some partly and some wholly image by image.
+    let nodes = graph.topological().len();
+    let settings = plan::Settings { image_by_image: Some(what.len() * 5 % (2 * nodes)), ..Default::default() };
+    let (plan, warnings) = plan::plan(&graph, &settings).map_err(|refusal| refusal.to_string())?;
     let x = network.graph.inputs()[0];
     let Op::Input(layout) = network.graph.node(x).op() else { unreachable!() };
     let logical = interpreter::logical(*layout, network.graph.node(x).shape(), input).unwrap();
@@ -441,6 +444,13 @@ fn cases() -> Vec<Case> {
         }
     }
     assert!(refused < 60, "{refused} random graphs were refused");
+    let partly = |case: &&Case| {
+        let mut counts: Vec<usize> = case.compiled.plan.steps.iter().map(|step| step.images.count).collect();
+        counts.dedup();
+        counts.len() > 1
+    };
+    let partly = cases.iter().filter(partly).count();
+    assert!(partly >= 5, "only {partly} networks run partly image by image");
     cases
 }
 

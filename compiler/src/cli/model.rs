@@ -62,6 +62,7 @@ impl ModelOptions {
             settings: Settings {
                 exact: self.exact,
                 tuning: self.tuning.as_deref().map(tuning::read).transpose()?.unwrap_or_default(),
+                image_by_image: None,
             },
         })
     }

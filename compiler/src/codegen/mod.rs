@@ -13,6 +13,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use crate::pipeline::Compiled;
+use crate::plan::geometry::Images;
 use crate::plan::{Kernel, Operands, Step};
 
 /// The type that stands for the network in generated code.
@@ -55,9 +56,14 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
             let macs = Literal::u64_unsuffixed(step.macs.saturating_mul(batch));
             quote!(.with_macs(#macs))
         });
+        let images = (step.images.count > 1).then(|| {
+            let Images { count, input, other, output } = step.images;
+            let count = number(count);
+            quote!(.with_images(Images { count: #count, input: #input, other: #other, output: #output }))
+        });
         quote! {
             #[doc = #doc]
-            const #constant: Step = Step::#constructor::<I, #layer>(#label, #operands) #macs;
+            const #constant: Step = Step::#constructor::<I, #layer>(#label, #operands) #images #macs;
         }
     });
     let table = (0..plan.steps.len()).map(|index| format_ident!("STEP_{index}"));

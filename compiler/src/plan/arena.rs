@@ -39,6 +39,10 @@ pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
             lives.entry(buffer).or_insert(Life { first: index, last: index }).last = index;
         }
     }
+    // The first image's are written before the last image begins.
+    for buffer in &lowered.kept {
+        lives.entry(*buffer).and_modify(|life| life.first = 0);
+    }
     let size = |buffer: Buffer| lowered.sizes.get(&buffer).copied().unwrap_or(0).next_multiple_of(LINE);
     let mut order: Vec<(Buffer, Life)> = lives.iter().map(|(buffer, life)| (*buffer, *life)).collect();
     order.sort_by_key(|(buffer, life)| (usize::MAX - size(*buffer), life.first, *buffer));
@@ -111,6 +115,8 @@ pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::super::Input;
     use super::super::lower::Used;
     use super::*;
@@ -137,6 +143,7 @@ mod tests {
                 steps: Vec::new(),
                 buffers: buffers.clone(),
                 sizes: sizes.clone(),
+                kept: BTreeSet::new(),
                 input: Input { name: String::new(), shape: [0; 4], channels_last: false },
                 outputs: Vec::new(),
                 weights: Vec::new(),

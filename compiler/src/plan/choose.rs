@@ -67,10 +67,18 @@ const PAIRS: usize = 420 * 1024;
 const SUMS: usize = 1 << 15;
 
 /// Decides for every convolution: what was measured goes before the model.
-pub(super) fn decisions(graph: &Graph, settings: &Settings) -> Result<(Decisions, Diagnostics), Diagnostics> {
+pub(super) fn decisions(
+    graph: &Graph,
+    settings: &Settings,
+    early: usize,
+) -> Result<(Decisions, Diagnostics), Diagnostics> {
+    let one_by_one: BTreeSet<NodeId> = graph.topological().into_iter().take(early).collect();
     let (mut decisions, mut problems) = (Decisions::new(), Diagnostics::new());
     let (mut seen, mut tuned_any) = (BTreeSet::new(), false);
-    for (id, layer) in layers(graph) {
+    for (id, mut layer) in layers(graph) {
+        if one_by_one.contains(&id) {
+            layer.batch = 1;
+        }
         let decision = match settings.tuning.get(&layer) {
             Some(tuned) => {
                 tuned_any = true;
@@ -218,6 +226,12 @@ impl Layer {
     /// Tiles of so many outputs to a side.
     pub(super) fn tiles(&self, outputs: usize) -> usize {
         self.batch * self.output.iter().map(|extent| extent.div_ceil(outputs)).product::<usize>()
+    }
+
+    /// Values of its packed weights, about: those of Winograd's minimal filtering, where it may compute the layer.
+    pub(super) fn weights(&self) -> f64 {
+        let taps = if self.has_winograd() { 36 } else { self.kernel.iter().product() };
+        (self.lanes() * self.depth() * taps) as f64
     }
 
     /// Multiply-adds that take as long.

@@ -47,7 +47,7 @@ pub(super) fn flush(steps: &[Step], weights: &mut [f32]) -> Option<Diagnostic> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::geometry::{Activation, DenseGeometry};
+    use super::super::geometry::{Activation, DenseGeometry, Images};
     use super::super::{Kernel, Operands};
     use super::*;
 
@@ -66,6 +66,7 @@ mod tests {
                 activation: Activation::None,
             }),
             operands: Operands { weights, ..Operands::default() },
+            images: Images::TOGETHER,
         }
     }
 

@@ -4,13 +4,16 @@
 //! convolutions over their shortcut. A flattened map of 1 x 1 pixels is the same bytes, so it is no step at all.
 //!
 //! An output is written directly after what it shows: its map need not be kept for it, and may be written over.
+//!
+//! The early nodes of a batch run image by image: their steps have the geometry of one image, and their buffers room for one, except those
+//! that later steps read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::choose::{Decisions, Layer};
 use super::geometry::{
     self, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
+    GlobalPoolGeometry, GroupNormGeometry, Images, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
     RemapGeometry, SoftmaxGeometry,
 };
 use super::layout::{Layouts, extents};
@@ -45,13 +48,20 @@ pub(super) struct Lowered {
     pub buffers: Vec<Used>,
     /// Length of each buffer in f32 values.
     pub sizes: BTreeMap<Buffer, usize>,
+    /// Buffers that steps which run image by image leave to later ones, with room for all images.
+    pub kept: BTreeSet<Buffer>,
     pub input: Input,
     pub outputs: Vec<Output>,
     pub weights: Vec<f32>,
 }
 
 /// Lowers every node.
-pub(super) fn lower(graph: &Graph, layouts: &Layouts, decisions: &Decisions) -> Result<Lowered, Diagnostics> {
+pub(super) fn lower(
+    graph: &Graph,
+    layouts: &Layouts,
+    decisions: &Decisions,
+    early: usize,
+) -> Result<Lowered, Diagnostics> {
     let [input] = graph.inputs().try_into().map_err(|inputs: Vec<_>| {
         Diagnostic::error("E-PLAN", format!("the network has {} inputs", inputs.len())).expected("one input")
     })?;
@@ -81,6 +91,8 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts, decisions: &Decisions) -> 
         layouts,
         decisions,
         last_read,
+        all: batch,
+        early,
         batch,
         position: 0,
         homes: BTreeMap::new(),
@@ -89,6 +101,7 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts, decisions: &Decisions) -> 
             steps: Vec::new(),
             buffers: Vec::new(),
             sizes: BTreeMap::new(),
+            kept: BTreeSet::new(),
             input: Input {
                 name: graph.node(input).name.clone(),
                 shape: if channels_last { [batch, height, width, channels] } else { [batch, channels, height, width] },
@@ -109,10 +122,17 @@ pub(super) fn lower(graph: &Graph, layouts: &Layouts, decisions: &Decisions) -> 
     };
     for (position, id) in order.into_iter().enumerate() {
         lowering.position = position;
+        lowering.batch = if lowering.is_early(position) { 1 } else { batch };
         lowering.node(id);
         for index in outputs.get(&id).into_iter().flatten() {
             lowering.output(id, *index);
         }
+    }
+    let Lowered { steps, buffers, kept, .. } = &mut lowering.lowered;
+    for (step, used) in steps.iter_mut().zip(buffers).filter(|(step, _)| step.images.count > 1) {
+        let [input, other, output] =
+            [used.input, used.other, used.output].map(|buffer| buffer.is_some_and(|buffer| kept.contains(&buffer)));
+        step.images = Images { input, other, output, ..step.images };
     }
     lowering.problems.finish(lowering.lowered).map(|(lowered, _)| lowered)
 }
@@ -123,6 +143,11 @@ struct Lowering<'a> {
     decisions: &'a Decisions,
     /// Position of the last reader of each node.
     last_read: BTreeMap<NodeId, usize>,
+    /// Images of the network's batch.
+    all: usize,
+    /// Nodes before this position run image by image.
+    early: usize,
+    /// Images that the step at hand computes at once.
     batch: usize,
     /// Position of the node at hand.
     position: usize,
@@ -146,6 +171,11 @@ struct Draft {
 }
 
 impl Lowering<'_> {
+    /// Whether a node runs image by image.
+    fn is_early(&self, position: usize) -> bool {
+        self.all > 1 && position < self.early
+    }
+
     fn node(&mut self, id: NodeId) {
         let graph = self.graph;
         let operands = graph.operands(id);
@@ -199,6 +229,7 @@ impl Lowering<'_> {
             macs: draft.macs,
             kernel: draft.kernel,
             operands: Operands { weights: draft.weights, network_output: draft.network_output, ..Operands::default() },
+            images: Images { count: self.all / self.batch, ..Images::TOGETHER },
         });
         self.lowered.buffers.push(draft.used);
     }
@@ -263,6 +294,9 @@ impl Lowering<'_> {
         let until = self.last_read.get(&id).copied().unwrap_or(self.position);
         let occupied = self.occupied.entry(buffer).or_default();
         *occupied = until.max(*occupied);
+        if self.is_early(self.position) && !self.is_early(until) && self.lowered.kept.insert(buffer) {
+            self.lowered.sizes.entry(buffer).and_modify(|size| *size = size.saturating_mul(self.all));
+        }
         self.homes.insert(id, buffer);
     }
 
@@ -305,7 +339,7 @@ impl Lowering<'_> {
             let node = self.graph.node(*operands.first()?);
             let used = Used { input: Some(from), other: None, output: Some(buffer) };
             let summary = format!("gather {} -> {}", size(input), size(gathered));
-            let shape = vec![self.batch, input.channels, map.height, map.width];
+            let shape = vec![self.all, input.channels, map.height, map.width];
             self.push(format!("{} gathered", node.name), shape, draft(Kernel::Remap(geometry), used, summary));
             (input, from, stride) = (gathered, buffer, [1, 1]);
         }

@@ -8,6 +8,7 @@ mod choose;
 mod denormal;
 #[path = "../../../runtime/src/geometry.rs"]
 pub mod geometry;
+mod images;
 mod layout;
 mod lower;
 mod pack;
@@ -25,7 +26,7 @@ use crate::diagnostic::Diagnostics;
 use crate::ir::Graph;
 use geometry::{
     Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
-    GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, Grouped, Images, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry,
     SoftmaxGeometry, Strassen, Winograd,
 };
 
@@ -87,6 +88,8 @@ pub struct Step {
     pub kernel: Kernel,
     /// Where it reads and writes.
     pub operands: Operands,
+    /// How often it runs, and where it finds each image.
+    pub images: Images,
 }
 
 /// A kernel with its geometry.
@@ -181,6 +184,9 @@ impl fmt::Display for Plan {
             .filter_map(|(word, place)| place.map(|place| format!("{word} {place}")))
             .collect();
             writeln!(f, "{}: {}\n    {}", step.name, step.summary, places.join(", "))?;
+            if step.images.count > 1 {
+                writeln!(f, "    image by image")?;
+            }
             if let Some(algorithm) = step.kernel.algorithm() {
                 writeln!(f, "    {algorithm}")?;
             }
@@ -218,6 +224,8 @@ pub struct Settings {
     pub exact: bool,
     /// Decisions that were measured; the model decides about all other layers.
     pub tuning: Tuning,
+    /// How many nodes, in topological order, a batch goes through image by image; where not given, as many as the model holds for best.
+    pub image_by_image: Option<usize>,
 }
 
 /// Takes every decision. Beside the plan stand doubts, such as weights too small to be worth their time.
@@ -226,19 +234,20 @@ pub struct Settings {
 /// When the network has another number of inputs than one, or no output, or does not fit in memory, or when what was measured is at
 /// odds with the settings.
 pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let (decisions, mut doubts) = choose::decisions(graph, settings)?;
-    let (plan, flushed) = carry_out(graph, &decisions)?;
+    let early = settings.image_by_image.unwrap_or_else(|| images::early(graph));
+    let (decisions, mut doubts) = choose::decisions(graph, settings, early)?;
+    let (plan, flushed) = carry_out(graph, &decisions, early)?;
     doubts.extend(flushed);
     Ok((plan, doubts))
 }
 
-/// Plans with the given decisions, one for each convolution.
+/// Plans with the given decisions, one for each convolution. So many nodes, in topological order, run image by image.
 ///
 /// # Errors
 /// As [`plan`].
-pub fn carry_out(graph: &Graph, decisions: &Decisions) -> Result<(Plan, Diagnostics), Diagnostics> {
+pub fn carry_out(graph: &Graph, decisions: &Decisions, early: usize) -> Result<(Plan, Diagnostics), Diagnostics> {
     let layouts = layout::layouts(graph, decisions)?;
-    let mut lowered = lower::lower(graph, &layouts, decisions)?;
+    let mut lowered = lower::lower(graph, &layouts, decisions, early)?;
     let arena = arena::assign(&lowered)?;
     let mut steps = lowered.steps;
     for (step, operands) in steps.iter_mut().zip(&arena.operands) {

@@ -46,8 +46,10 @@ pub fn subjects<'a>(compiled: &'a Compiled, exact: bool, isa: &str) -> Vec<Subje
     let steps = compiled.plan.steps.iter().filter(is_conv);
     let mut subjects: Vec<Subject<'a>> = Vec::new();
     let mut places: BTreeMap<Layer, usize> = BTreeMap::new();
-    for ((id, layer), step) in plan::layers(graph).into_iter().zip(steps) {
+    for ((id, mut layer), step) in plan::layers(graph).into_iter().zip(steps) {
         let (Op::Conv(conv), Kernel::Conv { geometry, .. }) = (graph.node(id).op(), &step.kernel) else { continue };
+        // Fewer than the network's where the layer runs image by image.
+        layer.batch = geometry.batch;
         let next = subjects.len();
         let place = *places.entry(layer).or_insert(next);
         if let Some(subject) = subjects.get_mut(place) {
@@ -67,7 +69,7 @@ impl Subject<'_> {
     /// When the plan refuses it, which it does for lack of memory only.
     pub fn probe(&self) -> Result<Probe, Diagnostics> {
         let (graph, decisions) = self.network()?;
-        let (plan, _) = plan::carry_out(&graph, &decisions)?;
+        let (plan, _) = plan::carry_out(&graph, &decisions, 0)?;
         let steps = (0..self.decisions.len())
             .filter_map(|index| plan.steps.iter().position(|step| step.name == name(index)))
             .collect();

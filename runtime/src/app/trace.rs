@@ -1,7 +1,7 @@
 //! `PROGRAM trace IN.npy DIR`: what every step of the program writes, for who looks for the step that goes wrong.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::batches::Batches;
 use super::draft::Draft;
 use super::{Failure, Problem, cli, failed, npy, open};
+use crate::engine::Traced;
 use crate::program::Model;
 
 /// Runs the file's first batch and writes each step's result to `DIR/<step>.npy`, `[N, C, H, W]`, and last of all
@@ -25,11 +26,19 @@ pub(super) fn run<M: Model>(task: &cli::Trace) -> Result<(), Failure> {
 
     let mut steps: Vec<Value> = Vec::new();
     let mut result: Result<(), Failure> = Ok(());
-    let mut save = |index: usize, name: &str, shape: &[usize], values: &[f32]| {
+    let mut save = |Traced { step: index, name, image, mut shape, values }: Traced<'_>| {
         let path = task.folder.join(format!("{index}.npy"));
+        if image > 0 {
+            return fs::OpenOptions::new()
+                .append(true)
+                .open(&path)
+                .and_then(|mut file| file.write_all(&npy::bytes(values)))
+                .map_err(|error| unwritable(&path, error));
+        }
+        shape[0] = network.input_shape[0];
         let mut draft = Draft::create(&path).map_err(|error| unwritable(&path, error))?;
         draft
-            .write(&npy::header(shape))
+            .write(&npy::header(&shape))
             .and_then(|()| draft.write(&npy::bytes(values)))
             .and_then(|()| draft.finish())
             .map_err(|error| unwritable(&path, error))?;
@@ -39,7 +48,7 @@ pub(super) fn run<M: Model>(task: &cli::Trace) -> Result<(), Failure> {
     model
         .trace(input, &mut |traced| {
             if result.is_ok() {
-                result = save(traced.step, traced.name, &traced.shape, traced.values);
+                result = save(traced);
             }
         })
         .map_err(failed::<M>)?;

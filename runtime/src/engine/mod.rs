@@ -21,7 +21,7 @@ pub use weights::Weights;
 pub use work::Work;
 
 use crate::error::Error;
-use crate::geometry::BLOCK;
+use crate::geometry::{BLOCK, Images};
 use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::{Arguments, Claim, Share};
 use crate::network::Output;
@@ -158,7 +158,7 @@ impl<P: Program> Engine<P> {
     }
 
     /// Runs the network on the calling thread alone and shows what each step wrote, into the arena or as an output, as `[N, C, H, W]`
-    /// without gaps; a vector has a height and a width of 1.
+    /// without gaps; a vector has a height and a width of 1. Of a step that runs image by image, each image by itself.
     ///
     /// # Errors
     /// As [`Engine::infer`].
@@ -168,9 +168,10 @@ impl<P: Program> Engine<P> {
             return Err(Error::InputLength { found: input.len(), expected });
         }
         let mut values = Vec::new();
-        for (index, step) in self.steps.iter().enumerate() {
+        for (index, image) in turns(self.steps) {
+            let step = &self.steps[index];
             let call = Call {
-                steps: &self.steps[index..=index],
+                steps: self.steps,
                 arena: self.arena.as_mut_ptr(),
                 scratch: self.scratch.start(),
                 weights: self.values.0,
@@ -180,18 +181,26 @@ impl<P: Program> Engine<P> {
                 times: std::ptr::null_mut(),
                 claims: &[],
             };
-            call.walk(0, None);
+            // A state of floating point of its own, since `visit` runs in that of the caller.
+            {
+                let _state = FloatState::for_steps();
+                call.run(index, image, 0, Share::WHOLE);
+            }
             if let Start::Output(output) = step.output.start {
                 if let (Some(Output { shape, .. }), Some(values)) =
                     (P::NETWORK.outputs.get(output), self.outputs().get(output))
                 {
                     let mut extents = [1; 4];
                     extents.iter_mut().zip(*shape).for_each(|(extent, axis)| *extent = *axis);
-                    visit(Traced { step: index, name: step.name(), shape: extents, values });
+                    extents[0] /= step.images.count;
+                    let length = values.len() / step.images.count;
+                    let values = &values[image * length..(image + 1) * length];
+                    visit(Traced { step: index, name: step.name(), image, shape: extents, values });
                 }
                 continue;
             }
             let (Some((batch, map)), Start::At(start)) = (step.result, step.output.start) else { continue };
+            let start = start + step.output.of_image(step.images.output, image);
             values.clear();
             for (image, channel) in (0..batch).flat_map(|image| (0..map.channels).map(move |channel| (image, channel)))
             {
@@ -202,7 +211,7 @@ impl<P: Program> Engine<P> {
                 }
             }
             let shape = [batch, map.channels, map.height, map.width];
-            visit(Traced { step: index, name: step.name(), shape, values: &values });
+            visit(Traced { step: index, name: step.name(), image, shape, values: &values });
         }
         Ok(())
     }
@@ -319,7 +328,9 @@ pub struct Traced<'a> {
     pub step: usize,
     /// The layer's name.
     pub name: &'static str,
-    /// `[N, C, H, W]`
+    /// The first of the images.
+    pub image: usize,
+    /// `[N, C, H, W]`, where N is 1 for a step that runs image by image.
     pub shape: [usize; 4],
     /// The values, the last axis fastest.
     pub values: &'a [f32],
@@ -332,6 +343,18 @@ pub struct Timing {
     pub step: &'static str,
     /// From the end of the step before to its own end.
     pub time: Duration,
+}
+
+/// The steps in the order they run, each with the number of the image: all steps of a section that runs image by image, for each.
+fn turns(steps: &'static [Step]) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    let sections = steps.chunk_by(|step, next| step.images.count > 1 && step.images.count == next.images.count);
+    sections.flat_map(move |section| {
+        let indices = first..first + section.len();
+        first = indices.end;
+        let images = section.first().map_or(1, |step| step.images.count);
+        (0..images).flat_map(move |image| indices.clone().map(move |index| (index, image)))
+    })
 }
 
 /// What the threads of a call share.
@@ -355,46 +378,56 @@ struct Call<'a> {
 unsafe impl Sync for Call<'_> {}
 
 impl Call<'_> {
+    /// Does a thread's share of a step, for an image if it runs image by image. Only on a processor with the step's instruction set.
+    fn run(&self, index: usize, image: usize, thread: usize, share: Share) {
+        let step = &self.steps[index];
+        let Images { input, other, output, .. } = step.images;
+        // SAFETY: the engine checked that the processor has the step's instruction set and that the step stays inside of arena,
+        // weights and the caller's buffers, and holds all of them for the time of the call. There is one time per step.
+        unsafe {
+            let place = |span: Span, each: bool| {
+                let start = match span.start {
+                    Start::At(start) => self.arena.add(start),
+                    Start::Input => self.input.cast_mut(),
+                    Start::Output(index) => self.outputs.add(outputs::start(self.described, index)),
+                };
+                start.add(span.of_image(each, image))
+            };
+            (step.run)(&Arguments {
+                input: place(step.input, input).cast_const(),
+                other: step.other.map_or(std::ptr::null(), |span| place(span, other).cast_const()),
+                output: place(step.output, output),
+                weights: match step.weights {
+                    Some(Span { start: Start::At(start), .. }) => self.weights.add(start),
+                    _ => self.weights,
+                },
+                scratch: self.scratch.0.add(thread * self.scratch.1),
+                share,
+            });
+        }
+    }
+
     /// Runs all steps, with those who have a seat too or alone.
     fn walk(&self, thread: usize, mut seat: Option<Seat>) {
         let _state = FloatState::for_steps();
         let timed = thread == 0 && !self.times.is_null();
         let mut last = timed.then(Instant::now);
-        for (index, step) in self.steps.iter().enumerate() {
+        for (turn, (index, image)) in turns(self.steps).enumerate() {
             let share = match seat {
                 Some(_) => {
-                    self.claims[thread].clear(index + 1);
-                    Share::new(thread, self.claims, index)
+                    self.claims[thread].clear(turn + 1);
+                    Share::new(thread, self.claims, turn)
                 }
                 None => Share::WHOLE,
             };
-            // SAFETY: the engine checked that the processor has the step's instruction set and that the step stays inside of arena,
-            // weights and the caller's buffers, and holds all of them for the time of the call. There is one time per step.
-            unsafe {
-                let place = |start| match start {
-                    Start::At(start) => self.arena.add(start),
-                    Start::Input => self.input.cast_mut(),
-                    Start::Output(index) => self.outputs.add(outputs::start(self.described, index)),
-                };
-                (step.run)(&Arguments {
-                    input: place(step.input.start).cast_const(),
-                    other: step.other.map_or(std::ptr::null(), |other| place(other.start).cast_const()),
-                    output: place(step.output.start),
-                    weights: match step.weights {
-                        Some(Span { start: Start::At(start), .. }) => self.weights.add(start),
-                        _ => self.weights,
-                    },
-                    scratch: self.scratch.0.add(thread * self.scratch.1),
-                    share,
-                });
-            }
+            self.run(index, image, thread, share);
             if seat.as_mut().is_some_and(|seat| !seat.wait()) {
                 return;
             }
             if let Some(last) = &mut last {
                 let now = Instant::now();
                 // SAFETY: there is one place per step, and only this thread writes it.
-                unsafe { *self.times.add(index) = now - *last };
+                unsafe { *self.times.add(index) += now - *last };
                 *last = now;
             }
         }

@@ -4,7 +4,7 @@ use super::work::Work;
 use crate::error::{Error, Place, Problem};
 use crate::geometry::{
     BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, Images, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
     SoftmaxGeometry,
 };
 use crate::isa::{Isa, Kind};
@@ -71,6 +71,7 @@ pub struct Step {
     pub(super) scratch: usize,
     /// What is written into the arena: images, and the map of each.
     pub(super) result: Option<(usize, Map)>,
+    pub(super) images: Images,
     work: Work,
     /// Whether the output may be the input's own memory.
     over_input: bool,
@@ -97,6 +98,11 @@ pub(super) enum Start {
 }
 
 impl Span {
+    /// From its start to where a step finds an image, if there is one place for each.
+    pub(super) const fn of_image(&self, each: bool, image: usize) -> usize {
+        if each || !matches!(self.start, Start::At(_)) { image * self.length } else { 0 }
+    }
+
     const fn at(start: usize, length: usize) -> Self {
         Self { start: Start::At(start), length }
     }
@@ -115,8 +121,8 @@ impl Step {
         let isa = I::KIND;
         let (over_input, over_other) = (false, false);
         let (other, weights, result) = (None, None, None);
-        let (scratch, work) = (0, Work::NONE);
-        Self { name, isa, run, input, other, output, weights, scratch, result, work, over_input, over_other }
+        let (scratch, work, images) = (0, Work::NONE, Images::TOGETHER);
+        Self { name, isa, run, input, other, output, weights, scratch, result, images, work, over_input, over_other }
     }
 
     const fn with_work(mut self, work: Work) -> Self {
@@ -296,6 +302,14 @@ impl Step {
         self
     }
 
+    /// Run image by image.
+    pub const fn with_images(mut self, images: Images) -> Self {
+        self.images = images;
+        self.work.bytes_read *= images.count as u64;
+        self.work.bytes_written *= images.count as u64;
+        self
+    }
+
     /// The layer's name.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -312,10 +326,17 @@ impl Step {
         if self.isa != isa {
             return fail(Problem::Isa { found: self.isa, expected: isa });
         }
+        let all = |span: Span, each: bool| {
+            let count = if each || !matches!(span.start, Start::At(_)) { self.images.count } else { 1 };
+            Span { length: span.length.saturating_mul(count), ..span }
+        };
+        let input = all(self.input, self.images.input);
+        let other = self.other.map(|other| all(other, self.images.other));
+        let output = all(self.output, self.images.output);
         let places = [
-            (Place::Input, Some(self.input), memory.arena),
-            (Place::Other, self.other, memory.arena),
-            (Place::Output, Some(self.output), memory.arena),
+            (Place::Input, Some(input), memory.arena),
+            (Place::Other, other, memory.arena),
+            (Place::Output, Some(output), memory.arena),
             (Place::Weights, self.weights, memory.weights),
         ];
         for (place, span, available) in places {
@@ -336,13 +357,14 @@ impl Step {
                 return fail(Problem::Caller { place, found: length, expected });
             }
         }
-        for (place, span, allowed) in
-            [(Place::Input, Some(self.input), self.over_input), (Place::Other, self.other, self.over_other)]
-        {
+        for (place, span, allowed) in [
+            (Place::Input, Some(input), self.over_input && self.images.input == self.images.output),
+            (Place::Other, other, self.over_other && self.images.other == self.images.output),
+        ] {
             let Some(Span { start: Start::At(start), length }) = span else { continue };
-            let Start::At(output) = self.output.start else { continue };
-            let apart = start + length <= output || output + self.output.length <= start;
-            if !(apart || allowed && start == output) {
+            let Span { start: Start::At(to), length: written } = output else { continue };
+            let apart = start + length <= to || to + written <= start;
+            if !(apart || allowed && start == to) {
                 return fail(Problem::Overlap { place });
             }
         }

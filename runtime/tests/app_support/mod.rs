@@ -133,8 +133,11 @@ impl<D: Described> Model for Colors<D> {
 
     fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(Traced<'_>)) -> Result<(), Error> {
         let values = self.run(input)?.values();
-        visit(Traced { step: 0, name: "mean", shape: [2, 3, 1, 1], values });
-        visit(Traced { step: 2, name: "logits", shape: [2, 3, 1, 1], values });
+        // The first step runs image by image.
+        for (image, values) in values.chunks(3).enumerate() {
+            visit(Traced { step: 0, name: "mean", image, shape: [1, 3, 1, 1], values });
+        }
+        visit(Traced { step: 2, name: "logits", image: 0, shape: [2, 3, 1, 1], values });
         Ok(())
     }
 }

@@ -151,7 +151,7 @@ fn compare(
         }
     }
     let own = model::build(&Package::new(&compiled), cache, progress)?;
-    (compiled.plan, _) = plan::plan(&compiled.graph, &Settings { exact, tuning })?;
+    (compiled.plan, _) = plan::plan(&compiled.graph, &Settings { exact, tuning, ..Settings::default() })?;
     let tuned = model::build(&Package::new(&compiled), cache, progress)?;
     whole::time(&own.path, &tuned.path, threads, seconds, progress)
 }
