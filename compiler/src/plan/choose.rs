@@ -62,7 +62,7 @@ const NARROWEST: usize = 96;
 /// cache, beside the inputs, which come from two places, and the slots.
 const QUARTER: usize = 8;
 /// Bytes of a band's inputs and of their sums, of one pass: they are read for every panel, from a second-level cache.
-const PAIRS: usize = 420 * 1024;
+const PAIRS: usize = 210 * 1024;
 /// Sums between passes: half as many bytes as a band's.
 const SUMS: usize = 1 << 15;
 
@@ -322,8 +322,8 @@ mod tests {
     fn pointwise_kernels_between_many_channels_take_seven_products_for_eight() {
         let pointwise = |inputs, outputs, size| Layer { inputs, outputs, kernel: [1, 1], ..layer(0, size) };
         let first = |layer: Layer| layer.candidates(false).first().copied();
-        assert_eq!(first(pointwise(1024, 256, 14)), Some(Algorithm::Strassen(Strassen { band: 98, depth: 8 })));
-        assert_eq!(first(pointwise(128, 512, 28)), Some(Algorithm::Strassen(Strassen { band: 196, depth: 4 })));
+        assert_eq!(first(pointwise(1024, 256, 14)), Some(Algorithm::Strassen(Strassen { band: 49, depth: 8 })));
+        assert_eq!(first(pointwise(128, 512, 28)), Some(Algorithm::Strassen(Strassen { band: 98, depth: 4 })));
         for other in [
             pointwise(64, 64, 56),
             pointwise(512, 2048, 1),

@@ -1,7 +1,7 @@
 //! Register tiles of each instruction set.
 //!
-//! A tile is `pixels` output pixels of a row by `vectors` vectors of output channels, all held in registers while the
-//! kernel walks over its inputs. Per input value and tile it costs the largest of three: its multiply-adds at two per
+//! A tile is `pixels` output pixels of a row (where that leaves too small tiles: of the image, row by row) by `vectors` vectors of
+//! output channels, all held in registers while the kernel walks over its inputs. Per input value and tile it costs the largest of three: its multiply-adds at two per
 //! cycle, its loads at two per cycle (one broadcast per pixel, one load per vector), and four cycles, the latency of
 //! an accumulator's chain. From four pixels on the multiply-adds are the largest, so tiles as even as possible waste nothing.
 
@@ -62,10 +62,30 @@ pub(super) fn tiles(conv: &ConvGeometry, first_block: &[usize], bounds: Pixels) 
         } else {
             best(extent, within(28, bounds.avx512), 1)
         },
-        avx2: best(extent, within(6, bounds.avx2), 2),
+        avx2: {
+            let rows = best(extent, within(6, bounds.avx2), 2);
+            // Tiles that wrap have an address for each pixel, for which only registers of so few pixels are left.
+            let wrapped = best(conv.output.height * conv.output.width, within(6, bounds.avx2), 2);
+            let wraps = matches!(conv.algorithm, Algorithm::Direct(_)) && !conv.flat() && least(rows) < FULL;
+            if wraps && least(wrapped) >= FULL && !divides(wrapped, extent) { wrapped } else { rows }
+        },
         neon: best(extent, within(6, bounds.neon), 4),
         portable: best(extent, within(PORTABLE_PIXELS, bounds.portable), PORTABLE_VECTORS),
     }
+}
+
+/// Pixels from which on the multiply-adds of a tile of two vectors take longest.
+const FULL: usize = 4;
+
+/// Pixels of the smallest tiles.
+fn least(tile: Tile) -> usize {
+    if tile.fewer == 0 { tile.pixels } else { tile.fewer }
+}
+
+/// Whether a row is so many tiles of the larger form and then so many of the smaller.
+fn divides(tile: Tile, row: usize) -> bool {
+    let count = row.div_ceil(tile.pixels);
+    (0..=count).any(|whole| whole * tile.pixels + (count - whole) * tile.fewer == row)
 }
 
 /// Pixels of a portable tile: baseline x86-64 has 16 registers of 4 values.
@@ -83,7 +103,7 @@ fn best(extent: usize, most: usize, vectors: usize) -> Tile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::geometry::{Activation, BLOCK, Frame, Map};
+    use super::super::geometry::{Activation, BLOCK, Direct, Frame, Map};
     use super::*;
 
     #[test]
@@ -112,6 +132,37 @@ mod tests {
         assert_eq!(pixels(3, 1), [21, 12, 21, 11]);
         assert_eq!(pixels(7, 1), [21, 8, 21, 7]);
         assert_eq!(pixels(3, 2), [21, 9, 21, 11]);
+    }
+
+    #[test]
+    fn tiles_wrap_where_a_row_would_leave_small_ones() {
+        let avx2 = |width: usize, bound: Option<usize>| {
+            let frame = Frame { top: 1, left: 1, bottom: 1, right: 1 };
+            let map = |frame| Map { channels: 32, height: width, width, block: BLOCK, frame };
+            let conv = ConvGeometry {
+                batch: 1,
+                input: map(frame),
+                output: map(Frame::NONE),
+                shortcut: None,
+                kernel: [3, 3],
+                stride: [1, 1],
+                dilation: [1, 1],
+                padding: [1, 1],
+                window: 2,
+                first_block: &[],
+                activation: Activation::None,
+                algorithm: Algorithm::Direct(Direct { band: 100, depth: 1, sums: 100 }),
+            };
+            let Tiles { avx512, avx2, .. } = tiles(&conv, &[], Pixels { avx2: bound, ..Pixels::default() });
+            assert!(avx512.pixels <= width);
+            (avx2.pixels, avx2.fewer)
+        };
+        assert_eq!(avx2(7, None), (6, 5));
+        assert_eq!(avx2(3, None), (5, 4));
+        assert_eq!(avx2(8, None), (4, 0));
+        assert_eq!(avx2(14, None), (5, 4));
+        assert_eq!(avx2(7, Some(4)), (4, 3));
+        assert_eq!(avx2(1, None), (1, 0));
     }
 
     #[test]

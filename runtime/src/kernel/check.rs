@@ -1,6 +1,6 @@
 //! What the kernels rely on, checked while the program that holds the constants is compiled.
 
-use super::tile::Split;
+use super::tile::{Split, extent};
 use super::{RegisterTile, conv, strassen, vector_length, winograd};
 use crate::geometry::{
     Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry,
@@ -122,7 +122,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
             assert!(T::VECTORS == 1, "a grouped convolution's register tile is wider than a vector");
         }
     }
-    let extent = conv.extent();
+    let extent = extent(conv, T::PIXELS, T::FEWER);
     assert!(T::PIXELS > 0 && T::PIXELS <= extent, "a register tile exceeds its row");
     assert!(Split::new(extent, T::PIXELS, T::FEWER).even(extent), "register tiles do not divide their row");
     let channels = T::VECTORS * lanes;

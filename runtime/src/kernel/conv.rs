@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 
 use super::products::{Sums, load, store};
 use super::share::Parts;
-use super::tile::Split;
+use super::tile::{Split, extent, wraps};
 use super::{Arguments, Kernel, RegisterTile, clear_output_frames, finish, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Direct, Map};
 use crate::isa::Isa;
@@ -45,10 +45,10 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const GEOMETRY: ConvGeometry = L::GEOMETRY;
     const INPUT: Map = L::GEOMETRY.input;
     const OUTPUT: Map = L::GEOMETRY.output;
-    /// Pixels that tiles divide.
-    const EXTENT: usize = L::GEOMETRY.extent();
-    /// Such rows per image.
-    const ROWS: usize = Self::OUTPUT.height * Self::OUTPUT.width / Self::EXTENT;
+    /// Rows of an image that tiles of a form divide.
+    const fn rows(pixels: usize, fewer: usize) -> usize {
+        Self::OUTPUT.height * Self::OUTPUT.width / extent(&L::GEOMETRY, pixels, fewer)
+    }
     /// From the first value of an image to the first value of the first window.
     const ORIGIN: usize = (Self::INPUT.frame.top - Self::GEOMETRY.padding[0]) * Self::INPUT.row()
         + (Self::INPUT.frame.left - Self::GEOMETRY.padding[1]) * Self::INPUT.block;
@@ -104,8 +104,10 @@ pub(super) unsafe fn run<
     // SAFETY: the caller vouches for what the kernel asks for.
     unsafe { clear_output_frames(&geometry, arguments) };
 
-    let split = const { Split::new(Shape::<L>::EXTENT, PIXELS, FEWER) };
-    let per_image = const { Shape::<L>::ROWS * Split::new(Shape::<L>::EXTENT, PIXELS, FEWER).count };
+    let split = const { Split::new(extent(&L::GEOMETRY, PIXELS, FEWER), PIXELS, FEWER) };
+    let per_image = const {
+        Shape::<L>::rows(PIXELS, FEWER) * Split::new(extent(&L::GEOMETRY, PIXELS, FEWER), PIXELS, FEWER).count
+    };
     let tiles = geometry.batch * per_image;
     let channels = const { VECTORS * I::LANES };
     let panels = const { Shape::<L>::OUTPUT.blocks() * BLOCK / (VECTORS * I::LANES) };
@@ -157,19 +159,22 @@ pub(super) unsafe fn run<
                 // SAFETY: image, row, pixel and channel lie in the maps, and the maps where the caller says; unit - start lies in the run.
                 unsafe {
                     // The tile's first pixel in the output, whose rows may be shorter than those that tiles divide.
-                    let (y, x) = if const { Shape::<L>::ROWS == 1 } {
+                    let (y, x) = if const { Shape::<L>::rows(PIXELS, FEWER) == 1 } {
                         (pixel / output.width, pixel % output.width)
                     } else {
                         (row, pixel)
                     };
+                    // In the input, pixels of a flat convolution are one row.
+                    let (down, across) =
+                        if const { wraps(&L::GEOMETRY, PIXELS, FEWER) } { (y, x) } else { (row, pixel) };
                     let corner = Corner {
                         column: x,
                         input: arguments.input.add(
                             image * Shape::<L>::INPUT.len()
                                 + first_block * Shape::<L>::INPUT.plane()
                                 + Shape::<L>::ORIGIN
-                                + row * Shape::<L>::DOWN
-                                + pixel * Shape::<L>::ACROSS,
+                                + down * Shape::<L>::DOWN
+                                + across * Shape::<L>::ACROSS,
                         ),
                         bias: weights_of(panel, 0).wrapping_sub(BLOCK),
                         weights: weights_of(panel, pass),
@@ -188,15 +193,43 @@ pub(super) unsafe fn run<
                     };
                     // Without this the compiler takes the addresses apart and computes them anew in the innermost loop.
                     let corner = black_box(corner);
-                    if const { FEWER != 0 } && column >= split.whole {
-                        if const { FEWER != 0 } {
-                            compute::<I, L, FEWER, VECTORS>(corner, ahead);
-                        }
+                    let small = const { FEWER != 0 } && column >= split.whole;
+                    if const { wraps(&L::GEOMETRY, PIXELS, FEWER) } {
+                        either::<I, L, PIXELS, FEWER, VECTORS, true>(corner, ahead, small);
                     } else {
-                        compute::<I, L, PIXELS, VECTORS>(corner, ahead);
+                        either::<I, L, PIXELS, FEWER, VECTORS, false>(corner, ahead, small);
                     }
                 }
             }
+        }
+    }
+}
+
+/// Computes one tile, of the larger or the smaller form.
+///
+/// # Safety
+/// As [`compute`].
+#[inline(always)]
+unsafe fn either<
+    I: Isa,
+    L: Layer<ConvGeometry>,
+    const PIXELS: usize,
+    const FEWER: usize,
+    const VECTORS: usize,
+    const WRAPS: bool,
+>(
+    corner: Corner,
+    rows_ahead: usize,
+    small: bool,
+) {
+    // SAFETY: the caller vouches for what the kernel asks for.
+    unsafe {
+        if const { FEWER != 0 } && small {
+            if const { FEWER != 0 } {
+                compute::<I, L, FEWER, VECTORS, WRAPS>(corner, rows_ahead);
+            }
+        } else {
+            compute::<I, L, PIXELS, VECTORS, WRAPS>(corner, rows_ahead);
         }
     }
 }
@@ -222,7 +255,7 @@ struct Corner {
 /// Rows of the next weights that each tile asks for per kernel row of an input block.
 const fn rows_ahead<L: Layer<ConvGeometry>>(pixels: usize) -> usize {
     let Direct { band, depth, .. } = Shape::<L>::DIRECT;
-    let all = L::GEOMETRY.batch * Shape::<L>::ROWS * Shape::<L>::EXTENT.div_ceil(pixels);
+    let all = (L::GEOMETRY.batch * Shape::<L>::OUTPUT.height * Shape::<L>::OUTPUT.width).div_ceil(pixels);
     let tiles = if band.div_ceil(pixels) < all { band.div_ceil(pixels) } else { all };
     (depth * Shape::<L>::PER_BLOCK).div_ceil(tiles * depth * L::GEOMETRY.kernel[0])
 }
@@ -249,7 +282,7 @@ pub(super) const fn scratch(window: usize, direct: Direct, tile: usize) -> usize
 /// # Safety
 /// As [`Kernel::run`] says, for the tile at `corner`.
 #[inline(always)]
-unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(
+unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize, const WRAPS: bool>(
     corner: Corner,
     rows_ahead: usize,
 ) {
@@ -268,6 +301,15 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
             }
         } else {
             begun = load::<I, PIXELS, VECTORS>(corner.sums);
+        }
+        // From the first pixel's window to that of each, where they do not lie in a row.
+        let mut windows = [0; PIXELS];
+        if WRAPS {
+            for pixel in 0..PIXELS {
+                let (column, width) = (corner.column + pixel, Shape::<L>::OUTPUT.width);
+                windows[pixel] = column / width * Shape::<L>::DOWN + column % width * Shape::<L>::ACROSS
+                    - corner.column * Shape::<L>::ACROSS;
+            }
         }
         // Copies: loops over many pixels that are not unrolled index what they touch, and that would keep the sums in memory.
         let mut sums = begun;
@@ -294,7 +336,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
                     let mut value = 0;
                     while value < Shape::<L>::RUN {
                         for _ in 0..Shape::<L>::UNROLLED {
-                            multiply::<I, L, PIXELS, VECTORS>(weights, values.add(value), &mut sums);
+                            multiply::<I, L, PIXELS, VECTORS, WRAPS>(weights, values.add(value), &windows, &mut sums);
                             weights = weights.add(BLOCK);
                             value += 1;
                         }
@@ -303,7 +345,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
             }
         }
         if last {
-            finish_tile::<I, L, PIXELS, 0, VECTORS>(sums, corner.shortcut, corner.output, corner.column);
+            finish_tile::<I, L, PIXELS, 0, VECTORS, WRAPS>(sums, corner.shortcut, corner.output, corner.column);
         } else {
             store::<I, PIXELS, VECTORS>(corner.sums, sums);
         }
@@ -321,6 +363,7 @@ pub(super) unsafe fn finish_tile<
     const PIXELS: usize,
     const FROM: usize,
     const VECTORS: usize,
+    const WRAPS: bool,
 >(
     sums: Sums<I, PIXELS, VECTORS>,
     shortcut: *const f32,
@@ -331,7 +374,7 @@ pub(super) unsafe fn finish_tile<
     for vector in 0..VECTORS {
         let lane = vector * I::LANES;
         let of_pixel =
-            |map: Map, pixel: usize| lane / BLOCK * map.plane() + lane % BLOCK + along::<L>(map, column, pixel);
+            |map: Map, pixel: usize| lane / BLOCK * map.plane() + lane % BLOCK + along::<L, WRAPS>(map, column, pixel);
         for pixel in FROM..PIXELS {
             let shortcut = geometry.shortcut.map(|map| shortcut.wrapping_add(of_pixel(map, pixel)));
             // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
@@ -343,10 +386,10 @@ pub(super) unsafe fn finish_tile<
     }
 }
 
-/// From a tile's first pixel, in a column of a map, to a later one: a row of the map may end between the two.
+/// From a tile's first pixel, in a column of a map, to a later one. If it wraps, a row of the map may end between the two.
 #[inline(always)]
-fn along<L: Layer<ConvGeometry>>(map: Map, column: usize, pixel: usize) -> usize {
-    if const { !L::GEOMETRY.flat() } || map.frame.left + map.frame.right == 0 {
+fn along<L: Layer<ConvGeometry>, const WRAPS: bool>(map: Map, column: usize, pixel: usize) -> usize {
+    if const { !WRAPS && !L::GEOMETRY.flat() } || map.frame.left + map.frame.right == 0 {
         return pixel * BLOCK;
     }
     pixel * BLOCK + (column + pixel) / map.width * (map.frame.left + map.frame.right) * BLOCK
@@ -357,9 +400,10 @@ fn along<L: Layer<ConvGeometry>>(map: Map, column: usize, pixel: usize) -> usize
 /// # Safety
 /// The processor has the instruction set; the weights and the value of each pixel can be read.
 #[inline(always)]
-unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(
+unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize, const WRAPS: bool>(
     weights: *const f32,
     value: *const f32,
+    windows: &[usize; PIXELS],
     sums: &mut [[I::Vector; VECTORS]; PIXELS],
 ) {
     // SAFETY: the caller vouches for the memory.
@@ -369,7 +413,8 @@ unsafe fn multiply<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VE
             factors[vector] = I::load(weights.add(Shape::<L>::of_lane(vector * I::LANES)));
         }
         for pixel in 0..PIXELS {
-            let factor = I::broadcast(value.add(pixel * Shape::<L>::ACROSS));
+            let window = if WRAPS { windows[pixel] } else { pixel * Shape::<L>::ACROSS };
+            let factor = I::broadcast(value.add(window));
             for vector in 0..VECTORS {
                 sums[pixel][vector] = I::multiply_add(factor, factors[vector], sums[pixel][vector]);
             }

@@ -7,6 +7,7 @@
 //!
 //! Scratch: `[sum][block][pixel][16]` of the inputs, then the slots, then `[panel][tile][quarter]` of the unfinished outputs.
 
+use std::hint::black_box;
 use std::marker::PhantomData;
 
 use super::conv::{NEIGHBOURS, finish_tile};
@@ -251,6 +252,8 @@ unsafe fn of_band<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FEW
                             pass,
                             place: [part.image, channel, pixel],
                         };
+                        // Without this the compiler unrolls the loop over a few tiles, and has no registers for what they share.
+                        let corner = black_box(corner);
                         if const { FEWER != 0 } && part.first + tile >= split.whole {
                             if const { FEWER != 0 } {
                                 compute::<I, L, FEWER, VECTORS>(arguments, corner, *product);
@@ -368,9 +371,9 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
         let output = arguments.output.add(place(Shape::<L>::OUTPUT, image, channel, row, column));
         if const { !Shape::<L>::PIXELS.is_multiple_of(2) } && pixel == Shape::<L>::PIXELS / 2 && lower == 1 {
             // The first half has it too.
-            finish_tile::<I, L, PIXELS, 1, VECTORS>(sums, shortcut, output, column);
+            finish_tile::<I, L, PIXELS, 1, VECTORS, false>(sums, shortcut, output, column);
         } else {
-            finish_tile::<I, L, PIXELS, 0, VECTORS>(sums, shortcut, output, column);
+            finish_tile::<I, L, PIXELS, 0, VECTORS, false>(sums, shortcut, output, column);
         }
     }
 }

@@ -30,7 +30,7 @@ pub trait RegisterTile: sealed::Sealed + 'static {
 /// `FEWER` pixels, none when that is 0.
 ///
 /// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and the input has no
-/// frame, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them; by
+/// frame, or where the tiles do not divide a row of the map, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them; by
 /// [`Strassen`](crate::geometry::Strassen), a row is the first half of an image, and a tile computes the other half's pixels as well.
 /// A [`Grouped`](crate::geometry::Grouped) convolution's tiles are one vector wide, of rows of the output map.
 pub enum Tile<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> {}
@@ -54,6 +54,17 @@ impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> RegisterTile
             }
         }
     }
+}
+
+/// The pixels that register tiles of a form divide.
+pub(super) const fn extent(conv: &ConvGeometry, pixels: usize, fewer: usize) -> usize {
+    if wraps(conv, pixels, fewer) { conv.output.height * conv.output.width } else { conv.extent() }
+}
+
+/// Whether a tile goes on in the next row of the map, though windows do not lie in a row: tiles of a form that does not divide a row do.
+pub(super) const fn wraps(conv: &ConvGeometry, pixels: usize, fewer: usize) -> bool {
+    let row = conv.extent();
+    matches!(conv.algorithm, Algorithm::Direct(_)) && !conv.flat() && !Split::new(row, pixels, fewer).even(row)
 }
 
 /// A row of pixels divided into register tiles.

@@ -35,13 +35,23 @@ const fn wide_vectors(geometry: &ConvGeometry) -> usize {
     vectors(geometry, usual)
 }
 
+/// Of some narrow maps, tiles do not divide the rows.
+const fn divided(geometry: &ConvGeometry) -> usize {
+    match geometry.algorithm {
+        Algorithm::Direct(_) if matches!(geometry.output.width, 3 | 7) => {
+            geometry.output.height * geometry.output.width
+        }
+        _ => geometry.extent(),
+    }
+}
+
 const fn pixels(geometry: &ConvGeometry, most: usize) -> usize {
-    let extent = geometry.extent();
+    let extent = divided(geometry);
     extent.div_ceil(extent.div_ceil(most))
 }
 
 const fn fewer(geometry: &ConvGeometry, most: usize) -> usize {
-    if geometry.extent().is_multiple_of(pixels(geometry, most)) { 0 } else { pixels(geometry, most) - 1 }
+    if divided(geometry).is_multiple_of(pixels(geometry, most)) { 0 } else { pixels(geometry, most) - 1 }
 }
 
 const fn direct(band: usize, depth: usize, sums: usize) -> Algorithm {
@@ -137,6 +147,15 @@ cases! {
     #[groups = 1] #[in_place = false] StridedThreeByThree: ConvGeometry {
         input: map(32, 9, 11, frame(1)), output: map(24, 5, 6, frame(1)), kernel: [3, 3], stride: [2, 2], padding: [1, 1],
         algorithm: direct(20, 2, 40), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WrappedRows: ConvGeometry {
+        input: map(48, 10, 14, frame(1)), output: map(32, 5, 7, frame(1)), kernel: [3, 3], stride: [2, 2], padding: [1, 1], window: 3,
+        shortcut: Some(map(32, 5, 7, frame(2))), activation: Activation::Relu, batch: 2, algorithm: direct(20, 1, 400), ..PLAIN
+    };
+    #[groups = 4] #[in_place = true] WrappedRowsInPlace: ConvGeometry {
+        input: map(64, 7, 9, Frame { top: 1, left: 2, bottom: 3, right: 2 }), output: map(64, 7, 7, frame(1)), kernel: [3, 2],
+        dilation: [2, 5], padding: [1, 1], window: 1, first_block: &[0, 1, 2, 3], shortcut: Some(map(64, 7, 7, frame(1))),
+        algorithm: direct(1000, 1, 40), ..PLAIN
     };
     #[groups = 1] #[in_place = false] Dilated: ConvGeometry {
         input: map(32, 9, 8, frame(3)), output: map(32, 9, 8, Frame::NONE), kernel: [3, 3], dilation: [2, 3], padding: [2, 3], ..PLAIN
