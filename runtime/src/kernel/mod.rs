@@ -5,7 +5,7 @@
 //! [`Step`](crate::engine::Step) check each geometry while the program is compiled.
 //!
 //! Work is split over outputs only: a unit of work writes what no other unit writes, and computes it in one order,
-//! so results have the same bits for every number of threads, whichever of them does it (see [`share`]).
+//! so results have the same bits for every number of threads, whichever of them does it (`share.rs`).
 
 mod activate;
 mod channels;

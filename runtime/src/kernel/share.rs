@@ -4,9 +4,8 @@
 //! the front of its range. Who has nothing left takes over the rear half of what another one has left: so the threads end together,
 //! though one of them was held up. Which thread does a unit changes nothing about its result.
 //!
-//! A range is one word, so that it is taken from by exchanging it. No range comes back: its first unit is taken before its thread
-//! takes over another one. Each thread has two words, for steps in turn; while it is in a step, it clears its word of the next one,
-//! which nobody looks at before all have come there.
+//! A range is one word, so that it is taken from by exchanging it: whoever finds another word than before looks again. Each thread has two
+//! words, for steps in turn; while it is in a step, it clears its word of the next one, which nobody looks at before all have come there.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
