@@ -1,7 +1,7 @@
 //! Dense layers.
 //!
-//! A unit of work is one or two vectors of units, of all images; some images are computed at a time. Sums over the features run in several strands, which hide the latency of
-//! multiply-add and are added up at the end; how many depends on the layer only.
+//! A unit of work is one or two vectors of units, of all images; some images are computed at a time. Sums over the features run in
+//! several strands, which hide the latency of multiply-add and are added up at the end; how many depends on the layer only.
 
 #![expect(
     clippy::needless_range_loop,
