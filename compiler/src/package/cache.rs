@@ -1,7 +1,9 @@
 //! The cache: the runtime's sources, what cargo built of them, and finished programs.
 //!
-//! A folder per build of this tool, so that two of them never meet. One process builds at a time, under a lock.
+//! A folder per build of this tool, so that two of them never meet; a new one lets go of those that were used longest
+//! ago. One process builds at a time, under a lock.
 
+use std::cmp::Reverse;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,8 +13,11 @@ use super::{sources, trouble, write_file};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::user_cache;
 
-/// How many finished programs are kept.
-const PROGRAMS: usize = 32;
+/// How many bytes the finished programs that are kept have together; the last one stays however large.
+const PROGRAMS: u64 = 2 << 30;
+
+/// How many other builds of this tool keep their folders.
+const BUILDS: usize = 2;
 
 /// A folder of one build of this tool.
 #[derive(Debug, Clone)]
@@ -40,9 +45,22 @@ impl Cache {
     pub fn inside(base: &Path) -> Result<Self, Diagnostic> {
         let base = std::path::absolute(base).map_err(|error| trouble("use the cache", base, &error))?;
         let root = base.join(crate::BUILD);
+        let new = !root.is_dir();
         fs::create_dir_all(&root).map_err(|error| {
             trouble("make the cache", &root, &error).hint("set RESNETC_CACHE to a folder that can be written")
         })?;
+        if new {
+            let builds = entries(&base)
+                .into_iter()
+                .filter(|path| *path != root && path.file_name().is_some_and(|name| is_build(&name.to_string_lossy())));
+            for old in by_last_use(builds, |path| path.join("lock")).skip(BUILDS) {
+                let lock = File::open(old.join("lock"));
+                if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+                    // What another process holds open stays until the next time.
+                    let _ = fs::remove_dir_all(old);
+                }
+            }
+        }
         Ok(Self { root })
     }
 
@@ -55,6 +73,7 @@ impl Cache {
             .write(true)
             .open(&path)
             .map_err(|error| trouble("open the lock", &path, &error))?;
+        touch(&lock);
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
             Err(TryLockError::WouldBlock) => waiting(),
@@ -103,9 +122,10 @@ impl Cache {
     pub fn program(&self, hash: &str) -> Option<PathBuf> {
         let path = self.program_path(hash);
         path.is_file().then(|| {
-            // Says that it was used; a cache that cannot be written serves all the same.
-            if let Ok(file) = File::options().append(true).open(&path) {
-                let _ = file.set_modified(SystemTime::now());
+            for used in [&path, &self.root.join("lock")] {
+                if let Ok(file) = File::options().append(true).open(used) {
+                    touch(&file);
+                }
             }
             path
         })
@@ -118,17 +138,14 @@ impl Cache {
         fs::create_dir_all(&folder).map_err(|error| trouble("make the folder", &folder, &error))?;
         let content = fs::read(program).map_err(|error| trouble("read", program, &error))?;
         write_file(&path, &content, true)?;
-        let mut programs: Vec<(SystemTime, PathBuf)> = fs::read_dir(&folder)
-            .map_err(|error| trouble("read the folder", &folder, &error))?
-            .flatten()
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-            .filter(|(_, other)| *other != path)
-            .collect();
-        programs.sort();
-        let surplus = (programs.len() + 1).saturating_sub(PROGRAMS);
-        for (_, old) in programs.into_iter().take(surplus) {
-            // Another process may have been faster.
-            let _ = fs::remove_file(old);
+        let mut kept = content.len() as u64;
+        let others = entries(&folder).into_iter().filter(|other| *other != path);
+        for other in by_last_use(others, Path::to_owned) {
+            kept = kept.saturating_add(other.metadata().map_or(0, |other| other.len()));
+            if kept > PROGRAMS {
+                // Another process may have been faster.
+                let _ = fs::remove_file(other);
+            }
         }
         Ok(path)
     }
@@ -153,6 +170,32 @@ impl Cache {
     }
 }
 
+/// What is in a folder; nothing where it cannot be read.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Whether this is the name of a build's folder, [`crate::BUILD`] of some build: `0.1.0-0123456789abcdef`.
+fn is_build(name: &str) -> bool {
+    let is_version = |version: &str| version.split('.').filter(|number| number.parse::<u64>().is_ok()).count() >= 3;
+    name.rsplit_once('-').is_some_and(|(version, hash)| {
+        is_version(version) && hash.len() == 16 && hash.bytes().all(|digit| digit.is_ascii_hexdigit())
+    })
+}
+
+/// The paths, the last used first; `marker` is the file of a path whose time tells. Those without one come last.
+fn by_last_use(paths: impl Iterator<Item = PathBuf>, marker: fn(&Path) -> PathBuf) -> impl Iterator<Item = PathBuf> {
+    let used = |path: &Path| marker(path).metadata().and_then(|marker| marker.modified()).ok();
+    let mut paths: Vec<_> = paths.map(|path| (Reverse(used(&path)), path)).collect();
+    paths.sort();
+    paths.into_iter().map(|(_, path)| path)
+}
+
+/// Says that a file was used; a cache that cannot be written serves all the same.
+fn touch(file: &File) {
+    let _ = file.set_modified(SystemTime::now());
+}
+
 fn remove(path: &Path) -> Result<(), Diagnostic> {
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
@@ -160,5 +203,59 @@ fn remove(path: &Path) -> Result<(), Diagnostic> {
         Err(error) => {
             Err(Diagnostic::error("E-CACHE", format!("cannot clear the cache: {error}")).at(Place::file(path)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn place(path: &Path, bytes: u64, age: u64) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let file = File::create(path).unwrap();
+        file.set_len(bytes).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            entries(folder).iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_new_build_lets_go_of_old_ones_that_nobody_uses() {
+        let base = tempfile::tempdir().unwrap();
+        for (digit, age) in [(1, 10), (2, 40), (3, 30), (4, 20)] {
+            place(&base.path().join(format!("0.1.{digit}-000000000000000{digit}")).join("lock"), 0, age);
+        }
+        place(&base.path().join("weights").join("lock"), 0, 99);
+        let held = File::open(base.path().join("0.1.2-0000000000000002").join("lock")).unwrap();
+        held.lock().unwrap();
+
+        Cache::inside(base.path()).unwrap();
+        let mut expected =
+            vec!["0.1.1-0000000000000001", "0.1.2-0000000000000002", "0.1.4-0000000000000004", crate::BUILD, "weights"];
+        expected.sort_unstable();
+        assert_eq!(names(base.path()), expected);
+    }
+
+    #[test]
+    fn programs_used_longest_ago_go_when_there_is_too_much() {
+        let base = tempfile::tempdir().unwrap();
+        let cache = Cache::inside(base.path()).unwrap();
+        for (name, bytes, age) in [("old", 10, 30), ("used", 10, 20), ("large", PROGRAMS - 15, 10)] {
+            place(&cache.program_path(name), bytes, age);
+        }
+        cache.program("used").unwrap();
+        let built = base.path().join("built");
+        fs::write(&built, "12345").unwrap();
+        cache.keep("new", &built).unwrap();
+        assert_eq!(names(&cache.root.join("programs")), ["large", "new", "used"]);
+        cache.keep("newer", &built).unwrap();
+        assert_eq!(names(&cache.root.join("programs")), ["new", "newer", "used"]);
     }
 }
