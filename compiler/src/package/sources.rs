@@ -54,8 +54,8 @@ pub fn files(package: &Package, layout: Layout) -> Vec<(String, Vec<u8>)> {
 
 fn manifest(package: &Package, layout: Layout) -> String {
     let (program, runtime) = match layout {
-        Layout::Standalone => (package.name.as_str(), "runtime"),
-        Layout::Shared => ("program", "../runtime"),
+        Layout::Standalone => (target_name(&package.name), "runtime"),
+        Layout::Shared => ("program".to_owned(), "../runtime"),
     };
     format!(
         r#"# Made by resnetc {version}.
@@ -77,6 +77,14 @@ resnet = {{ path = "{runtime}", default-features = false, features = ["app"] }}
     )
 }
 
+/// A file name as the name of one of cargo's programs: without dots, and none that cargo wants for itself.
+fn target_name(name: &str) -> String {
+    match name {
+        "build" | "deps" | "examples" | "incremental" => format!("{name}-network"),
+        other => other.replace('.', "-"),
+    }
+}
+
 /// How programs are compiled.
 pub(super) const PROFILES: &str = r#"# Not a member of any workspace around it.
 [workspace]
@@ -91,3 +99,15 @@ codegen-units = 1
 panic = "abort"
 strip = true
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_takes_the_names_of_programs() {
+        assert_eq!(target_name("resnet50.legacy"), "resnet50-legacy");
+        assert_eq!(target_name("build"), "build-network");
+        assert_eq!(target_name("cifar-resnet20"), "cifar-resnet20");
+    }
+}

@@ -40,6 +40,10 @@ pub struct Layer {
 
 /// Multiply-adds in the time of a byte from memory.
 const PER_BYTE: f64 = 4.0;
+/// Bytes of weights that stay in a cache from one part of the map to the next.
+const KEPT: f64 = 4.0 * 1024.0 * 1024.0;
+/// What does not hide of the shorter of the two, computation and reading the weights.
+const SHOWN: f64 = 0.4;
 /// What is reached of the peak in sums of products, and in those of Winograd's, which are shorter.
 const DIRECT: f64 = 0.92;
 const SHORT: f64 = 0.85;
@@ -239,14 +243,17 @@ impl Layer {
         let (lanes, depth) = (self.lanes() as f64, self.depth() as f64);
         let taps = (self.kernel[0] * self.kernel[1]) as f64;
         let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
-        let (compute, weights) = match algorithm {
-            Algorithm::Direct(_) => (pixels * lanes * depth * taps / DIRECT, lanes * depth * taps),
+        // And how many weights it has, and how often they pass through: once for each part of the map that lies in a near cache.
+        let (compute, weights, times) = match algorithm {
+            Algorithm::Direct(direct) => {
+                (pixels * lanes * depth * taps / DIRECT, lanes * depth * taps, pixels / direct.band as f64)
+            }
             Algorithm::Grouped(grouped) => {
                 let channels = grouped.channels as f64;
                 // Each vector of input that is read serves as many columns of the kernel as fit its stride.
                 let reads = (self.stride[1] as f64 / self.kernel[1] as f64).min(1.0);
                 let per_product = WITHIN_GROUPS + SPREAD * reads;
-                (pixels * lanes * channels * taps * per_product, lanes * channels * taps)
+                (pixels * lanes * channels * taps * per_product, lanes * channels * taps, 1.0)
             }
             Algorithm::Winograd(winograd) => {
                 let outputs = winograd.outputs;
@@ -263,7 +270,11 @@ impl Layer {
                 let tiles = self.tiles(outputs) as f64;
                 let transforms = tiles * (inputs * into + lanes * back);
                 let reached = if self.groups > 1 && self.blocks() == 1 { SHORTEST } else { SHORT };
-                (tiles * products * lanes * depth / reached + transforms, factors * lanes * depth)
+                (
+                    tiles * products * lanes * depth / reached + transforms,
+                    factors * lanes * depth,
+                    tiles / winograd.group as f64,
+                )
             }
             Algorithm::Strassen(strassen) => {
                 let pixels = (self.batch * 2 * self.pairs()) as f64;
@@ -271,12 +282,17 @@ impl Layer {
                 // Loads, additions and stores: of the sums of inputs, and of what outputs share and passes leave unfinished.
                 let passes = strassen.passes(self.blocks()) as f64;
                 let sums = pixels * (depth * 4.0 + lanes * (6.0 + 3.0 * passes));
-                (products / DIRECT + sums, lanes * depth * Strassen::PRODUCTS as f64 / 4.0)
+                (
+                    products / DIRECT + sums,
+                    lanes * depth * Strassen::PRODUCTS as f64 / 4.0,
+                    pixels / 2.0 / strassen.band as f64,
+                )
             }
         };
-        // Most of the streaming hides behind the computation.
-        let stream = weights * 4.0 * PER_BYTE;
-        compute.max(stream) + 0.25 * compute.min(stream)
+        // Much of the streaming hides behind the computation.
+        let bytes = 4.0 * weights;
+        let stream = if bytes > KEPT { bytes * times.ceil() } else { bytes } * PER_BYTE;
+        compute.max(stream) + SHOWN * compute.min(stream)
     }
 }
 

@@ -121,11 +121,12 @@ impl Subject<'_> {
             .chain(self.decisions.iter().enumerate().map(|(index, decision)| (name(index), decision)))
         {
             let shortcut = match geometry.shortcut {
-                Some(map) => builder.shortcut(input, geometry.input, map, conv.stride)?,
+                Some(map) => builder.shortcut(input, geometry.input, map, geometry.stride)?,
                 None => None,
             };
             let operands: Vec<_> = [input].into_iter().chain(weights.iter().copied()).chain(shortcut).collect();
-            let conv = Conv { shortcut: shortcut.is_some(), ..(*conv).clone() };
+            // A kernel of 1 x 1 with a step reads what another step gathered: here, the input as it is.
+            let conv = Conv { shortcut: shortcut.is_some(), stride: geometry.stride, ..(*conv).clone() };
             let way = builder.add(name, Op::Conv(conv), &operands)?;
             ways.push((way, *decision));
             last = builder.corners(way, geometry.output.frame)?;
@@ -213,5 +214,33 @@ impl Builder {
         };
         self.corners(map, to.frame)?;
         Ok(Some(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::WeightSource;
+    use crate::pipeline::{self, Options};
+
+    #[test]
+    fn every_way_computes_the_layer_as_the_network_does() {
+        let options = Options { weights: Some(WeightSource::Seed(1)), ..Options::new("resnet18") };
+        let compiled = pipeline::compile(&options, &mut |_| ()).unwrap();
+        let subjects = subjects(&compiled, true, "avx2");
+        assert!(subjects.iter().any(|subject| subject.conv.stride != subject.geometry.stride), "a gathered layer");
+        for subject in subjects {
+            let (graph, decisions) = subject.network().unwrap();
+            let (plan, _) = plan::carry_out(&graph, &decisions, 0).unwrap();
+            for index in 0..subject.decisions.len() {
+                let step = plan.steps.iter().find(|step| step.name == name(index)).unwrap();
+                let Kernel::Conv { geometry, .. } = &step.kernel else { unreachable!() };
+                let sizes = |map: &Map| [map.channels, map.height, map.width];
+                let of = |conv: &ConvGeometry| {
+                    (conv.batch, sizes(&conv.input), sizes(&conv.output), conv.kernel, conv.stride, conv.window)
+                };
+                assert_eq!(of(geometry), of(subject.geometry), "{}", subject.layer);
+            }
+        }
     }
 }
