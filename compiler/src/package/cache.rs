@@ -54,9 +54,9 @@ impl Cache {
                 .into_iter()
                 .filter(|path| *path != root && path.file_name().is_some_and(|name| is_build(&name.to_string_lossy())));
             for old in by_last_use(builds, |path| path.join("lock")).skip(BUILDS) {
+                // Held while the folder goes; what another process holds stays until the next time.
                 let lock = File::open(old.join("lock"));
-                if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
-                    // What another process holds open stays until the next time.
+                if !lock.as_ref().is_ok_and(|lock| lock.try_lock().is_err()) {
                     let _ = fs::remove_dir_all(old);
                 }
             }
@@ -233,6 +233,8 @@ mod tests {
             place(&base.path().join(format!("0.1.{digit}-000000000000000{digit}")).join("lock"), 0, age);
         }
         place(&base.path().join("weights").join("lock"), 0, 99);
+        // One that never built anything.
+        fs::create_dir(base.path().join("0.1.5-0000000000000005")).unwrap();
         let held = File::open(base.path().join("0.1.2-0000000000000002").join("lock")).unwrap();
         held.lock().unwrap();
 

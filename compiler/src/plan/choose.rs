@@ -243,7 +243,7 @@ impl Layer {
         let (lanes, depth) = (self.lanes() as f64, self.depth() as f64);
         let taps = (self.kernel[0] * self.kernel[1]) as f64;
         let pixels = (self.batch * self.output[0] * self.output[1]) as f64;
-        // And how many weights it has, and how often they pass through: once for each part of the map that lies in a near cache.
+        // Its arithmetic, its weights, and how often these pass through: once for each part of the map that lies in a near cache.
         let (compute, weights, times) = match algorithm {
             Algorithm::Direct(direct) => {
                 (pixels * lanes * depth * taps / DIRECT, lanes * depth * taps, pixels / direct.band as f64)
@@ -331,6 +331,8 @@ mod tests {
         assert_eq!(tile(Layer { batch: 8, ..layer(512, 7) }), Some(4));
         assert_eq!(tile(Layer { stride: [2, 2], ..layer(128, 28) }), Some(4));
         assert_eq!(tile(Layer { stride: [2, 2], ..layer(512, 7) }), None);
+        // A few images at a time: their factors would pass through for each few.
+        assert_eq!(tile(Layer { batch: 8, stride: [2, 2], ..layer(512, 7) }), None);
         assert_eq!(tile(Layer { stride: [3, 3], ..layer(128, 28) }), None);
     }
 
@@ -343,6 +345,7 @@ mod tests {
         for other in [
             pointwise(64, 64, 56),
             pointwise(512, 2048, 1),
+            pointwise(512, 2048, 7),
             pointwise(1024, 264, 14),
             Layer { groups: 2, ..pointwise(1024, 256, 14) },
         ] {

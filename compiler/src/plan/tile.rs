@@ -1,9 +1,10 @@
 //! Register tiles of each instruction set.
 //!
-//! A tile is `pixels` output pixels of a row (where that leaves too small tiles: of the image, row by row) by `vectors` vectors of
-//! output channels, all held in registers while the kernel walks over its inputs. Per input value and tile it costs the largest of
-//! three: its multiply-adds at two per cycle, its loads at two per cycle (one broadcast per pixel, one load per vector), and four
-//! cycles, the latency of an accumulator's chain. From four pixels on the multiply-adds are the largest, so tiles as even as possible waste nothing.
+//! A tile is `pixels` output pixels of a row (where that leaves too small tiles: of the image, row by row) by `vectors`
+//! vectors of output channels, all held in registers while the kernel walks over its inputs. Per input value and tile it
+//! costs the largest of three: its multiply-adds at two per cycle, its loads at two per cycle (one broadcast per pixel,
+//! one load per vector), and four cycles, the latency of an accumulator's chain. From four pixels on the multiply-adds are
+//! the largest, so tiles as even as possible waste nothing.
 
 use super::Pixels;
 use super::geometry::{Algorithm, ConvGeometry, Grouped, in_pairs};

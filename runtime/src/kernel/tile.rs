@@ -29,9 +29,11 @@ pub trait RegisterTile: sealed::Sealed + 'static {
 /// `PIXELS` output pixels of a row by `VECTORS` vectors of output channels; as many of the last tiles of a row as make it even have
 /// `FEWER` pixels, none when that is 0.
 ///
-/// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and the input has no
-/// frame, or where the tiles do not divide a row of the map, it is all pixels of an image. By [`Winograd`](crate::geometry::Winograd), a
-/// pixel is a tile of outputs, and a row a group of them; by [`Strassen`](crate::geometry::Strassen), a row is the first half of an image, and a tile computes the other half's pixels as well.
+/// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and the
+/// input has no frame, or where the tiles do not divide a row of the map, it is all pixels of an image. By
+/// [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them; by
+/// [`Strassen`](crate::geometry::Strassen), a row is the first half of an image, and a tile computes the other half's
+/// pixels as well.
 /// A [`Grouped`](crate::geometry::Grouped) convolution's tiles are one vector wide, of rows of the output map.
 pub enum Tile<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> {}
 
