@@ -35,6 +35,9 @@ pub fn standalone(manifest: &str, workspace: &str) -> Result<String, Box<dyn Err
     for section in ["lints", "dev-dependencies", "bench", "test", "example"] {
         manifest.remove(section);
     }
+    // The sources still ask for the feature that went.
+    let known = "lints.rust.unexpected_cfgs = { level = 'warn', check-cfg = ['cfg(feature, values(\"macro\"))'] }";
+    manifest.extend(known.parse::<Table>()?);
     Ok(toml::to_string(&manifest)?)
 }
 
