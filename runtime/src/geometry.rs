@@ -182,7 +182,8 @@ pub struct Direct {
 ///
 /// At stride 1, there are m + 2 inputs and products along each side of a tile. The points are 0, 1, -1 and infinity for m = 2, and
 /// 0, p, -p, q, -q and infinity with p = sqrt(1/2), q = sqrt(2) for m = 4, which keep rounding errors small
-/// (Barabasz et al., arXiv 1803.10986).
+/// (Barabasz et al., arXiv 1803.10986). A last tile with r outputs along a side, fewer than m, has r + 2 products there: at the first
+/// r + 1 points and infinity, with the factors of the others.
 ///
 /// At stride 2, there are 2 m + 1. The first m + 1 products along a side are F(m, 2) of the even inputs with the kernel's first and last
 /// tap, at the points 0, 1 and infinity for m = 2, and 0, 1, -1, 1/2 and infinity for m = 4; the other m are the odd inputs with the
@@ -191,7 +192,7 @@ pub struct Direct {
 pub struct Winograd {
     /// Outputs along each side of a tile, m: 2 or 4.
     pub outputs: usize,
-    /// Tiles that are transformed and multiplied together, numbered along the rows of all images.
+    /// Tiles that are transformed and multiplied together.
     pub group: usize,
 }
 
@@ -251,6 +252,22 @@ impl Winograd {
     /// Tiles along a side of so many outputs.
     pub const fn tiles(self, outputs: usize) -> usize {
         outputs.div_ceil(self.outputs)
+    }
+
+    /// Outputs of a last tile along a side that has fewer products than the others; 0 where none has.
+    pub const fn last(self, outputs: usize, stride: usize) -> usize {
+        if stride == 1 { outputs % self.outputs } else { 0 }
+    }
+
+    /// Tiles along a side that have all products.
+    pub const fn whole(self, outputs: usize, stride: usize) -> usize {
+        if self.last(outputs, stride) == 0 { self.tiles(outputs) } else { outputs / self.outputs }
+    }
+
+    /// Products of all tiles along a side.
+    pub const fn along(self, outputs: usize, stride: usize) -> usize {
+        let last = self.last(outputs, stride);
+        self.whole(outputs, stride) * self.side(stride) + if last == 0 { 0 } else { last + 2 }
     }
 }
 

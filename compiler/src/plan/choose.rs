@@ -47,13 +47,15 @@ const SHOWN: f64 = 0.8;
 /// What is reached of the peak in sums of products, and in those of Winograd's, which are shorter.
 const DIRECT: f64 = 0.92;
 const SHORT: f64 = 0.85;
-/// The same where groups lie in one block, so that Winograd's sums are of 16 products each.
-const SHORTEST: f64 = 0.4;
+/// The same where groups lie in one block, so that Winograd's sums are of 16 products each, and every thread transforms all inputs for few.
+const SHORTEST: f64 = 0.3;
 /// Multiply-adds in the time of one in groups of few channels, and of reading a vector of input for it.
 const WITHIN_GROUPS: f64 = 0.9;
 const SPREAD: f64 = 1.3;
-/// Most bytes of transformed input at a time: they are read for every panel, from a second-level cache.
+/// Most bytes of transformed input at a time: they are read for every panel, from a second-level cache. More where as many more tiles
+/// share weights that do not stay in any cache from one group to the next.
 const GROUP_BYTES: usize = 480 * 1024;
+const HEAVY_GROUP_BYTES: usize = 1200 * 1024;
 /// Tiles at a time, if there are so many: each weight that is read from afar is used as often.
 const FEWEST: usize = 16;
 /// Input values per pass: with 16 output channels their weights fill half of a first-level cache.
@@ -214,7 +216,9 @@ impl Layer {
         let products = winograd.products(self.stride[0]);
         // At stride 2 a factor serves several products.
         let fewest = FEWEST * winograd.factors() * winograd.factors() / products;
-        let most = (GROUP_BYTES / (products * self.inputs.next_multiple_of(BLOCK) * 4)).max(fewest);
+        let weights = winograd.factors() * winograd.factors() * self.lanes() * self.depth() * 4;
+        let bytes = if weights as f64 > KEPT { HEAVY_GROUP_BYTES } else { GROUP_BYTES };
+        let most = (bytes / (products * self.inputs.next_multiple_of(BLOCK) * 4)).max(fewest);
         Algorithm::Winograd(Winograd { outputs, group: tiles.div_ceil(tiles.div_ceil(most)) })
     }
 
@@ -257,7 +261,8 @@ impl Layer {
             }
             Algorithm::Winograd(winograd) => {
                 let outputs = winograd.outputs;
-                let products = winograd.products(self.stride[0]) as f64;
+                let along = self.output.map(|extent| winograd.along(extent, self.stride[0]) as f64);
+                let products = self.batch as f64 * along[0] * along[1];
                 let factors = (winograd.factors() * winograd.factors()) as f64;
                 // Loads, operations and stores of the transforms, per channel of a tile.
                 let (into, back) = match (outputs, self.stride) {
@@ -271,7 +276,7 @@ impl Layer {
                 let transforms = tiles * (inputs * into + lanes * back);
                 let reached = if self.groups > 1 && self.blocks() == 1 { SHORTEST } else { SHORT };
                 (
-                    tiles * products * lanes * depth / reached + transforms,
+                    products * lanes * depth / reached + transforms,
                     factors * lanes * depth,
                     tiles / winograd.group as f64,
                 )
@@ -325,7 +330,9 @@ mod tests {
     fn large_maps_take_large_tiles_and_heavy_weights_small_ones() {
         assert_eq!(tile(layer(64, 56)), Some(4));
         assert_eq!(tile(layer(128, 28)), Some(4));
-        assert_eq!(tile(layer(256, 14)), Some(2));
+        // 22 products along a side for 14 outputs: tiles of 4, 4, 4 and 2.
+        assert_eq!(tile(layer(256, 14)), Some(4));
+        assert_eq!(tile(layer(256, 15)), Some(4));
         assert_eq!(tile(layer(512, 7)), Some(2));
         assert_eq!(tile(layer(512, 1)), None);
         assert_eq!(tile(Layer { batch: 8, ..layer(512, 7) }), Some(4));
@@ -387,6 +394,9 @@ mod tests {
     fn groups_of_tiles_are_even() {
         assert_eq!(layer(64, 56).winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 49 }));
         assert_eq!(layer(256, 14).winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 16 }));
+        // Fewer groups read the weights, of 9 MB.
+        let batch = Layer { batch: 8, ..layer(256, 14) };
+        assert_eq!(batch.winograd(4), Algorithm::Winograd(Winograd { outputs: 4, group: 32 }));
         assert!(layer(64, 56).candidates(true).iter().all(|choice| matches!(choice, Algorithm::Direct(_))));
     }
 }

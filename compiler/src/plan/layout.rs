@@ -41,9 +41,10 @@ pub(super) fn layouts(graph: &Graph, decisions: &Decisions) -> Result<Layouts, D
                 Op::Conv(conv) if operands.first() == Some(&id) => {
                     if let Some([_, _, out_height, out_width]) = extents(graph.node(reader).shape()) {
                         let outputs = match decisions.get(&reader).map(|decision| decision.algorithm) {
-                            Some(Algorithm::Winograd(winograd)) => winograd.outputs,
+                            Some(Algorithm::Winograd(winograd)) if conv.stride != [1, 1] => winograd.outputs,
                             _ => 1,
                         };
+                        // At a stride, the last of Winograd's tiles go over the edge.
                         let covered = [out_height, out_width].map(|extent| extent.next_multiple_of(outputs));
                         frame = widest(frame, needed(conv, [height, width], covered));
                     }

@@ -53,7 +53,11 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
                         && conv.dilation[axis] == 1,
                     "a convolution by Winograd is not 3 x 3 of stride 1 or 2"
                 );
-                winograd.tiles(outputs) * winograd.outputs
+                if winograd.last(outputs, conv.stride[0]) == 0 {
+                    winograd.tiles(outputs) * winograd.outputs
+                } else {
+                    outputs
+                }
             }
         };
         let end = (covered - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;

@@ -31,7 +31,8 @@ pub trait RegisterTile: sealed::Sealed + 'static {
 ///
 /// A row is a row of the output map; where each output pixel depends on just the input pixel of the same place and the
 /// input has no frame, or where the tiles do not divide a row of the map, it is all pixels of an image. By
-/// [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, and a row a group of them; by
+/// [`Winograd`](crate::geometry::Winograd), a pixel is a tile of outputs, a row a group of them, and register tiles are as even as can
+/// be for the tiles of the group that have a product, of up to `PIXELS`; by
 /// [`Strassen`](crate::geometry::Strassen), a row is the first half of an image, and a tile computes the other half's
 /// pixels as well.
 /// A [`Grouped`](crate::geometry::Grouped) convolution's tiles are one vector wide, of rows of the output map.
@@ -50,7 +51,7 @@ impl<const PIXELS: usize, const FEWER: usize, const VECTORS: usize> RegisterTile
         unsafe {
             match const { L::GEOMETRY.algorithm } {
                 Algorithm::Direct(_) => conv::run::<I, L, PIXELS, FEWER, VECTORS>(arguments),
-                Algorithm::Winograd(_) => winograd::run::<I, L, PIXELS, FEWER, VECTORS>(arguments),
+                Algorithm::Winograd(_) => winograd::run::<I, L, PIXELS, VECTORS>(arguments),
                 Algorithm::Strassen(_) => strassen::run::<I, L, PIXELS, FEWER, VECTORS>(arguments),
                 Algorithm::Grouped(_) => grouped::run::<I, L, PIXELS, FEWER>(arguments),
             }

@@ -5,6 +5,9 @@
 //! memory that holds the unit's sums; then it transforms that back, adds bias and shortcut, and applies the activation. So the
 //! transformed input is read from a near cache, each transformed weight once per group, and sums never leave the core.
 //!
+//! Where a last tile has fewer outputs and so lacks products, tiles are numbered by [kind](Shape::STARTS), those of all images after
+//! one another, so that the tiles that have a product are a run.
+//!
 //! Scratch: `[block][product][tile][16]` of the input, then `[tile][product][channel of the unit]` of the sums.
 
 #![expect(clippy::needless_range_loop, reason = "an index is a row, column or tile here, and offsets follow from it")]
@@ -12,7 +15,6 @@
 use std::marker::PhantomData;
 
 use super::products::{Factors, add_products};
-use super::tile::Split;
 use super::{Arguments, clear_output_frames, finish, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Winograd, in_pairs};
 use crate::isa::Isa;
@@ -33,9 +35,33 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const PRODUCTS: usize = Self::WINOGRAD.products(Self::STRIDE);
     /// Factors of a transformed kernel.
     const FACTORS: usize = Self::WINOGRAD.factors() * Self::WINOGRAD.factors();
-    const ACROSS: usize = Self::WINOGRAD.tiles(L::GEOMETRY.output.width);
-    const PER_IMAGE: usize = Self::ACROSS * Self::WINOGRAD.tiles(L::GEOMETRY.output.height);
-    const TILES: usize = L::GEOMETRY.batch * Self::PER_IMAGE;
+    /// Along each side, the tiles with all products, and the outputs of a last one with fewer; 0 where none has.
+    const WHOLE: [usize; 2] = [
+        Self::WINOGRAD.whole(L::GEOMETRY.output.height, Self::STRIDE),
+        Self::WINOGRAD.whole(L::GEOMETRY.output.width, Self::STRIDE),
+    ];
+    const LAST: [usize; 2] = [
+        Self::WINOGRAD.last(L::GEOMETRY.output.height, Self::STRIDE),
+        Self::WINOGRAD.last(L::GEOMETRY.output.width, Self::STRIDE),
+    ];
+    /// Tiles of an image of each kind: last in their row, none of that, last in their column, both.
+    const PER_IMAGE: [usize; 4] = {
+        let [down, across] = Self::WHOLE;
+        let (below, beside) = ((Self::LAST[0] > 0) as usize, (Self::LAST[1] > 0) as usize);
+        [down * beside, down * across, across * below, below * beside]
+    };
+    /// The first tile of each kind, of all images, and the number of tiles. A product that tiles last in their row lack begins with
+    /// the second kind; one that tiles last in their column lack ends before the third.
+    const STARTS: [usize; 5] = {
+        let mut starts = [0; 5];
+        let mut kind = 0;
+        while kind < 4 {
+            starts[kind + 1] = starts[kind] + L::GEOMETRY.batch * Self::PER_IMAGE[kind];
+            kind += 1;
+        }
+        starts
+    };
+    const TILES: usize = Self::STARTS[4];
     /// Output channels per unit of work.
     const WIDTH: usize = width(&L::GEOMETRY);
     const UNITS: usize = L::GEOMETRY.output.blocks() * BLOCK / Self::WIDTH;
@@ -56,6 +82,120 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     #[inline(always)]
     const fn of_lane(lane: usize) -> usize {
         lane / BLOCK * Self::PANEL + lane % BLOCK
+    }
+
+    /// Height and width of a kind of tile, in outputs.
+    const fn outputs_of(kind: usize) -> [usize; 2] {
+        let [rows, columns] = Self::LAST;
+        [if kind < 2 { Self::OUTPUTS } else { rows }, if matches!(kind, 0 | 3) { columns } else { Self::OUTPUTS }]
+    }
+
+    /// Image, row and column of the first output of a tile of a kind.
+    #[inline(always)]
+    const fn place(kind: usize, tile: usize) -> (usize, usize, usize) {
+        let [down, across] = Self::WHOLE;
+        let in_kind = tile - Self::STARTS[kind];
+        let (image, in_image) = (in_kind / Self::PER_IMAGE[kind], in_kind % Self::PER_IMAGE[kind]);
+        let (row, column) = match kind {
+            0 => (in_image, across),
+            1 => (in_image / across, in_image % across),
+            2 => (down, in_image),
+            _ => (down, across),
+        };
+        (image, row * Self::OUTPUTS, column * Self::OUTPUTS)
+    }
+
+    /// The part of a group that is of a kind: its first tile, and the one behind its last, as numbered in the layer.
+    #[inline(always)]
+    const fn of_kind(kind: usize, first: usize, tiles: usize) -> (usize, usize) {
+        common((Self::STARTS[kind], Self::STARTS[kind + 1]), (first, first + tiles))
+    }
+
+    /// The same for the part of a group that has a product, by its row and column.
+    #[inline(always)]
+    const fn having(product: (usize, usize), first: usize, tiles: usize) -> (usize, usize) {
+        let [_, second, third, fourth, end] = Self::STARTS;
+        let (row, column) = (Self::lacking(0, product.0), Self::lacking(1, product.1));
+        let begin = if column { second } else { 0 };
+        let end = match (row, column) {
+            (true, _) => third,
+            (false, true) => fourth,
+            (false, false) => end,
+        };
+        common((begin, end), (first, first + tiles))
+    }
+
+    /// Whether tiles of a kind lack a product along an axis.
+    #[inline(always)]
+    const fn lacks(kind: usize, axis: usize, product: usize) -> bool {
+        Self::outputs_of(kind)[axis] < Self::OUTPUTS && Self::lacking(axis, product)
+    }
+
+    /// Whether last tiles along an axis lack a product.
+    #[inline(always)]
+    const fn lacking(axis: usize, product: usize) -> bool {
+        Self::LAST[axis] > 0 && product > Self::LAST[axis] && product <= Self::OUTPUTS
+    }
+}
+
+/// What two ranges have in common; one that ends before it begins where that is nothing.
+#[inline(always)]
+const fn common(a: (usize, usize), b: (usize, usize)) -> (usize, usize) {
+    (if a.0 > b.0 { a.0 } else { b.0 }, if a.1 < b.1 { a.1 } else { b.1 })
+}
+
+/// The sizes of register tiles of at most so many pixels that a layer needs.
+struct Forms<L, const PIXELS: usize>(PhantomData<L>);
+
+impl<L: Layer<ConvGeometry>, const PIXELS: usize> Forms<L, PIXELS> {
+    /// A bit for each size.
+    const NEEDED: u32 = {
+        let (mut needed, mut first) = (0, 0);
+        while first < Shape::<L>::TILES {
+            let tiles = group_from::<L>(first);
+            let mut product = 0;
+            while product < Shape::<L>::PRODUCTS {
+                let side = Shape::<L>::WINOGRAD.side(Shape::<L>::STRIDE);
+                let (begin, end) = Shape::<L>::having((product / side, product % side), first, tiles);
+                if begin < end {
+                    let Even { size, whole, count } = Even::new(end - begin, PIXELS);
+                    needed |= 1 << size;
+                    if whole < count {
+                        needed |= 1 << (size - 1);
+                    }
+                }
+                product += 1;
+            }
+            first += Shape::<L>::GROUP;
+        }
+        needed
+    };
+}
+
+/// Tiles of the group that begins with this one.
+#[inline(always)]
+const fn group_from<L: Layer<ConvGeometry>>(first: usize) -> usize {
+    let rest = Shape::<L>::TILES - first;
+    if rest < Shape::<L>::GROUP { rest } else { Shape::<L>::GROUP }
+}
+
+/// Tiles divided among as few register tiles as hold so many at most.
+#[derive(Clone, Copy)]
+struct Even {
+    /// Register tiles.
+    count: usize,
+    /// Tiles of each, or one fewer.
+    size: usize,
+    /// Those that are not one fewer, the first.
+    whole: usize,
+}
+
+impl Even {
+    #[inline(always)]
+    const fn new(tiles: usize, most: usize) -> Self {
+        let count = tiles.div_ceil(most);
+        let size = tiles.div_ceil(count);
+        Self { count, size, whole: tiles - count * (size - 1) }
     }
 }
 
@@ -79,26 +219,20 @@ pub(super) const fn scratch(conv: &ConvGeometry, winograd: Winograd) -> usize {
 /// # Safety
 /// As [`Kernel::run`](super::Kernel::run) says. The output may be the shortcut itself, if their layouts agree.
 #[inline(always)]
-pub(super) unsafe fn run<
-    I: Isa,
-    L: Layer<ConvGeometry>,
-    const PIXELS: usize,
-    const FEWER: usize,
-    const VECTORS: usize,
->(
+pub(super) unsafe fn run<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(
     arguments: &Arguments,
 ) {
     // SAFETY: the caller vouches for what the kernel asks for.
     unsafe {
         // Conditions, of which only the true one is compiled, for each layer.
         if const { Shape::<L>::OUTPUTS == 4 && Shape::<L>::STRIDE == 1 } {
-            of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 6>(arguments);
+            of_size::<I, L, PIXELS, VECTORS, 4, 6>(arguments);
         } else if const { Shape::<L>::OUTPUTS == 4 } {
-            of_size::<I, L, PIXELS, FEWER, VECTORS, 4, 9>(arguments);
+            of_size::<I, L, PIXELS, VECTORS, 4, 9>(arguments);
         } else if const { Shape::<L>::STRIDE == 1 } {
-            of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 4>(arguments);
+            of_size::<I, L, PIXELS, VECTORS, 2, 4>(arguments);
         } else {
-            of_size::<I, L, PIXELS, FEWER, VECTORS, 2, 5>(arguments);
+            of_size::<I, L, PIXELS, VECTORS, 2, 5>(arguments);
         }
     }
 }
@@ -110,7 +244,6 @@ unsafe fn of_size<
     I: Isa,
     L: Layer<ConvGeometry>,
     const PIXELS: usize,
-    const FEWER: usize,
     const VECTORS: usize,
     const OUTPUTS: usize,
     const SIDE: usize,
@@ -123,42 +256,44 @@ unsafe fn of_size<
     let mut transformed = usize::MAX;
     for unit in arguments.share.units(const { Shape::<L>::TILES.div_ceil(Shape::<L>::GROUP) * Shape::<L>::UNITS }) {
         let (first, channel) = (unit / units * group, unit % units * Shape::<L>::WIDTH);
-        let rest = Shape::<L>::TILES - first;
-        let tiles = if rest < group { rest } else { group };
+        let tiles = group_from::<L>(first);
         // SAFETY: first and tiles lie in the layer, so that all offsets lie in the maps, in the panel's weights and in the scratch memory.
         unsafe {
             if transformed != first {
-                transform_input::<I, L, SIDE>(arguments, first, tiles);
+                transform_input::<I, L, SIDE, 0>(arguments, first, tiles);
+                transform_input::<I, L, SIDE, 1>(arguments, first, tiles);
+                transform_input::<I, L, SIDE, 2>(arguments, first, tiles);
+                transform_input::<I, L, SIDE, 3>(arguments, first, tiles);
                 transformed = first;
             }
-            multiply::<I, L, PIXELS, FEWER, VECTORS, OUTPUTS, SIDE>(arguments, channel, tiles);
-            transform_output::<I, L, OUTPUTS, SIDE>(arguments, channel, first, tiles);
+            multiply::<I, L, PIXELS, VECTORS, OUTPUTS, SIDE>(arguments, channel, first, tiles);
+            transform_output::<I, L, OUTPUTS, SIDE, 0>(arguments, channel, first, tiles);
+            transform_output::<I, L, OUTPUTS, SIDE, 1>(arguments, channel, first, tiles);
+            transform_output::<I, L, OUTPUTS, SIDE, 2>(arguments, channel, first, tiles);
+            transform_output::<I, L, OUTPUTS, SIDE, 3>(arguments, channel, first, tiles);
         }
     }
 }
 
-/// Image, row and column of a tile's first output.
-#[inline(always)]
-fn tile_place<L: Layer<ConvGeometry>>(tile: usize) -> (usize, usize, usize) {
-    let (image, in_image) = (tile / Shape::<L>::PER_IMAGE, tile % Shape::<L>::PER_IMAGE);
-    let (row, column) = (in_image / Shape::<L>::ACROSS, in_image % Shape::<L>::ACROSS);
-    (image, row * Shape::<L>::OUTPUTS, column * Shape::<L>::OUTPUTS)
-}
-
-/// Transforms the inputs of a group of tiles into scratch memory.
+/// Transforms the inputs of a group's tiles of a kind into scratch memory.
 ///
 /// # Safety
 /// As [`run`], for the tiles.
 #[inline(always)]
-unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const SIDE: usize>(
+unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const SIDE: usize, const KIND: usize>(
     arguments: &Arguments,
     first: usize,
     tiles: usize,
 ) {
+    if const { Shape::<L>::PER_IMAGE[KIND] == 0 } {
+        return;
+    }
     let (map, padding, stride) = const { (L::GEOMETRY.input, L::GEOMETRY.padding, Shape::<L>::STRIDE) };
+    let [rows, columns] = const { Shape::<L>::outputs_of(KIND) };
     let origin = (map.frame.top - padding[0]) * map.row() + (map.frame.left - padding[1]) * BLOCK;
-    for index in 0..tiles {
-        let (image, row, column) = tile_place::<L>(first + index);
+    let (begin, end) = Shape::<L>::of_kind(KIND, first, tiles);
+    for tile in begin..end {
+        let (image, row, column) = Shape::<L>::place(KIND, tile);
         for block in 0..map.blocks() {
             // SAFETY: the frame of the input covers what the tile reads, and the scratch memory has room for the group.
             unsafe {
@@ -166,23 +301,29 @@ unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const SIDE: usize>(
                     .input
                     .add(image * map.len() + block * map.plane() + origin)
                     .add(row * stride * map.row() + column * stride * BLOCK);
-                let to = arguments.scratch.add(block * Shape::<L>::BETWEEN_BLOCKS + index * BLOCK);
+                let to = arguments.scratch.add(block * Shape::<L>::BETWEEN_BLOCKS + (tile - first) * BLOCK);
                 for lane in (0..BLOCK).step_by(I::LANES) {
-                    let mut columns = [[I::splat(0.0); SIDE]; SIDE];
-                    for x in 0..SIDE {
+                    let mut inputs = [[I::splat(0.0); SIDE]; SIDE];
+                    for x in 0..inputs_for::<SIDE>(columns) {
                         let mut values = [I::splat(0.0); SIDE];
-                        for y in 0..SIDE {
+                        for y in 0..inputs_for::<SIDE>(rows) {
                             values[y] = I::load(from.add(y * map.row() + x * BLOCK + lane));
                         }
-                        columns[x] = of_inputs::<I, SIDE>(values);
+                        inputs[x] = of_inputs::<I, SIDE>(values, rows);
                     }
                     for y in 0..SIDE {
-                        let mut values = [I::splat(0.0); SIDE];
-                        for x in 0..SIDE {
-                            values[x] = columns[x][y];
+                        if Shape::<L>::lacks(KIND, 0, y) {
+                            continue;
                         }
-                        let products = of_inputs::<I, SIDE>(values);
+                        let mut values = [I::splat(0.0); SIDE];
+                        for x in 0..inputs_for::<SIDE>(columns) {
+                            values[x] = inputs[x][y];
+                        }
+                        let products = of_inputs::<I, SIDE>(values, columns);
                         for x in 0..SIDE {
+                            if Shape::<L>::lacks(KIND, 1, x) {
+                                continue;
+                            }
                             I::store(to.add((y * SIDE + x) * Shape::<L>::BETWEEN_PRODUCTS + lane), products[x]);
                         }
                     }
@@ -192,26 +333,36 @@ unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const SIDE: usize>(
     }
 }
 
+/// Inputs along a side of a tile with so many outputs.
+#[inline(always)]
+const fn inputs_for<const SIDE: usize>(outputs: usize) -> usize {
+    if outputs == outputs_of_whole(SIDE) { SIDE } else { outputs + 2 }
+}
+
+/// Outputs along a side with so many products that lacks none.
+const fn outputs_of_whole(side: usize) -> usize {
+    if side == 4 || side == 5 { 2 } else { 4 }
+}
+
 /// Multiplies a unit's weights with the transformed inputs of its window, product by product. `unit` is its first channel.
 ///
 /// # Safety
-/// As [`run`], for the unit; the scratch memory holds the transformed inputs of `tiles` tiles.
+/// As [`run`], for the unit; the scratch memory holds the transformed inputs of the group's tiles.
 #[inline(always)]
 unsafe fn multiply<
     I: Isa,
     L: Layer<ConvGeometry>,
     const PIXELS: usize,
-    const FEWER: usize,
     const VECTORS: usize,
     const OUTPUTS: usize,
     const SIDE: usize,
 >(
     arguments: &Arguments,
     unit: usize,
+    first: usize,
     tiles: usize,
 ) {
     let geometry = const { L::GEOMETRY };
-    let split = const { Split::new(Shape::<L>::GROUP, PIXELS, FEWER) };
     let first_block = if geometry.first_block.is_empty() { 0 } else { geometry.first_block[unit / BLOCK] };
     // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
     unsafe {
@@ -222,33 +373,32 @@ unsafe fn multiply<
             let (y, x) = (factor / (OUTPUTS + 2), factor % (OUTPUTS + 2));
             for channel in (0..const { Shape::<L>::WIDTH }).step_by(VECTORS * I::LANES) {
                 let weights = weights.add(factor * Shape::<L>::SLAB + Shape::<L>::of_lane(channel));
-                // Each register tile of the first product asks for its part of the next factor.
-                let mut rows = BLOCK.div_ceil(split.count);
+                let mut asks = true;
                 for y in products_of::<OUTPUTS, SIDE>(y) {
                     for x in products_of::<OUTPUTS, SIDE>(x) {
                         let product = y * SIDE + x;
-                        for register_tile in 0..split.count {
-                            let first = split.first(register_tile);
-                            if first >= tiles {
-                                break;
-                            }
+                        let (begin, end) = Shape::<L>::having((y, x), first, tiles);
+                        if begin >= end {
+                            continue;
+                        }
+                        let Even { count, size, whole } = Even::new(end - begin, PIXELS);
+                        // Each register tile of the first product asks for its part of the next factor.
+                        let rows = if asks { BLOCK.div_ceil(count) } else { 0 };
+                        asks = false;
+                        let mut tile = begin - first;
+                        for register_tile in 0..count {
                             let corner = Corner {
-                                inputs: inputs.add(product * Shape::<L>::BETWEEN_PRODUCTS + first * BLOCK),
+                                inputs: inputs.add(product * Shape::<L>::BETWEEN_PRODUCTS + tile * BLOCK),
                                 weights,
                                 sums: sums
-                                    .add(first * Shape::<L>::BETWEEN_TILES + product * Shape::<L>::WIDTH + channel),
+                                    .add(tile * Shape::<L>::BETWEEN_TILES + product * Shape::<L>::WIDTH + channel),
                                 ahead: weights
                                     .wrapping_add(Shape::<L>::SLAB + register_tile * rows * geometry.window * BLOCK),
                             };
-                            if const { FEWER != 0 } && register_tile >= split.whole {
-                                if const { FEWER != 0 } {
-                                    multiply_tile::<I, L, FEWER, VECTORS>(corner, rows);
-                                }
-                            } else {
-                                multiply_tile::<I, L, PIXELS, VECTORS>(corner, rows);
-                            }
+                            let size = size - (register_tile >= whole) as usize;
+                            multiply_tiles::<I, L, PIXELS, VECTORS>(size, corner, rows);
+                            tile += size;
                         }
-                        rows = 0;
                     }
                 }
             }
@@ -269,6 +419,33 @@ struct Corner {
     weights: *const f32,
     sums: *mut f32,
     ahead: *const f32,
+}
+
+/// Multiplies so many tiles together.
+///
+/// # Safety
+/// As [`multiply`], for the register tile at `corner`.
+#[inline(always)]
+unsafe fn multiply_tiles<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VECTORS: usize>(
+    size: usize,
+    corner: Corner,
+    rows: usize,
+) {
+    macro_rules! in_one_of_these {
+        ($($pixels:literal)*) => {
+            $(
+                if const { Forms::<L, PIXELS>::NEEDED & (1 << $pixels) != 0 } {
+                    if size == $pixels {
+                        // SAFETY: the caller vouches for the memory.
+                        unsafe { multiply_tile::<I, L, $pixels, VECTORS>(corner, rows) };
+                        return;
+                    }
+                }
+            )*
+        };
+    }
+    // All sizes that 32 registers hold.
+    in_one_of_these!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28);
 }
 
 /// # Safety
@@ -298,62 +475,79 @@ unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, con
     }
 }
 
-/// Transforms a unit's sums of a group of tiles into the output.
+/// Transforms a unit's sums of a group's tiles of a kind into the output.
 ///
 /// # Safety
 /// As [`run`], for the tiles and the unit; the scratch memory holds the sums.
 #[inline(always)]
-unsafe fn transform_output<I: Isa, L: Layer<ConvGeometry>, const OUTPUTS: usize, const SIDE: usize>(
+unsafe fn transform_output<
+    I: Isa,
+    L: Layer<ConvGeometry>,
+    const OUTPUTS: usize,
+    const SIDE: usize,
+    const KIND: usize,
+>(
     arguments: &Arguments,
     unit: usize,
     first: usize,
     tiles: usize,
 ) {
+    if const { Shape::<L>::PER_IMAGE[KIND] == 0 } {
+        return;
+    }
     let geometry = const { L::GEOMETRY };
     let map: Map = geometry.output;
-    for index in 0..tiles {
-        let (image, row, column) = tile_place::<L>(first + index);
-        let rows = if const { L::GEOMETRY.output.height.is_multiple_of(OUTPUTS) } {
-            OUTPUTS
-        } else {
-            OUTPUTS.min(map.height - row)
-        };
+    let [rows, columns] = const { Shape::<L>::outputs_of(KIND) };
+    let (begin, end) = Shape::<L>::of_kind(KIND, first, tiles);
+    for tile in begin..end {
+        let (image, row, column) = Shape::<L>::place(KIND, tile);
+        // At stride 2 some of the outputs of a last tile do not exist.
+        let down =
+            if const { L::GEOMETRY.output.height.is_multiple_of(OUTPUTS) } { rows } else { rows.min(map.height - row) };
         let across = if const { L::GEOMETRY.output.width.is_multiple_of(OUTPUTS) } {
-            OUTPUTS
+            columns
         } else {
-            OUTPUTS.min(map.width - column)
+            columns.min(map.width - column)
         };
         for lane in (0..const { Shape::<L>::WIDTH }).step_by(I::LANES) {
             let channel = unit + lane;
             // SAFETY: only rows and columns of the map are written, and the caller vouches for the memory.
             unsafe {
                 let from = arguments.scratch.add(
-                    geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS + index * Shape::<L>::BETWEEN_TILES + lane,
+                    geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS
+                        + (tile - first) * Shape::<L>::BETWEEN_TILES
+                        + lane,
                 );
                 let bias = I::load(arguments.weights.add(unit / BLOCK * Shape::<L>::PANEL + Shape::<L>::of_lane(lane)));
-                let mut columns = [[I::splat(0.0); OUTPUTS]; SIDE];
+                let mut sums = [[I::splat(0.0); OUTPUTS]; SIDE];
                 for x in 0..SIDE {
+                    if Shape::<L>::lacks(KIND, 1, x) {
+                        continue;
+                    }
                     let mut values = [I::splat(0.0); SIDE];
                     for y in 0..SIDE {
+                        if Shape::<L>::lacks(KIND, 0, y) {
+                            continue;
+                        }
                         values[y] = I::load(from.add((y * SIDE + x) * Shape::<L>::WIDTH));
                     }
-                    columns[x] = of_sums::<I, OUTPUTS, SIDE>(values);
+                    sums[x] = of_sums::<I, OUTPUTS, SIDE>(values, rows);
                 }
                 let to = arguments.output.add(place(map, image, channel, row, column));
                 let shortcut = match geometry.shortcut {
                     Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, column)),
                     None => std::ptr::null(),
                 };
-                for y in 0..OUTPUTS {
-                    if y >= rows {
+                for y in 0..rows {
+                    if y >= down {
                         break;
                     }
                     let mut values = [I::splat(0.0); SIDE];
                     for x in 0..SIDE {
-                        values[x] = columns[x][y];
+                        values[x] = sums[x][y];
                     }
-                    let outputs = of_sums::<I, OUTPUTS, SIDE>(values);
-                    for x in 0..OUTPUTS {
+                    let outputs = of_sums::<I, OUTPUTS, SIDE>(values, columns);
+                    for x in 0..columns {
                         if x >= across {
                             break;
                         }
@@ -372,12 +566,114 @@ const P: f32 = std::f32::consts::FRAC_1_SQRT_2;
 /// q, the larger one; p * q = 1.
 const Q: f32 = std::f32::consts::SQRT_2;
 
-/// `B^T d` for one column or row.
+/// The finite points at stride 1, of which a tile with fewer outputs has the first.
+const fn points<const SIDE: usize>() -> [f64; SIDE] {
+    let (p, q) = (std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::SQRT_2);
+    let all: &[f64] = if SIDE == 4 { &[0.0, 1.0, -1.0] } else { &[0.0, p, -p, q, -q] };
+    let mut points = [0.0; SIDE];
+    let mut point = 0;
+    while point < all.len() && point < SIDE {
+        points[point] = all[point];
+        point += 1;
+    }
+    points
+}
+
+/// `B^T` for so many outputs, row by row, where all products are more: for each point that is kept the coefficients of the product of
+/// `x - point` over the others, times its distances to those that are left out, by which its factor is divided; for
+/// infinity of the product over all that are kept.
+const fn inputs_of_fewer<const SIDE: usize>(outputs: usize) -> [[f32; SIDE]; SIDE] {
+    let (points, kept, all) = (points::<SIDE>(), outputs + 1, SIDE - 1);
+    let mut matrix = [[0.0; SIDE]; SIDE];
+    let mut row = 0;
+    while row <= kept {
+        let infinity = row == kept;
+        let mut coefficients = [0.0; SIDE];
+        coefficients[0] = 1.0;
+        let mut point = 0;
+        while point < all {
+            let factor = match (point < kept, infinity) {
+                (true, _) if infinity || point != row => [-points[point], 1.0],
+                (false, false) => [points[row] - points[point], 0.0],
+                _ => [1.0, 0.0],
+            };
+            let mut power = SIDE;
+            while power > 0 {
+                power -= 1;
+                let below = if power == 0 { 0.0 } else { coefficients[power - 1] };
+                coefficients[power] = factor[0] * coefficients[power] + factor[1] * below;
+            }
+            point += 1;
+        }
+        let mut power = 0;
+        while power < SIDE {
+            matrix[if infinity { all } else { row }][power] = coefficients[power] as f32;
+            power += 1;
+        }
+        row += 1;
+    }
+    matrix
+}
+
+/// `A^T` for so many outputs: the powers of each point, and infinity in the last row.
+const fn sums_of_fewer<const OUTPUTS: usize, const SIDE: usize>(outputs: usize) -> [[f32; SIDE]; OUTPUTS] {
+    let points = points::<SIDE>();
+    let mut matrix = [[0.0; SIDE]; OUTPUTS];
+    if outputs >= OUTPUTS {
+        return matrix;
+    }
+    let mut point = 0;
+    while point <= outputs {
+        let (mut power, mut value) = (0, 1.0);
+        while power < outputs {
+            matrix[power][point] = value as f32;
+            value *= points[point];
+            power += 1;
+        }
+        point += 1;
+    }
+    matrix[outputs - 1][SIDE - 1] = 1.0;
+    matrix
+}
+
+/// A matrix times a vector of vectors.
 ///
 /// # Safety
 /// The processor has the instruction set.
 #[inline(always)]
-unsafe fn of_inputs<I: Isa, const SIDE: usize>(d: [I::Vector; SIDE]) -> [I::Vector; SIDE] {
+unsafe fn times<I: Isa, const ROWS: usize, const COLUMNS: usize>(
+    matrix: [[f32; COLUMNS]; ROWS],
+    vector: [I::Vector; COLUMNS],
+) -> [I::Vector; ROWS] {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let mut product = [I::splat(0.0); ROWS];
+        for row in 0..ROWS {
+            for column in 0..COLUMNS {
+                if matrix[row][column] != 0.0 {
+                    product[row] = I::multiply_add(I::splat(matrix[row][column]), vector[column], product[row]);
+                }
+            }
+        }
+        product
+    }
+}
+
+/// `B^T d` for one column or row of a tile with so many outputs.
+///
+/// # Safety
+/// The processor has the instruction set.
+#[inline(always)]
+unsafe fn of_inputs<I: Isa, const SIDE: usize>(d: [I::Vector; SIDE], outputs: usize) -> [I::Vector; SIDE] {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        match outputs {
+            _ if outputs == outputs_of_whole(SIDE) => (),
+            3 => return times::<I, SIDE, SIDE>(const { inputs_of_fewer::<SIDE>(3) }, d),
+            2 => return times::<I, SIDE, SIDE>(const { inputs_of_fewer::<SIDE>(2) }, d),
+            _ => return times::<I, SIDE, SIDE>(const { inputs_of_fewer::<SIDE>(1) }, d),
+        }
+    }
     let mut v = d;
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
@@ -432,14 +728,23 @@ unsafe fn of_inputs<I: Isa, const SIDE: usize>(d: [I::Vector; SIDE]) -> [I::Vect
     v
 }
 
-/// `A^T m` for one column or row.
+/// `A^T m` for one column or row of a tile with so many outputs.
 ///
 /// # Safety
 /// The processor has the instruction set.
 #[inline(always)]
-unsafe fn of_sums<I: Isa, const OUTPUTS: usize, const SIDE: usize>(m: [I::Vector; SIDE]) -> [I::Vector; OUTPUTS] {
+unsafe fn of_sums<I: Isa, const OUTPUTS: usize, const SIDE: usize>(
+    m: [I::Vector; SIDE],
+    outputs: usize,
+) -> [I::Vector; OUTPUTS] {
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
+        match outputs {
+            _ if outputs == OUTPUTS => (),
+            3 => return times::<I, OUTPUTS, SIDE>(const { sums_of_fewer::<OUTPUTS, SIDE>(3) }, m),
+            2 => return times::<I, OUTPUTS, SIDE>(const { sums_of_fewer::<OUTPUTS, SIDE>(2) }, m),
+            _ => return times::<I, OUTPUTS, SIDE>(const { sums_of_fewer::<OUTPUTS, SIDE>(1) }, m),
+        }
         let minus = I::splat(-1.0);
         let mut y = [I::splat(0.0); OUTPUTS];
         let (plus, less) = (I::add(m[1], m[2]), I::multiply_add(minus, m[2], m[1]));

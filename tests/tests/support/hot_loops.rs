@@ -116,7 +116,7 @@ impl Blocks {
             }
         }
         let bounds: Vec<usize> = starts.into_iter().collect();
-        let successors = bounds
+        let mut successors: Vec<Vec<usize>> = bounds
             .windows(2)
             .map(|block| {
                 let last = &instructions[block[1] - 1];
@@ -125,6 +125,20 @@ impl Blocks {
                 starts.map(|start| bounds.partition_point(|bound| *bound < start)).collect()
             })
             .collect();
+        // A table of jumps leads to what nothing else leads to.
+        let (mut reached, mut others) = (BTreeSet::new(), Vec::new());
+        for block in 0..successors.len() {
+            if !reached.contains(&block) {
+                others.extend((block > 0).then_some(block));
+                reached.extend(reach(block, &successors, None));
+            }
+        }
+        for (block, successors) in successors.iter_mut().enumerate() {
+            let last = &instructions[bounds[block + 1] - 1];
+            if last.mnemonic() == Mnemonic::Jmp && !jumps(last) {
+                successors.extend(&others);
+            }
+        }
         Self { bounds, successors }
     }
 
@@ -212,6 +226,8 @@ mod tests {
     /// `dec rcx`
     const COUNT: [u8; 3] = [0x48, 0xff, 0xc9];
     const RETURN: u8 = 0xc3;
+    /// `jmp rdx`
+    const JUMP_BY_TABLE: [u8; 2] = [0xff, 0xe2];
 
     /// The parts with a jump back over them, `jne` behind a count.
     fn around(parts: &[&[u8]]) -> Vec<u8> {
@@ -254,6 +270,14 @@ mod tests {
         assert_eq!(found(&[&around(&[&body, &STORE_IN_ARRAY])]), []);
         assert_eq!(found(&[&around(&[&multiply_adds(3), &SPILL])]), []);
         assert_eq!(found(&[&LOAD, &body, &SPILL]), []);
+    }
+
+    #[test]
+    fn loops_behind_a_table_of_jumps_are_found() {
+        let (one, other) = (around(&[&multiply_adds(8)]), around(&[&multiply_adds(6), &SPILL]));
+        assert_eq!(found(&[&JUMP_BY_TABLE, &one, &[RETURN], &other]), [(256, 8, 0), (256, 6, 1)]);
+        // Nothing leads to what is behind a return.
+        assert_eq!(found(&[&one, &[RETURN], &other]), [(256, 8, 0)]);
     }
 
     #[test]

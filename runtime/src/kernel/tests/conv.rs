@@ -218,6 +218,22 @@ cases! {
         padding: [2, 0], shortcut: Some(map(41, 9, 13, Frame::NONE)), algorithm: winograd(4, 5), activation: Activation::Sigmoid,
         batch: 2, ..PLAIN
     };
+    #[groups = 1] #[in_place = true] WinogradFourByTwo: ConvGeometry {
+        input: map(64, 14, 14, frame(1)), output: map(64, 14, 14, frame(1)), kernel: [3, 3], padding: [1, 1], window: 4,
+        shortcut: Some(map(64, 14, 14, frame(1))), algorithm: winograd(4, 16), activation: Activation::Relu, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradFourByThree: ConvGeometry {
+        input: map(32, 7, 11, frame(1)), output: map(48, 7, 11, frame(2)), kernel: [3, 3], padding: [1, 1], algorithm: winograd(4, 5),
+        batch: 3, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradFourThinner: ConvGeometry {
+        input: map(32, 2, 13, frame(1)), output: map(32, 2, 13, frame(1)), kernel: [3, 3], padding: [1, 1], algorithm: winograd(4, 3),
+        activation: Activation::Relu, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradFourLowByWide: ConvGeometry {
+        input: map(32, 7, 8, frame(1)), output: map(32, 7, 8, frame(1)), kernel: [3, 3], padding: [1, 1], algorithm: winograd(4, 4),
+        batch: 2, ..PLAIN
+    };
     #[groups = 8] #[in_place = false] WinogradOfGroups: ConvGeometry {
         input: map(64, 8, 8, frame(1)), output: map(64, 8, 8, frame(1)), kernel: [3, 3], padding: [1, 1], window: 1,
         first_block: &[0, 1, 2, 3], algorithm: winograd(4, 4), ..PLAIN
