@@ -60,8 +60,9 @@ const HEAVY_GROUP_BYTES: usize = 1200 * 1024;
 const FEWEST: usize = 16;
 /// Input values per pass: with 16 output channels their weights fill half of a first-level cache.
 const PASS: usize = 288;
-/// Bytes of a band's inputs of one pass: they are read for every panel, from a second-level cache.
-const BAND: usize = 200 * 1024;
+/// Bytes of a band's inputs of one pass: they are read for every panel, from a second-level cache, of which the core's other thread may
+/// have half.
+const BAND: usize = 100 * 1024;
 /// A band's pixels at least: as often is each weight used that is read from afar.
 const NARROWEST: usize = 96;
 /// Input blocks of a quarter in Strassen's multiplication: with 16 output channels their weights fill a quarter of a first-level
