@@ -85,6 +85,7 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         }
         Algorithm::Winograd(winograd) => {
             assert!(winograd.group > 0, "a convolution has groups of no tiles");
+            assert!(T::PIXELS <= winograd::MOST_PIXELS, "a register tile of a convolution by Winograd is too large");
             assert!(conv.input.block == BLOCK, "a convolution by Winograd has blocks of other than 16 channels");
         }
         Algorithm::Strassen(strassen) => {

@@ -421,7 +421,10 @@ struct Corner {
     ahead: *const f32,
 }
 
-/// Multiplies so many tiles together.
+/// Tiles that a register tile holds at most: 32 registers are not enough for more.
+pub(super) const MOST_PIXELS: usize = 28;
+
+/// Multiplies so many tiles together, at most [`MOST_PIXELS`].
 ///
 /// # Safety
 /// As [`multiply`], for the register tile at `corner`.
@@ -444,7 +447,7 @@ unsafe fn multiply_tiles<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, co
             )*
         };
     }
-    // All sizes that 32 registers hold.
+    // All sizes up to `MOST_PIXELS`.
     in_one_of_these!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28);
 }
 
