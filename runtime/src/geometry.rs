@@ -10,7 +10,7 @@
 //! **Panels.** The weights of a convolution are panels of 16 output channels, one after the other. A panel is its bias, `[16]`, then
 //! its weights, `[K][16]`, where K walks the input in the order (block of the panel's window, kernel row, kernel column, lane). For a
 //! convolution by [`Winograd`] the weights are, for each factor of the transformed kernel, row by row, `[K][16]` with K in the order (block of the
-//! panel's window, lane). By [`Strassen`] a panel is a pair: one of the first half of the output channels and the corresponding one of the
+//! panel's window, lane), or (row of a pair, column of a pair, lane) where pixels are taken in pairs. By [`Strassen`] a panel is a pair: one of the first half of the output channels and the corresponding one of the
 //! second half. It is their two biases, then, for each pass, for each product in the order P1, P2, P6, P5, P3, P7, P4, the weights that the
 //! product takes, with P4's negated, `[K][16]` with K over the channels of half a pass. For a [`Grouped`] convolution they are
 //! `[K][16]` with K in the order (kernel row, channel of the group, kernel column), of the output channel's own group. Channels that do not exist, and pairs of channels of
@@ -151,7 +151,7 @@ impl Activation {
 pub enum Algorithm {
     /// Sums of products.
     Direct(Direct),
-    /// Winograd's minimal filtering, for 3 x 3 kernels of stride 1 or 2.
+    /// Winograd's minimal filtering, for 3 x 3 kernels of stride 1 or 2 and 7 x 7 kernels of stride 2 over the network's input.
     Winograd(Winograd),
     /// Strassen's multiplication, for 1 x 1 kernels.
     Strassen(Strassen),
@@ -174,23 +174,26 @@ pub struct Direct {
     pub sums: usize,
 }
 
-/// Winograd's minimal filtering F(m x m, 3 x 3): a tile of m x m outputs from fewer products per pair of channels than the
-/// 9 m x m of their sums (Lavin and Gray, arXiv 1509.09308).
+/// Winograd's minimal filtering F(m x m, r x r): a tile of m x m outputs from fewer products per pair of channels than the
+/// r x r x m x m of their sums (Lavin and Gray, arXiv 1509.09308). The kernel's side r is 3, but for the last kind below.
 ///
 /// `Y = A^T [U * V] A` with `V = B^T d B` of the input, `U = G g G^T` of the kernel, which the compiler computes and packs, and
 /// the product `*` element by element, summed over the input channels.
 ///
 /// At stride 1, there are m + 2 inputs and products along each side of a tile. The points are 0, 1, -1 and infinity for m = 2, and
 /// 0, p, -p, q, -q and infinity with p = sqrt(1/2), q = sqrt(2) for m = 4, which keep rounding errors small
-/// (Barabasz et al., arXiv 1803.10986). A last tile with r outputs along a side, fewer than m, has r + 2 products there: at the first
-/// r + 1 points and infinity, with the factors of the others.
+/// (Barabasz et al., arXiv 1803.10986). A last tile with n outputs along a side, fewer than m, has n + r - 1 products there: at the first
+/// n + r - 2 points and infinity, with the factors of the others.
 ///
 /// At stride 2, there are 2 m + 1. The first m + 1 products along a side are F(m, 2) of the even inputs with the kernel's first and last
 /// tap, at the points 0, 1 and infinity for m = 2, and 0, 1, -1, 1/2 and infinity for m = 4; the other m are the odd inputs with the
 /// middle tap, which is one factor for all of them.
+///
+/// A 7 x 7 kernel of stride 2 over few channels is, over pixels taken two by two, a 4 x 4 kernel of stride 1 over four times as many
+/// channels, whose eighth row and column of taps are zero: F(3 x 3, 4 x 4), at the same points as F(4 x 4, 3 x 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Winograd {
-    /// Outputs along each side of a tile, m: 2 or 4.
+    /// Outputs along each side of a tile, m: 2 or 4 for 3 x 3 kernels, 3 for 7 x 7 kernels of stride 2.
     pub outputs: usize,
     /// Tiles that are transformed and multiplied together.
     pub group: usize,
@@ -234,9 +237,37 @@ impl Strassen {
 }
 
 impl Winograd {
+    /// Most channels of a map whose pixels are taken in pairs.
+    pub const MOST_IN_PAIRS: usize = BLOCK / 4;
+
+    /// Whether pixels are taken two by two, so that a kernel of stride 2 is one of stride 1 over four times as many channels.
+    pub const fn in_pairs(self) -> bool {
+        self.outputs == 3
+    }
+
+    /// Height and width of the kernels.
+    pub const fn kernel(self) -> usize {
+        if self.in_pairs() { 7 } else { 3 }
+    }
+
+    /// Taps along each side of a kernel.
+    pub const fn taps(self) -> usize {
+        if self.in_pairs() { 4 } else { 3 }
+    }
+
+    /// Channels of a block of input, as the products see it.
+    pub const fn channels(self, block: usize) -> usize {
+        if self.in_pairs() { 4 * block } else { block }
+    }
+
+    /// Inputs between neighbouring outputs, of a convolution of such a stride.
+    const fn step(self, stride: usize) -> usize {
+        if self.in_pairs() { 1 } else { stride }
+    }
+
     /// Products, and inputs, along each side of a tile.
     pub const fn side(self, stride: usize) -> usize {
-        stride * (self.outputs - 1) + 3
+        self.step(stride) * (self.outputs - 1) + self.taps()
     }
 
     /// Products per tile and pair of channels.
@@ -246,7 +277,7 @@ impl Winograd {
 
     /// Distinct factors along each side of a transformed kernel; the last stands for all products from there on.
     pub const fn factors(self) -> usize {
-        self.outputs + 2
+        self.outputs + self.taps() - 1
     }
 
     /// Tiles along a side of so many outputs.
@@ -256,7 +287,7 @@ impl Winograd {
 
     /// Outputs of a last tile along a side that has fewer products than the others; 0 where none has.
     pub const fn last(self, outputs: usize, stride: usize) -> usize {
-        if stride == 1 { outputs % self.outputs } else { 0 }
+        if self.step(stride) == 1 { outputs % self.outputs } else { 0 }
     }
 
     /// Tiles along a side that have all products.
@@ -264,10 +295,20 @@ impl Winograd {
         if self.last(outputs, stride) == 0 { self.tiles(outputs) } else { outputs / self.outputs }
     }
 
+    /// Outputs along a side that the tiles cover, those that do not exist among them: at stride 2 the last tile has all products.
+    pub const fn covered(self, outputs: usize, stride: usize) -> usize {
+        if self.last(outputs, stride) == 0 { self.tiles(outputs) * self.outputs } else { outputs }
+    }
+
+    /// Rows and columns that are read beyond the windows: of pairs their second pixel, and a row more, since vectors read on over its end.
+    pub const fn beyond(self) -> [usize; 2] {
+        if self.in_pairs() { [2, 1] } else { [0, 0] }
+    }
+
     /// Products of all tiles along a side.
     pub const fn along(self, outputs: usize, stride: usize) -> usize {
         let last = self.last(outputs, stride);
-        self.whole(outputs, stride) * self.side(stride) + if last == 0 { 0 } else { last + 2 }
+        self.whole(outputs, stride) * self.side(stride) + if last == 0 { 0 } else { last + self.taps() - 1 }
     }
 }
 

@@ -86,6 +86,7 @@ macro_rules! tiles {
 layers! {
     "stem" conv ConvGeometry {
         Stem: conv(3, 224, 64, 7, 2);
+        StemWinograd: winograd(conv(3, 224, 64, 7, 2), 3, 42);
         CifarStem: conv(3, 32, 16, 3, 1);
     }
     "conv 1x1" conv ConvGeometry {
@@ -258,11 +259,14 @@ const fn strassen(conv: ConvGeometry, band: usize) -> ConvGeometry {
 
 /// By Winograd, with so many outputs to a side of a tile, so many tiles at a time, and the frame that covers the last tile.
 const fn winograd(conv: ConvGeometry, outputs: usize, group: usize) -> ConvGeometry {
-    let covered = (conv.output.height.next_multiple_of(outputs) - 1) * conv.stride[0] + 3;
-    let behind = covered - 1 - conv.input.height;
-    let frame = Frame { top: 1, left: 1, bottom: behind, right: behind };
+    let winograd = Winograd { outputs, group };
+    let covered = (winograd.covered(conv.output.height, conv.stride[0]) - 1) * conv.stride[0] + conv.kernel[0];
+    let [before, _] = conv.padding;
+    let behind = covered - before - conv.input.height;
+    let [rows, columns] = winograd.beyond();
+    let frame = Frame { top: before, left: before, bottom: behind + rows, right: behind + columns };
     let input = Map { frame, ..conv.input };
-    ConvGeometry { input, algorithm: Algorithm::Winograd(Winograd { outputs, group }), ..conv }
+    ConvGeometry { input, algorithm: Algorithm::Winograd(winograd), ..conv }
 }
 
 /// A 3x3 convolution in 32 groups, as ResNeXt-50 32x4d has them: no group is wider than the two blocks of a panel, and none lies
@@ -358,7 +362,7 @@ impl Case {
         let depth = conv.window * conv.input.block;
         let per_channel = match conv.algorithm {
             Algorithm::Direct(_) => taps * depth,
-            Algorithm::Winograd(winograd) => winograd.factors() * winograd.factors() * depth,
+            Algorithm::Winograd(winograd) => winograd.factors() * winograd.factors() * winograd.channels(depth),
             Algorithm::Strassen(strassen) => strassen.panel(conv.window) / (2 * BLOCK) - 1,
             Algorithm::Grouped(grouped) => taps * grouped.channels,
         };

@@ -143,9 +143,22 @@ impl Layer {
         pack::windows(self.inputs, self.outputs, self.groups, self.block()).0
     }
 
-    /// Whether Winograd's minimal filtering computes it.
-    pub(super) fn has_winograd(&self) -> bool {
-        !self.raw && self.kernel == [3, 3] && matches!(self.stride, [1, 1] | [2, 2]) && self.dilation == [1, 1]
+    /// Outputs along a side of the tiles that Winograd's minimal filtering may compute it in; none when it cannot.
+    pub(super) fn winograd_tiles(&self) -> &'static [usize] {
+        match (self.kernel, self.stride) {
+            _ if self.dilation != [1, 1] => &[],
+            ([3, 3], [1, 1] | [2, 2]) if !self.raw => &[2, 4],
+            // A vector is read of each row, and must not be longer.
+            ([7, 7], [2, 2])
+                if self.raw
+                    && self.groups == 1
+                    && self.inputs <= Winograd::MOST_IN_PAIRS
+                    && self.inputs * (2 * self.output[1] + 6) >= BLOCK =>
+            {
+                &[3]
+            }
+            _ => &[],
+        }
     }
 
     /// Whether Strassen's multiplication computes it, if its input needs no frame.
@@ -187,9 +200,7 @@ impl Layer {
     pub(super) fn candidates(&self, exact: bool) -> Vec<Algorithm> {
         let mut candidates = vec![self.direct()];
         candidates.extend(self.grouped().map(Algorithm::Grouped));
-        if self.has_winograd() {
-            candidates.extend([2, 4].map(|outputs| self.winograd(outputs)));
-        }
+        candidates.extend(self.winograd_tiles().iter().map(|outputs| self.winograd(*outputs)));
         if self.has_strassen() {
             candidates.push(self.strassen());
         }
@@ -217,9 +228,11 @@ impl Layer {
         let products = winograd.products(self.stride[0]);
         // At stride 2 a factor serves several products.
         let fewest = FEWEST * winograd.factors() * winograd.factors() / products;
-        let weights = winograd.factors() * winograd.factors() * self.lanes() * self.depth() * 4;
+        let weights = winograd.factors() * winograd.factors() * self.lanes() * winograd.channels(self.depth()) * 4;
         let bytes = if weights as f64 > KEPT { HEAVY_GROUP_BYTES } else { GROUP_BYTES };
-        let most = (bytes / (products * self.inputs.next_multiple_of(BLOCK) * 4)).max(fewest);
+        // Of few input channels the sums of two panels are more, written and read.
+        let sums = if winograd.in_pairs() { 4 * BLOCK } else { 0 };
+        let most = (bytes / (products * (self.inputs.next_multiple_of(BLOCK) + sums) * 4)).max(fewest);
         Algorithm::Winograd(Winograd { outputs, group: tiles.div_ceil(tiles.div_ceil(most)) })
     }
 
@@ -239,8 +252,12 @@ impl Layer {
 
     /// Values of its packed weights, about: those of Winograd's minimal filtering, where it may compute the layer.
     pub(super) fn weights(&self) -> f64 {
-        let taps = if self.has_winograd() { 36 } else { self.kernel.iter().product() };
-        (self.lanes() * self.depth() * taps) as f64
+        let direct = self.kernel.iter().product::<usize>() * self.depth();
+        let of_winograd = |outputs: &usize| {
+            let winograd = Winograd { outputs: *outputs, group: 1 };
+            winograd.factors() * winograd.factors() * winograd.channels(self.depth())
+        };
+        (self.lanes() * self.winograd_tiles().iter().map(of_winograd).max().unwrap_or(direct)) as f64
     }
 
     /// Multiply-adds that take as long.
@@ -268,6 +285,7 @@ impl Layer {
                 // Loads, operations and stores of the transforms, per channel of a tile.
                 let (into, back) = match (outputs, self.stride) {
                     (4, [1, 1]) => (150.0, 130.0),
+                    (3, _) => (150.0, 100.0),
                     (4, _) => (260.0, 200.0),
                     (_, [1, 1]) => (40.0, 36.0),
                     (..) => (60.0, 45.0),
@@ -276,6 +294,7 @@ impl Layer {
                 let tiles = self.tiles(outputs) as f64;
                 let transforms = tiles * (inputs * into + lanes * back);
                 let reached = if self.groups > 1 && self.blocks() == 1 { SHORTEST } else { SHORT };
+                let depth = winograd.channels(self.depth()) as f64;
                 (
                     products * lanes * depth / reached + transforms,
                     factors * lanes * depth,
@@ -342,6 +361,24 @@ mod tests {
         // A few images at a time: their factors would pass through for each few.
         assert_eq!(tile(Layer { batch: 8, stride: [2, 2], ..layer(512, 7) }), None);
         assert_eq!(tile(Layer { stride: [3, 3], ..layer(128, 28) }), None);
+    }
+
+    #[test]
+    fn stems_over_few_channels_take_pixels_in_pairs() {
+        let stem = Layer { inputs: 3, outputs: 64, kernel: [7, 7], stride: [2, 2], raw: true, ..layer(0, 112) };
+        let first = |layer: Layer| layer.candidates(false).first().copied();
+        assert_eq!(first(stem), Some(Algorithm::Winograd(Winograd { outputs: 3, group: 42 })));
+        assert_eq!(tile(Layer { inputs: 1, ..stem }), Some(3));
+        for other in [
+            Layer { inputs: 12, ..stem },
+            Layer { kernel: [5, 5], ..stem },
+            Layer { stride: [2, 1], ..stem },
+            Layer { dilation: [2, 2], ..stem },
+            Layer { inputs: 4, outputs: 64, groups: 4, ..stem },
+        ] {
+            assert!(matches!(first(other), Some(Algorithm::Direct(_))), "{other}");
+        }
+        assert!(matches!(stem.candidates(true)[..], [Algorithm::Direct(_)]));
     }
 
     #[test]

@@ -40,13 +40,15 @@ pub(super) fn layouts(graph: &Graph, decisions: &Decisions) -> Result<Layouts, D
             match graph.node(reader).op() {
                 Op::Conv(conv) if operands.first() == Some(&id) => {
                     if let Some([_, _, out_height, out_width]) = extents(graph.node(reader).shape()) {
-                        let outputs = match decisions.get(&reader).map(|decision| decision.algorithm) {
-                            Some(Algorithm::Winograd(winograd)) if conv.stride != [1, 1] => winograd.outputs,
-                            _ => 1,
+                        let outputs = [out_height, out_width];
+                        let [stride, _] = conv.stride;
+                        let (covered, beyond) = match decisions.get(&reader).map(|decision| decision.algorithm) {
+                            Some(Algorithm::Winograd(winograd)) => {
+                                (outputs.map(|extent| winograd.covered(extent, stride)), winograd.beyond())
+                            }
+                            _ => (outputs, [0, 0]),
                         };
-                        // At a stride, the last of Winograd's tiles go over the edge.
-                        let covered = [out_height, out_width].map(|extent| extent.next_multiple_of(outputs));
-                        frame = widest(frame, needed(conv, [height, width], covered));
+                        frame = widest(frame, needed(conv, [height, width], covered, beyond));
                     }
                 }
                 _ => (),
@@ -69,12 +71,15 @@ pub(super) fn raw(graph: &Graph, id: NodeId) -> bool {
     matches!(graph.node(id).op(), Op::Input(_)) && only_convs && graph.outputs().iter().all(|output| output.node != id)
 }
 
-/// The part of a convolution's padding that its windows really touch.
-fn needed(conv: &Conv, input: [usize; 2], output: [usize; 2]) -> Frame {
+/// The part of a convolution's padding that its windows really touch, and what is read beyond them.
+fn needed(conv: &Conv, input: [usize; 2], output: [usize; 2], beyond: [usize; 2]) -> Frame {
     let before = [conv.padding.top, conv.padding.left];
     let [bottom, right] = [0, 1].map(|axis: usize| {
         let pick = |pair: &[usize; 2]| pair.get(axis).copied().unwrap_or(0);
-        let last = (pick(&output) - 1) * pick(&conv.stride) + (pick(&conv.kernel) - 1) * pick(&conv.dilation) + 1;
+        let last = (pick(&output) - 1) * pick(&conv.stride)
+            + (pick(&conv.kernel) - 1) * pick(&conv.dilation)
+            + 1
+            + pick(&beyond);
         last.saturating_sub(pick(&before) + pick(&input))
     });
     Frame { top: conv.padding.top, left: conv.padding.left, bottom, right }

@@ -152,8 +152,10 @@ impl Kernel {
             Algorithm::Direct(Direct { band, depth, .. }) => {
                 format!("direct, {band} pixels and {depth} input blocks at a time")
             }
-            Algorithm::Winograd(Winograd { outputs, group }) => {
-                format!("winograd F({outputs}x{outputs}, 3x3), {group} tiles at a time")
+            Algorithm::Winograd(winograd @ Winograd { outputs, group }) => {
+                let taps = winograd.taps();
+                let pairs = if winograd.in_pairs() { " of pixels two by two" } else { "" };
+                format!("winograd F({outputs}x{outputs}, {taps}x{taps}){pairs}, {group} tiles at a time")
             }
             Algorithm::Strassen(Strassen { band, depth }) => {
                 format!("strassen, {band} pairs of pixels and 2 x {depth} input blocks at a time")

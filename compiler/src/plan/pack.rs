@@ -60,9 +60,11 @@ pub(super) fn conv(into: &mut Vec<f32>, parameters: Parameters) {
         }),
         Algorithm::Winograd(winograd) => {
             let factors = winograd.factors() * winograd.factors();
-            let transform = transform(winograd, conv.stride[0]);
-            panels(into, parameters, window * factors * block, Some(&transform), |channel, _, factor| {
-                factor * window * block + channel
+            let depth = window * winograd.channels(block);
+            let transforms = transforms(winograd, conv.stride[0]);
+            panels(into, parameters, factors * depth, Some(&transforms), |channel, _, index| {
+                let (of_pairs, factor) = (index / factors, index % factors);
+                factor * depth + of_pairs * block + channel
             });
         }
         Algorithm::Grouped(grouped) => {
@@ -76,12 +78,12 @@ pub(super) fn conv(into: &mut Vec<f32>, parameters: Parameters) {
 }
 
 /// Appends panels of so many weights per output channel. `place` says which of them one is: by its channel from the panel's first on, by
-/// its channel in the group, and by its tap, or, with a transform, its factor.
+/// its channel in the group, and by its tap, or, with transforms, its factor, of all pixels of a pair one after the other.
 fn panels(
     into: &mut Vec<f32>,
     parameters: Parameters,
     depth: usize,
-    transform: Option<&[[f64; 3]]>,
+    transforms: Option<&[Transform]>,
     place: impl Fn(usize, usize, usize) -> usize,
 ) {
     let Parameters { conv, first_block, groups, kernel, bias } = parameters;
@@ -111,9 +113,11 @@ fn panels(
                         *slot = value;
                     }
                 };
-                match transform {
+                match transforms {
                     None => taps.iter().enumerate().for_each(|(tap, value)| put(tap, *value)),
-                    Some(transform) => transformed(transform, taps, &mut put),
+                    Some(transforms) => {
+                        transformed(transforms, taps).enumerate().for_each(|(factor, value)| put(factor, value))
+                    }
                 }
             }
         }
@@ -158,43 +162,53 @@ fn quarters(into: &mut Vec<f32>, parameters: Parameters, strassen: Strassen) {
     }
 }
 
-/// The matrix G of [`Winograd`], row by row: for each point p but infinity the powers of p over the product of its distances to the
-/// other points. At stride 2 these are of the first and the last tap, and a row for the middle one follows.
-fn transform(winograd: Winograd, stride: usize) -> Vec<[f64; 3]> {
+/// A matrix G of [`Winograd`]: for each factor along a side, what it has of each tap.
+type Transform = Vec<Vec<f64>>;
+
+/// The matrices G of the kernel's rows and columns, as many as there are pixels to a pair along a side: for each point p but infinity the powers
+/// of p over the product of its distances to the other points. At stride 2 these are of the first and the last tap, and a row for the
+/// middle one follows. In pairs, a pixel's are of every second tap.
+fn transforms(winograd: Winograd, stride: usize) -> Vec<Transform> {
     let (p, q) = (0.5_f64.sqrt(), 2.0_f64.sqrt());
     let points: &[f64] = match (stride, winograd.outputs) {
+        (_, 3) => &[0.0, p, -p, q, -q],
         (1, 2) => &[0.0, 1.0, -1.0],
         (1, _) => &[0.0, p, -p, q, -q],
         (_, 2) => &[0.0, 1.0],
         (..) => &[0.0, 1.0, -1.0, 0.5],
     };
-    let finite = points.iter().map(|point| {
-        let others: f64 = points.iter().filter(|other| *other != point).map(|other| point - other).product();
-        if stride == 1 {
-            [1.0 / others, point / others, point * point / others]
-        } else {
-            [1.0 / others, 0.0, point / others]
-        }
-    });
-    let middle = (stride == 2).then_some([0.0, 1.0, 0.0]);
-    finite.chain([[0.0, 0.0, 1.0]]).chain(middle).collect()
+    // The taps that a factor is made of, one after the other.
+    let chosen: &[&[usize]] = match (stride, winograd.outputs) {
+        (_, 3) => &[&[0, 2, 4, 6], &[1, 3, 5]],
+        (1, _) => &[&[0, 1, 2]],
+        (..) => &[&[0, 2]],
+    };
+    let transform = |chosen: &&[usize]| {
+        let row = |values: &dyn Fn(usize) -> f64| {
+            let value = |tap| chosen.iter().position(|of| *of == tap).map_or(0.0, values);
+            (0..winograd.kernel()).map(value).collect::<Vec<f64>>()
+        };
+        let finite = points.iter().map(|point| {
+            let others: f64 = points.iter().filter(|other| *other != point).map(|other| point - other).product();
+            row(&|place| point.powi(i32::try_from(place).unwrap_or_default()) / others)
+        });
+        let last = if winograd.in_pairs() { winograd.taps() } else { chosen.len() } - 1;
+        let infinity = row(&|place| if place == last { 1.0 } else { 0.0 });
+        let middle = (stride == 2 && !winograd.in_pairs()).then(|| vec![0.0, 1.0, 0.0]);
+        finite.chain([infinity]).chain(middle).collect()
+    };
+    chosen.iter().map(transform).collect()
 }
 
-/// `G g G^T` of the nine taps g, factor by factor.
-fn transformed(transform: &[[f64; 3]], taps: &[f32], put: &mut dyn FnMut(usize, f32)) {
-    let mut factor = 0;
-    for down in transform {
-        for across in transform {
-            let sum: f64 = down
-                .iter()
-                .flat_map(|down| across.iter().map(move |across| down * across))
-                .zip(taps)
-                .map(|(weight, tap)| weight * f64::from(*tap))
-                .sum();
-            put(factor, sum as f32);
-            factor += 1;
-        }
-    }
+/// `G g G^T` of the taps g, factor by factor, for each pair of transforms of rows and of columns.
+fn transformed(transforms: &[Transform], taps: &[f32]) -> impl Iterator<Item = f32> {
+    let pairs = transforms.iter().flat_map(|rows| transforms.iter().map(move |columns| (rows, columns)));
+    let factors =
+        pairs.flat_map(|(rows, columns)| rows.iter().flat_map(|down| columns.iter().map(move |across| (down, across))));
+    factors.map(move |(down, across)| {
+        let weights = down.iter().flat_map(|down| across.iter().map(move |across| down * across));
+        weights.zip(taps).map(|(weight, tap)| weight * f64::from(*tap)).sum::<f64>() as f32
+    })
 }
 
 /// Appends a dense layer's panels. `kernel` is `[units, features]`, `bias` `[units]`.

@@ -123,19 +123,20 @@ impl Layer {
                 within("direct.sums".to_owned(), sums, "sums per run", MOST_SUMS);
             }
             Algorithm::Winograd(winograd @ Winograd { outputs, group }) => {
-                if !self.has_winograd() {
+                if self.winograd_tiles().is_empty() {
                     refusals.push(Refusal {
                         subject: "winograd".to_owned(),
                         found: "this layer cannot be computed by Winograd's minimal filtering".to_owned(),
                         expected:
-                            "`direct`; Winograd takes a kernel of 3x3 with stride 1 or 2 and dilation 1, behind the input"
+                            "`direct`; Winograd takes a kernel of 3x3 with stride 1 or 2 behind the input, or of 7x7 with stride 2 on \
+                             an input of few channels, without dilation"
                                 .to_owned(),
                     });
-                } else if outputs != 2 && outputs != 4 {
+                } else if !self.winograd_tiles().contains(&outputs) {
                     refusals.push(Refusal {
                         subject: "winograd.outputs".to_owned(),
                         found: format!("tiles of {outputs} outputs to a side"),
-                        expected: "2 or 4".to_owned(),
+                        expected: self.winograd_tiles().iter().map(usize::to_string).collect::<Vec<_>>().join(" or "),
                     });
                 } else {
                     let per_tile = winograd.products(self.stride[0]) * self.inputs.next_multiple_of(BLOCK) * 4;
@@ -397,6 +398,17 @@ mod tests {
         assert_eq!(subjects(layer, winograd(4, 0)), ["winograd.group"]);
         assert_eq!(subjects(layer, winograd(3, 1)), ["winograd.outputs"]);
         assert_eq!(subjects(Layer { stride: [3, 3], ..layer }, winograd(4, 1)), ["winograd"]);
+        let stem = Layer { kernel: [7, 7], stride: [2, 2], inputs: 3, raw: true, ..layer };
+        assert!(subjects(stem, winograd(3, 25)).is_empty());
+        assert_eq!(subjects(stem, winograd(4, 25)), ["winograd.outputs"]);
+        for other in [
+            Layer { inputs: 5, ..stem },
+            Layer { raw: false, ..stem },
+            Layer { stride: [1, 1], ..stem },
+            Layer { inputs: 1, output: [14, 4], ..stem },
+        ] {
+            assert_eq!(subjects(other, winograd(3, 1)), ["winograd"], "{other}");
+        }
         assert_eq!(subjects(layer, direct(0, 17, usize::MAX)), ["direct.band", "direct.depth", "direct.sums"]);
         let pixels = Pixels { neon: Some(29), ..Pixels::of("avx2", 0) };
         assert_eq!(subjects(layer, Decision { pixels, ..direct(1, 1, 1) }), ["pixels.avx2", "pixels.neon"]);

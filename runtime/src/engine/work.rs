@@ -15,6 +15,7 @@ const fn algorithm(conv: &ConvGeometry) -> &'static str {
     match (conv.algorithm, conv.stride[0]) {
         (Algorithm::Direct(_), _) => "direct",
         (Algorithm::Grouped(_), _) => "grouped",
+        (Algorithm::Winograd(Winograd { outputs: 3, .. }), _) => "winograd 3x3/2",
         (Algorithm::Winograd(Winograd { outputs: 2, .. }), 1) => "winograd 2x2",
         (Algorithm::Winograd(_), 1) => "winograd 4x4",
         (Algorithm::Winograd(Winograd { outputs: 2, .. }), _) => "winograd 2x2/2",

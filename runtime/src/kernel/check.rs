@@ -5,7 +5,7 @@ use super::{RegisterTile, conv, strassen, vector_length, winograd};
 use crate::geometry::{
     Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry,
     GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
-    SoftmaxGeometry,
+    SoftmaxGeometry, Winograd,
 };
 
 /// A map that is not empty, so that no kernel divides by zero, with blocks of 16 unless stated.
@@ -39,28 +39,24 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         let size = [conv.input.height, conv.input.width][axis];
         let outputs = [conv.output.height, conv.output.width][axis];
         assert!(conv.padding[axis] <= before, "a convolution's padding exceeds its input's frame");
-        let covered = match conv.algorithm {
-            Algorithm::Direct(_) | Algorithm::Strassen(_) | Algorithm::Grouped(_) => outputs,
+        let (covered, beyond) = match conv.algorithm {
+            Algorithm::Direct(_) | Algorithm::Strassen(_) | Algorithm::Grouped(_) => (outputs, 0),
             Algorithm::Winograd(winograd) => {
                 assert!(
-                    winograd.outputs == 2 || winograd.outputs == 4,
-                    "a tile has other than 2 or 4 outputs to a side"
+                    2 <= winograd.outputs && winograd.outputs <= 4,
+                    "a tile has other than 2, 3 or 4 outputs to a side"
                 );
                 assert!(
-                    conv.kernel[axis] == 3
+                    conv.kernel[axis] == winograd.kernel()
                         && conv.stride[0] == conv.stride[1]
-                        && conv.stride[0] <= 2
+                        && (conv.stride[0] == 2 || conv.stride[0] == 1 && !winograd.in_pairs())
                         && conv.dilation[axis] == 1,
-                    "a convolution by Winograd is not 3 x 3 of stride 1 or 2"
+                    "a convolution by Winograd is neither 3 x 3 of stride 1 or 2 nor 7 x 7 of stride 2"
                 );
-                if winograd.last(outputs, conv.stride[0]) == 0 {
-                    winograd.tiles(outputs) * winograd.outputs
-                } else {
-                    outputs
-                }
+                (winograd.covered(outputs, conv.stride[0]), winograd.beyond()[axis])
             }
         };
-        let end = (covered - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
+        let end = (covered - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1 + beyond;
         assert!(end <= conv.padding[axis] + size + after, "a convolution's windows exceed its input and its frame");
         axis += 1;
     }
@@ -86,7 +82,15 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         Algorithm::Winograd(winograd) => {
             assert!(winograd.group > 0, "a convolution has groups of no tiles");
             assert!(T::PIXELS <= winograd::MOST_PIXELS, "a register tile of a convolution by Winograd is too large");
-            assert!(conv.input.block == BLOCK, "a convolution by Winograd has blocks of other than 16 channels");
+            if winograd.in_pairs() {
+                assert!(
+                    conv.input.blocks() == 1 && conv.input.block <= Winograd::MOST_IN_PAIRS && conv.window == 1,
+                    "a convolution by Winograd takes pixels of too many channels in pairs"
+                );
+                assert!(conv.input.row() >= BLOCK, "a convolution by Winograd reads a vector that exceeds a row");
+            } else {
+                assert!(conv.input.block == BLOCK, "a convolution by Winograd has blocks of other than 16 channels");
+            }
         }
         Algorithm::Strassen(strassen) => {
             assert!(strassen.band > 0 && strassen.depth > 0, "a convolution has bands or passes of nothing");
@@ -144,7 +148,9 @@ pub(crate) const fn conv_weights(conv: &ConvGeometry) -> usize {
     let per_lane = match conv.algorithm {
         Algorithm::Strassen(strassen) => return conv.output.blocks() / 2 * strassen.panel(conv.window),
         Algorithm::Direct(_) => conv.window * conv.input.block * taps,
-        Algorithm::Winograd(winograd) => conv.window * conv.input.block * winograd.factors() * winograd.factors(),
+        Algorithm::Winograd(winograd) => {
+            conv.window * winograd.channels(conv.input.block) * winograd.factors() * winograd.factors()
+        }
         Algorithm::Grouped(grouped) => grouped.channels * taps,
     };
     conv.output.blocks() * BLOCK * (per_lane + 1)

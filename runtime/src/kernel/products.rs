@@ -16,6 +16,8 @@ pub(super) type Sums<I, const PIXELS: usize, const VECTORS: usize> = [[<I as Isa
 pub(super) struct Factors {
     /// The tile's first input.
     pub inputs: *const f32,
+    /// Channels of a block, a multiple of 4.
+    pub channels: usize,
     /// Between two blocks of inputs.
     pub between_blocks: usize,
     /// The tile's first weight.
@@ -40,7 +42,7 @@ pub(super) unsafe fn add_products<I: Isa, const PIXELS: usize, const VECTORS: us
     factors: Factors,
     blocks: usize,
 ) -> Sums<I, PIXELS, VECTORS> {
-    let Factors { mut inputs, between_blocks, mut weights, between_panels, mut ahead, rows } = factors;
+    let Factors { mut inputs, channels, between_blocks, mut weights, between_panels, mut ahead, rows } = factors;
     let of_lane = |lane: usize| lane / BLOCK * between_panels + lane % BLOCK;
     // A copy: what indexes the caller's sums elsewhere would keep them in memory.
     let mut sums = begun;
@@ -53,7 +55,7 @@ pub(super) unsafe fn add_products<I: Isa, const PIXELS: usize, const VECTORS: us
                 }
             }
             ahead = ahead.wrapping_add(rows * BLOCK);
-            for first in (0..BLOCK).step_by(UNROLLED) {
+            for first in (0..channels).step_by(UNROLLED) {
                 for channel in first..first + UNROLLED {
                     let mut vectors = [I::splat(0.0); VECTORS];
                     for vector in 0..VECTORS {
@@ -67,7 +69,7 @@ pub(super) unsafe fn add_products<I: Isa, const PIXELS: usize, const VECTORS: us
                     }
                 }
             }
-            weights = weights.add(BLOCK * BLOCK);
+            weights = weights.add(channels * BLOCK);
             inputs = inputs.add(between_blocks);
         }
     }

@@ -238,6 +238,7 @@ unsafe fn of_band<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const FEW
                         let corner = Corner {
                             factors: Factors {
                                 inputs: from.add((pixel - first_pixel) * BLOCK),
+                                channels: BLOCK,
                                 between_blocks,
                                 weights,
                                 between_panels: Shape::<L>::PANEL,

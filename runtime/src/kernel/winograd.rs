@@ -8,6 +8,8 @@
 //! Where a last tile has fewer outputs and so lacks products, tiles are numbered by [kind](Shape::STARTS), those of all images after
 //! one another, so that the tiles that have a product are a run.
 //!
+//! Where pixels are taken two by two, a tile's input is read so, row by row of the pairs: two neighbouring pixels lie together anyway.
+//!
 //! Scratch: `[block][product][tile][16]` of the input, then `[tile][product][channel of the unit]` of the sums.
 
 #![expect(clippy::needless_range_loop, reason = "an index is a row, column or tile here, and offsets follow from it")]
@@ -35,6 +37,8 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     const PRODUCTS: usize = Self::WINOGRAD.products(Self::STRIDE);
     /// Factors of a transformed kernel.
     const FACTORS: usize = Self::WINOGRAD.factors() * Self::WINOGRAD.factors();
+    /// Points but infinity of a last tile along each side.
+    const KEPT: [usize; 2] = [kept(Self::LAST[0], Self::WINOGRAD.taps()), kept(Self::LAST[1], Self::WINOGRAD.taps())];
     /// Along each side, the tiles with all products, and the outputs of a last one with fewer; 0 where none has.
     const WHOLE: [usize; 2] = [
         Self::WINOGRAD.whole(L::GEOMETRY.output.height, Self::STRIDE),
@@ -65,14 +69,19 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     /// Output channels per unit of work.
     const WIDTH: usize = width(&L::GEOMETRY);
     const UNITS: usize = L::GEOMETRY.output.blocks() * BLOCK / Self::WIDTH;
+    /// Channels of a block of input, as the products see it.
+    const CHANNELS: usize = Self::WINOGRAD.channels(L::GEOMETRY.input.block);
+    /// Rows of pixels of which those channels are, and the run of values of each.
+    const ROWS: usize = if Self::WINOGRAD.in_pairs() { 2 } else { 1 };
+    const RUN: usize = Self::CHANNELS / Self::ROWS;
     /// Input channels of a panel.
-    const DEPTH: usize = L::GEOMETRY.window * BLOCK;
+    const DEPTH: usize = L::GEOMETRY.window * Self::CHANNELS;
     /// Length of a panel's weights for one factor.
     const SLAB: usize = Self::DEPTH * BLOCK;
     /// Length of a panel, bias included.
     const PANEL: usize = Self::FACTORS * Self::SLAB + BLOCK;
     /// Between the products of a block of transformed input. An odd number of lines: their stores spread over the cache.
-    const BETWEEN_PRODUCTS: usize = between_products(Self::GROUP);
+    const BETWEEN_PRODUCTS: usize = between_products(Self::WINOGRAD);
     /// Between its blocks.
     const BETWEEN_BLOCKS: usize = Self::PRODUCTS * Self::BETWEEN_PRODUCTS;
     /// Between the sums of neighbouring tiles.
@@ -134,7 +143,7 @@ impl<L: Layer<ConvGeometry>> Shape<L> {
     /// Whether last tiles along an axis lack a product.
     #[inline(always)]
     const fn lacking(axis: usize, product: usize) -> bool {
-        Self::LAST[axis] > 0 && product > Self::LAST[axis] && product <= Self::OUTPUTS
+        Self::LAST[axis] > 0 && product >= Self::KEPT[axis] && product + 1 < Self::WINOGRAD.side(Self::STRIDE)
     }
 }
 
@@ -204,14 +213,21 @@ pub(super) const fn width(conv: &ConvGeometry) -> usize {
     if in_pairs(conv.output.blocks(), conv.first_block) { 2 * BLOCK } else { BLOCK }
 }
 
-const fn between_products(group: usize) -> usize {
-    (group | 1) * BLOCK
+/// Points but infinity that a tile of so many outputs along a side needs.
+const fn kept(outputs: usize, taps: usize) -> usize {
+    outputs + taps - 2
+}
+
+const fn between_products(winograd: Winograd) -> usize {
+    // A pair's second row is written as a whole vector, and so over the next tile's first values, before they are written.
+    let slots = winograd.group + winograd.in_pairs() as usize;
+    (slots | 1) * BLOCK
 }
 
 /// Length of the scratch memory that a thread needs.
 pub(super) const fn scratch(conv: &ConvGeometry, winograd: Winograd) -> usize {
     let products = winograd.products(conv.stride[0]);
-    conv.input.blocks() * products * between_products(winograd.group) + winograd.group * products * width(conv)
+    conv.input.blocks() * products * between_products(winograd) + winograd.group * products * width(conv)
 }
 
 /// Runs a convolution in register tiles of one form.
@@ -225,7 +241,9 @@ pub(super) unsafe fn run<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, co
     // SAFETY: the caller vouches for what the kernel asks for.
     unsafe {
         // Conditions, of which only the true one is compiled, for each layer.
-        if const { Shape::<L>::OUTPUTS == 4 && Shape::<L>::STRIDE == 1 } {
+        if const { Shape::<L>::OUTPUTS == 3 } {
+            of_size::<I, L, PIXELS, VECTORS, 3, 6>(arguments);
+        } else if const { Shape::<L>::OUTPUTS == 4 && Shape::<L>::STRIDE == 1 } {
             of_size::<I, L, PIXELS, VECTORS, 4, 6>(arguments);
         } else if const { Shape::<L>::OUTPUTS == 4 } {
             of_size::<I, L, PIXELS, VECTORS, 4, 9>(arguments);
@@ -260,10 +278,10 @@ unsafe fn of_size<
         // SAFETY: first and tiles lie in the layer, so that all offsets lie in the maps, in the panel's weights and in the scratch memory.
         unsafe {
             if transformed != first {
-                transform_input::<I, L, SIDE, 0>(arguments, first, tiles);
-                transform_input::<I, L, SIDE, 1>(arguments, first, tiles);
-                transform_input::<I, L, SIDE, 2>(arguments, first, tiles);
-                transform_input::<I, L, SIDE, 3>(arguments, first, tiles);
+                transform_input::<I, L, OUTPUTS, SIDE, 0>(arguments, first, tiles);
+                transform_input::<I, L, OUTPUTS, SIDE, 1>(arguments, first, tiles);
+                transform_input::<I, L, OUTPUTS, SIDE, 2>(arguments, first, tiles);
+                transform_input::<I, L, OUTPUTS, SIDE, 3>(arguments, first, tiles);
                 transformed = first;
             }
             multiply::<I, L, PIXELS, VECTORS, OUTPUTS, SIDE>(arguments, channel, first, tiles);
@@ -280,7 +298,13 @@ unsafe fn of_size<
 /// # Safety
 /// As [`run`], for the tiles.
 #[inline(always)]
-unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const SIDE: usize, const KIND: usize>(
+unsafe fn transform_input<
+    I: Isa,
+    L: Layer<ConvGeometry>,
+    const OUTPUTS: usize,
+    const SIDE: usize,
+    const KIND: usize,
+>(
     arguments: &Arguments,
     first: usize,
     tiles: usize,
@@ -289,8 +313,9 @@ unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const SIDE: usize, con
         return;
     }
     let (map, padding, stride) = const { (L::GEOMETRY.input, L::GEOMETRY.padding, Shape::<L>::STRIDE) };
+    let run = const { Shape::<L>::RUN };
     let [rows, columns] = const { Shape::<L>::outputs_of(KIND) };
-    let origin = (map.frame.top - padding[0]) * map.row() + (map.frame.left - padding[1]) * BLOCK;
+    let origin = (map.frame.top - padding[0]) * map.row() + (map.frame.left - padding[1]) * map.block;
     let (begin, end) = Shape::<L>::of_kind(KIND, first, tiles);
     for tile in begin..end {
         let (image, row, column) = Shape::<L>::place(KIND, tile);
@@ -300,31 +325,34 @@ unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const SIDE: usize, con
                 let from = arguments
                     .input
                     .add(image * map.len() + block * map.plane() + origin)
-                    .add(row * stride * map.row() + column * stride * BLOCK);
+                    .add(row * stride * map.row() + column * stride * map.block);
                 let to = arguments.scratch.add(block * Shape::<L>::BETWEEN_BLOCKS + (tile - first) * BLOCK);
-                for lane in (0..BLOCK).step_by(I::LANES) {
-                    let mut inputs = [[I::splat(0.0); SIDE]; SIDE];
-                    for x in 0..inputs_for::<SIDE>(columns) {
-                        let mut values = [I::splat(0.0); SIDE];
-                        for y in 0..inputs_for::<SIDE>(rows) {
-                            values[y] = I::load(from.add(y * map.row() + x * BLOCK + lane));
+                for of_pair in 0..const { Shape::<L>::ROWS } {
+                    let (from, to) = (from.add(of_pair * map.row()), to.add(of_pair * run));
+                    for lane in (0..run).step_by(I::LANES) {
+                        let mut inputs = [[I::splat(0.0); SIDE]; SIDE];
+                        for x in 0..inputs_for::<OUTPUTS, SIDE>(columns) {
+                            let mut values = [I::splat(0.0); SIDE];
+                            for y in 0..inputs_for::<OUTPUTS, SIDE>(rows) {
+                                values[y] = I::load(from.add(y * Shape::<L>::ROWS * map.row() + x * run + lane));
+                            }
+                            inputs[x] = of_inputs::<I, OUTPUTS, SIDE>(values, rows);
                         }
-                        inputs[x] = of_inputs::<I, SIDE>(values, rows);
-                    }
-                    for y in 0..SIDE {
-                        if Shape::<L>::lacks(KIND, 0, y) {
-                            continue;
-                        }
-                        let mut values = [I::splat(0.0); SIDE];
-                        for x in 0..inputs_for::<SIDE>(columns) {
-                            values[x] = inputs[x][y];
-                        }
-                        let products = of_inputs::<I, SIDE>(values, columns);
-                        for x in 0..SIDE {
-                            if Shape::<L>::lacks(KIND, 1, x) {
+                        for y in 0..SIDE {
+                            if Shape::<L>::lacks(KIND, 0, y) {
                                 continue;
                             }
-                            I::store(to.add((y * SIDE + x) * Shape::<L>::BETWEEN_PRODUCTS + lane), products[x]);
+                            let mut values = [I::splat(0.0); SIDE];
+                            for x in 0..inputs_for::<OUTPUTS, SIDE>(columns) {
+                                values[x] = inputs[x][y];
+                            }
+                            let products = of_inputs::<I, OUTPUTS, SIDE>(values, columns);
+                            for x in 0..SIDE {
+                                if Shape::<L>::lacks(KIND, 1, x) {
+                                    continue;
+                                }
+                                I::store(to.add((y * SIDE + x) * Shape::<L>::BETWEEN_PRODUCTS + lane), products[x]);
+                            }
                         }
                     }
                 }
@@ -333,15 +361,11 @@ unsafe fn transform_input<I: Isa, L: Layer<ConvGeometry>, const SIDE: usize, con
     }
 }
 
-/// Inputs along a side of a tile with so many outputs.
+/// Inputs along a side of a tile with so many outputs; [`of_inputs`] says of what.
 #[inline(always)]
-const fn inputs_for<const SIDE: usize>(outputs: usize) -> usize {
-    if outputs == outputs_of_whole(SIDE) { SIDE } else { outputs + 2 }
-}
-
-/// Outputs along a side with so many products that lacks none.
-const fn outputs_of_whole(side: usize) -> usize {
-    if side == 4 || side == 5 { 2 } else { 4 }
+const fn inputs_for<const OUTPUTS: usize, const SIDE: usize>(outputs: usize) -> usize {
+    // Fewer outputs there are at stride 1 only, with one input fewer for each.
+    SIDE - (OUTPUTS - outputs)
 }
 
 /// Multiplies a unit's weights with the transformed inputs of its window, product by product. `unit` is its first channel.
@@ -370,12 +394,13 @@ unsafe fn multiply<
         let sums = arguments.scratch.add(geometry.input.blocks() * Shape::<L>::BETWEEN_BLOCKS);
         let weights = arguments.weights.add(unit / BLOCK * Shape::<L>::PANEL + BLOCK);
         for factor in 0..const { Shape::<L>::FACTORS } {
-            let (y, x) = (factor / (OUTPUTS + 2), factor % (OUTPUTS + 2));
+            let side = const { Shape::<L>::WINOGRAD.factors() };
+            let (y, x) = (factor / side, factor % side);
             for channel in (0..const { Shape::<L>::WIDTH }).step_by(VECTORS * I::LANES) {
                 let weights = weights.add(factor * Shape::<L>::SLAB + Shape::<L>::of_lane(channel));
                 let mut asks = true;
-                for y in products_of::<OUTPUTS, SIDE>(y) {
-                    for x in products_of::<OUTPUTS, SIDE>(x) {
+                for y in products_of::<L>(y) {
+                    for x in products_of::<L>(x) {
                         let product = y * SIDE + x;
                         let (begin, end) = Shape::<L>::having((y, x), first, tiles);
                         if begin >= end {
@@ -408,8 +433,9 @@ unsafe fn multiply<
 
 /// The products along a side that have a factor.
 #[inline(always)]
-fn products_of<const OUTPUTS: usize, const SIDE: usize>(factor: usize) -> std::ops::Range<usize> {
-    if factor <= OUTPUTS { factor..factor + 1 } else { OUTPUTS + 1..SIDE }
+fn products_of<L: Layer<ConvGeometry>>(factor: usize) -> std::ops::Range<usize> {
+    let (factors, side) = const { (Shape::<L>::WINOGRAD.factors(), Shape::<L>::WINOGRAD.side(Shape::<L>::STRIDE)) };
+    if factor + 1 < factors { factor..factor + 1 } else { factor..side }
 }
 
 /// Where a register tile begins in all that it reads and writes.
@@ -460,6 +486,7 @@ unsafe fn multiply_tile<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, con
 ) {
     let factors = Factors {
         inputs: corner.inputs,
+        channels: const { Shape::<L>::CHANNELS },
         between_blocks: const { Shape::<L>::BETWEEN_BLOCKS },
         weights: corner.weights,
         between_panels: const { Shape::<L>::PANEL },
@@ -582,11 +609,16 @@ const fn points<const SIDE: usize>() -> [f64; SIDE] {
     points
 }
 
+/// Taps along a side at stride 1.
+const fn taps<const OUTPUTS: usize, const SIDE: usize>() -> usize {
+    SIDE + 1 - OUTPUTS
+}
+
 /// `B^T` for so many outputs, row by row, where all products are more: for each point that is kept the coefficients of the product of
 /// `x - point` over the others, times its distances to those that are left out, by which its factor is divided; for
 /// infinity of the product over all that are kept.
-const fn inputs_of_fewer<const SIDE: usize>(outputs: usize) -> [[f32; SIDE]; SIDE] {
-    let (points, kept, all) = (points::<SIDE>(), outputs + 1, SIDE - 1);
+const fn inputs_of_fewer<const OUTPUTS: usize, const SIDE: usize>(outputs: usize) -> [[f32; SIDE]; SIDE] {
+    let (points, kept, all) = (points::<SIDE>(), kept(outputs, taps::<OUTPUTS, SIDE>()), SIDE - 1);
     let mut matrix = [[0.0; SIDE]; SIDE];
     let mut row = 0;
     while row <= kept {
@@ -626,7 +658,7 @@ const fn sums_of_fewer<const OUTPUTS: usize, const SIDE: usize>(outputs: usize) 
         return matrix;
     }
     let mut point = 0;
-    while point <= outputs {
+    while point < kept(outputs, taps::<OUTPUTS, SIDE>()) {
         let (mut power, mut value) = (0, 1.0);
         while power < outputs {
             matrix[power][point] = value as f32;
@@ -667,14 +699,17 @@ unsafe fn times<I: Isa, const ROWS: usize, const COLUMNS: usize>(
 /// # Safety
 /// The processor has the instruction set.
 #[inline(always)]
-unsafe fn of_inputs<I: Isa, const SIDE: usize>(d: [I::Vector; SIDE], outputs: usize) -> [I::Vector; SIDE] {
+unsafe fn of_inputs<I: Isa, const OUTPUTS: usize, const SIDE: usize>(
+    d: [I::Vector; SIDE],
+    outputs: usize,
+) -> [I::Vector; SIDE] {
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
         match outputs {
-            _ if outputs == outputs_of_whole(SIDE) => (),
-            3 => return times::<I, SIDE, SIDE>(const { inputs_of_fewer::<SIDE>(3) }, d),
-            2 => return times::<I, SIDE, SIDE>(const { inputs_of_fewer::<SIDE>(2) }, d),
-            _ => return times::<I, SIDE, SIDE>(const { inputs_of_fewer::<SIDE>(1) }, d),
+            _ if outputs == OUTPUTS => (),
+            3 => return times::<I, SIDE, SIDE>(const { inputs_of_fewer::<OUTPUTS, SIDE>(3) }, d),
+            2 => return times::<I, SIDE, SIDE>(const { inputs_of_fewer::<OUTPUTS, SIDE>(2) }, d),
+            _ => return times::<I, SIDE, SIDE>(const { inputs_of_fewer::<OUTPUTS, SIDE>(1) }, d),
         }
     }
     let mut v = d;
@@ -764,8 +799,12 @@ unsafe fn of_sums<I: Isa, const OUTPUTS: usize, const SIDE: usize>(
                 let (plus_q, less_q) = (I::add(m[3], m[4]), I::multiply_add(minus, m[4], m[3]));
                 y[0] = I::add(m[0], I::add(plus, plus_q));
                 y[1] = I::multiply_add(I::splat(P), less, I::multiply(I::splat(Q), less_q));
-                y[2] = I::multiply_add(I::splat(0.5), plus, I::multiply(I::splat(2.0), plus_q));
-                y[3] = I::multiply_add(I::splat(P * 0.5), less, I::multiply_add(I::splat(Q * 2.0), less_q, m[5]));
+                if const { OUTPUTS == 3 } {
+                    y[2] = I::multiply_add(I::splat(0.5), plus, I::multiply_add(I::splat(2.0), plus_q, m[5]));
+                } else {
+                    y[2] = I::multiply_add(I::splat(0.5), plus, I::multiply(I::splat(2.0), plus_q));
+                    y[3] = I::multiply_add(I::splat(P * 0.5), less, I::multiply_add(I::splat(Q * 2.0), less_q, m[5]));
+                }
             }
             _ => {
                 y[0] = I::add(m[5], I::add(m[0], I::add(plus, m[3])));

@@ -254,6 +254,22 @@ cases! {
         input: map(16, 1, 1, Frame { top: 1, left: 1, bottom: 4, right: 4 }), output: map(16, 1, 1, frame(1)), kernel: [3, 3],
         padding: [1, 1], window: 1, algorithm: winograd(4, 1), ..PLAIN
     };
+    #[groups = 1] #[in_place = false] WinogradInPairs: ConvGeometry {
+        input: raw(3, 25, 27, Frame { top: 3, left: 3, bottom: 5, right: 4 }), output: map(64, 13, 14, frame(1)), kernel: [7, 7],
+        stride: [2, 2], padding: [3, 3], window: 1, batch: 2, activation: Activation::Relu, algorithm: winograd(3, 9), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradInPairsWhole: ConvGeometry {
+        input: raw(3, 18, 24, Frame { top: 2, left: 2, bottom: 5, right: 4 }), output: map(32, 9, 12, Frame::NONE), kernel: [7, 7],
+        stride: [2, 2], padding: [2, 2], window: 1, batch: 3, shortcut: Some(map(32, 9, 12, frame(1))), algorithm: winograd(3, 6), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradInPairsOfFour: ConvGeometry {
+        input: raw(4, 7, 22, Frame { top: 0, left: 4, bottom: 2, right: 1 }), output: map(16, 1, 10, frame(1)), kernel: [7, 7],
+        stride: [2, 2], padding: [0, 3], window: 1, algorithm: winograd(3, 4), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradInPairsOfOne: ConvGeometry {
+        input: raw(1, 16, 16, Frame { top: 3, left: 3, bottom: 4, right: 3 }), output: map(20, 8, 8, Frame::NONE), kernel: [7, 7],
+        stride: [2, 2], padding: [3, 3], window: 1, algorithm: winograd(3, 5), activation: Activation::Relu, ..PLAIN
+    };
     #[groups = 1] #[in_place = false] StrassenInPasses: ConvGeometry {
         input: map(96, 6, 7, Frame::NONE), output: map(64, 6, 7, frame(1)), window: 6, activation: Activation::Relu, batch: 3,
         algorithm: strassen(7, 1), ..PLAIN
@@ -323,6 +339,9 @@ cases! {
 fn factors(geometry: &ConvGeometry, taps: &[f32]) -> Vec<f32> {
     let Algorithm::Winograd(winograd) = geometry.algorithm else { return taps.to_vec() };
     let root = 2.0_f64.sqrt();
+    if winograd.outputs == 3 {
+        return factors_in_pairs(taps);
+    }
     let matrix = if geometry.stride == [2, 2] && winograd.outputs == 2 {
         vec![[-1.0, 0.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     } else if geometry.stride == [2, 2] {
@@ -351,6 +370,31 @@ fn factors(geometry: &ConvGeometry, taps: &[f32]) -> Vec<f32> {
         for across in &matrix {
             let product = |tap: usize| down[tap / 3] * across[tap % 3] * f64::from(taps[tap]);
             factors.push((0..9).map(product).sum::<f64>() as f32);
+        }
+    }
+    factors
+}
+
+/// The same of a 7 x 7 kernel, for each pixel of a pair of rows and columns.
+fn factors_in_pairs(taps: &[f32]) -> Vec<f32> {
+    let root = 2.0_f64.sqrt();
+    let matrix = [
+        [1.0, 0.0, 0.0, 0.0],
+        [-2.0 / 3.0, -root / 3.0, -1.0 / 3.0, -root / 6.0],
+        [-2.0 / 3.0, root / 3.0, -1.0 / 3.0, root / 6.0],
+        [1.0 / 6.0, root / 6.0, 1.0 / 3.0, root / 3.0],
+        [1.0 / 6.0, -root / 6.0, 1.0 / 3.0, -root / 3.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ];
+    let tap = |row: usize, column: usize| if row < 7 && column < 7 { f64::from(taps[row * 7 + column]) } else { 0.0 };
+    let mut factors = Vec::new();
+    for pixel in 0..4 {
+        for (down, across) in matrix.iter().flat_map(|down| matrix.iter().map(move |across| (down, across))) {
+            let products = (0..16).map(|index| {
+                let (row, column) = (index / 4, index % 4);
+                down[row] * across[column] * tap(2 * row + pixel / 2, 2 * column + pixel % 2)
+            });
+            factors.push(products.sum::<f64>() as f32);
         }
     }
     factors
@@ -407,11 +451,14 @@ fn pack(geometry: &ConvGeometry, groups: usize, kernel: &[f32], bias: &[f32]) ->
             packed.extend(pack_groups(geometry, inputs, channels, &pairs));
             continue;
         }
-        if matches!(geometry.algorithm, Algorithm::Winograd(_)) {
-            for factor in 0..count {
-                order.extend(
-                    blocks.clone().flat_map(|block| (0..lanes).map(move |lane| (factor, block * lanes + lane))),
-                );
+        if let Algorithm::Winograd(winograd) = geometry.algorithm {
+            let factors = winograd.factors() * winograd.factors();
+            for factor in 0..factors {
+                for pixel in 0..count / factors {
+                    order.extend(blocks.clone().flat_map(|block| {
+                        (0..lanes).map(move |lane| (pixel * factors + factor, block * lanes + lane))
+                    }));
+                }
             }
         } else {
             for block in blocks {
