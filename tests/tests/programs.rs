@@ -17,6 +17,8 @@ use resnetc::ir::{
     Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor,
 };
 use resnetc::pipeline::Compiled;
+use resnetc::plan::geometry::{Algorithm, Strassen};
+use resnetc::plan::{Decision, Layer, Tuned, Tuning};
 use resnetc::{passes, plan};
 
 #[path = "../../compiler/tests/support/random.rs"]
@@ -29,6 +31,22 @@ struct Case {
     input: Vec<f32>,
     /// The outputs by the interpreter, of the graph before the passes.
     expected: Vec<Vec<f64>>,
+}
+
+/// Strassen's multiplication wherever it computes a layer: left to itself, the model takes it for more channels than networks have here.
+fn by_strassen(graph: &Graph) -> Tuning {
+    let mut tuning = Tuning::default();
+    for (_, layer) in plan::layers(graph) {
+        for batch in [1, layer.batch] {
+            let decision = Decision::from(Algorithm::Strassen(Strassen {
+                band: 7.min(layer.output.iter().product::<usize>() / 2),
+                depth: 1,
+            }));
+            // What it does not compute is refused, and stays as it was.
+            let _ = tuning.insert(Layer { batch, ..layer }, Tuned { decision, place: None });
+        }
+    }
+    tuning
 }
 
 /// `None` when the plan refuses the graph for `reason`.
@@ -47,7 +65,8 @@ fn case(what: String, graph: Graph, disabled: &BTreeSet<String>, input: &[f32]) 
     let reports = passes::run(&mut graph, disabled).unwrap();
     // Some graphs of several images run together, some partly and some wholly image by image.
     let nodes = graph.topological().len();
-    let settings = plan::Settings { image_by_image: Some(what.len() * 5 % (2 * nodes)), ..Default::default() };
+    let tuning = if what.len().is_multiple_of(2) { by_strassen(&graph) } else { Tuning::default() };
+    let settings = plan::Settings { image_by_image: Some(what.len() * 5 % (2 * nodes)), tuning, ..Default::default() };
     let (plan, warnings) = plan::plan(&graph, &settings).map_err(|refusal| refusal.to_string())?;
     let x = network.graph.inputs()[0];
     let Op::Input(layout) = network.graph.node(x).op() else { unreachable!() };
@@ -444,6 +463,9 @@ fn cases() -> Vec<Case> {
         }
     }
     assert!(refused < 60, "{refused} random graphs were refused");
+    let strassen = |case: &&Case| case.compiled.plan.to_string().contains("    strassen, ");
+    let strassen = cases.iter().filter(strassen).count();
+    assert!(strassen >= 5, "only {strassen} networks have layers by Strassen's multiplication");
     let partly = |case: &&Case| {
         let mut counts: Vec<usize> = case.compiled.plan.steps.iter().map(|step| step.images.count).collect();
         counts.dedup();

@@ -49,6 +49,10 @@ const DIRECT: f64 = 0.92;
 const SHORT: f64 = 0.85;
 /// The same where groups lie in one block, so that Winograd's sums are of 16 products each, and every thread transforms all inputs for few.
 const SHORTEST: f64 = 0.3;
+/// The same in Strassen's multiplication with fewer channels than these on a side: what it saves on a core that is alone, it loses where
+/// the core's other thread is busy.
+const FEW: f64 = 0.8;
+const MANY_CHANNELS: usize = 512;
 /// Multiply-adds in the time of one in groups of few channels, and of reading a vector of input for it.
 const WITHIN_GROUPS: f64 = 0.9;
 const SPREAD: f64 = 1.3;
@@ -306,9 +310,10 @@ impl Layer {
                 let products = pixels * lanes * depth * Strassen::PRODUCTS as f64 / 8.0;
                 // Loads, additions and stores: of the sums of inputs, and of what outputs share and passes leave unfinished.
                 let passes = strassen.passes(self.blocks()) as f64;
+                let reached = if self.inputs.min(self.outputs) < MANY_CHANNELS { FEW } else { DIRECT };
                 let sums = pixels * (depth * 4.0 + lanes * (6.0 + 3.0 * passes));
                 (
-                    products / DIRECT + sums,
+                    products / reached + sums,
                     lanes * depth * Strassen::PRODUCTS as f64 / 4.0,
                     pixels / 2.0 / strassen.band as f64,
                 )
@@ -385,18 +390,20 @@ mod tests {
     fn pointwise_kernels_between_many_channels_take_seven_products_for_eight() {
         let pointwise = |inputs, outputs, size| Layer { inputs, outputs, kernel: [1, 1], ..layer(0, size) };
         let first = |layer: Layer| layer.candidates(false).first().copied();
-        assert_eq!(first(pointwise(1024, 256, 14)), Some(Algorithm::Strassen(Strassen { band: 49, depth: 8 })));
-        assert_eq!(first(pointwise(128, 512, 28)), Some(Algorithm::Strassen(Strassen { band: 98, depth: 4 })));
+        assert_eq!(first(pointwise(1024, 512, 14)), Some(Algorithm::Strassen(Strassen { band: 49, depth: 8 })));
+        assert_eq!(first(pointwise(512, 512, 28)), Some(Algorithm::Strassen(Strassen { band: 49, depth: 8 })));
         for other in [
             pointwise(64, 64, 56),
+            pointwise(1024, 256, 14),
+            pointwise(256, 1024, 14),
             pointwise(512, 2048, 1),
             pointwise(512, 2048, 7),
-            pointwise(1024, 264, 14),
-            Layer { groups: 2, ..pointwise(1024, 256, 14) },
+            pointwise(1024, 520, 14),
+            Layer { groups: 2, ..pointwise(1024, 512, 14) },
         ] {
             assert!(matches!(first(other), Some(Algorithm::Direct(_))), "{other}");
         }
-        assert!(matches!(pointwise(1024, 256, 14).candidates(true)[..], [Algorithm::Direct(_)]));
+        assert!(matches!(pointwise(1024, 512, 14).candidates(true)[..], [Algorithm::Direct(_)]));
     }
 
     #[test]
