@@ -130,7 +130,8 @@ fn what_is_wrong_is_told_at_its_line() {
         errors(&file("winograd: {outputs: 4, group: 1}").replace("stride 1", "stride 3")),
         "error[E-TUNING]: t.yaml:4:15: `conv 3x3 stride 3 dilation 1 groups 1 64->64 8x8 batch 1`: winograd: this layer cannot be \
          computed by Winograd's minimal filtering\n  \
-         expected: `direct`; Winograd takes a kernel of 3x3 with stride 1 or 2 and dilation 1, behind the input\n  \
+         expected: `direct`; Winograd takes a kernel of 3x3 with stride 1 or 2 behind the input, or of 7x7 with stride 2 on \
+         an input of few channels, without dilation\n  \
          hint: remove the layer, or make the file anew"
     );
     let pointwise = |decision: &str| errors(&file(decision).replace("conv 3x3", "conv 1x1"));
