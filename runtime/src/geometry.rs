@@ -21,6 +21,8 @@
 //!
 //! All offsets and lengths count f32 values.
 
+use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
+
 /// Channels per block inside a network.
 pub const BLOCK: usize = 16;
 
@@ -258,6 +260,16 @@ impl Winograd {
     /// Channels of a block of input, as the products see it.
     pub const fn channels(self, block: usize) -> usize {
         if self.in_pairs() { 4 * block } else { block }
+    }
+
+    /// The points but infinity, of the even inputs where there is a stride.
+    pub const fn points(self, stride: usize) -> &'static [f64] {
+        match (self.step(stride), self.outputs) {
+            (1, 2) => &[0.0, 1.0, -1.0],
+            (1, _) => &[0.0, FRAC_1_SQRT_2, -FRAC_1_SQRT_2, SQRT_2, -SQRT_2],
+            (_, 2) => &[0.0, 1.0],
+            (..) => &[0.0, 1.0, -1.0, 0.5],
+        }
     }
 
     /// Inputs between neighbouring outputs, of a convolution of such a stride.

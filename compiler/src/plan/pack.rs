@@ -169,14 +169,7 @@ type Transform = Vec<Vec<f64>>;
 /// of p over the product of its distances to the other points. At stride 2 these are of the first and the last tap, and a row for the
 /// middle one follows. In pairs, a pixel's are of every second tap.
 fn transforms(winograd: Winograd, stride: usize) -> Vec<Transform> {
-    let (p, q) = (0.5_f64.sqrt(), 2.0_f64.sqrt());
-    let points: &[f64] = match (stride, winograd.outputs) {
-        (_, 3) => &[0.0, p, -p, q, -q],
-        (1, 2) => &[0.0, 1.0, -1.0],
-        (1, _) => &[0.0, p, -p, q, -q],
-        (_, 2) => &[0.0, 1.0],
-        (..) => &[0.0, 1.0, -1.0, 0.5],
-    };
+    let points = winograd.points(stride);
     // The taps that a factor is made of, one after the other.
     let chosen: &[&[usize]] = match (stride, winograd.outputs) {
         (_, 3) => &[&[0, 2, 4, 6], &[1, 3, 5]],
