@@ -1,7 +1,5 @@
 //! Winograd's transforms along one axis: `B^T` of a tile's inputs, `A^T` of its sums.
 
-#![expect(clippy::needless_range_loop, reason = "an index is a row or a column here")]
-
 use crate::geometry::Winograd;
 use crate::isa::Isa;
 
