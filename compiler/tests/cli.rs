@@ -50,7 +50,7 @@ fn cat() -> String {
 #[test]
 fn wrong_arguments_exit_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 20] = [
+    let cases: [(&[&str], &str); 24] = [
         (&[], "Usage"),
         (&["compute"], "unrecognized subcommand"),
         (&["compile"], "<MODEL>"),
@@ -70,6 +70,10 @@ fn wrong_arguments_exit_with_2() {
         (&["compile", "resnet18", "--mean", "0.5"], "error[E-LEN]: --mean: 1 entries"),
         (&["run"], "no picture"),
         (&["verify", "resnet18", "--input", "a", "--expect", "b", "--tolerance", "-1"], "tolerance"),
+        (&["verify", "resnet18", "--expect", "b"], "--input"),
+        (&["verify", "resnet18", "--input", "a"], "--expect"),
+        (&["verify", "resnet18", "--passes", "--expect", "b"], "cannot be used with"),
+        (&["verify", "resnet18", "--tensors", "--input", "a", "--expect", "b"], "cannot be used with"),
         (&["specs", "cifar-resnet21"], "did you mean"),
     ];
     for (arguments, word) in cases {
@@ -335,6 +339,44 @@ fn verify_tells_equal_from_different() {
     let output = verify("short.npy");
     assert_eq!(code(&output), 1);
     assert!(text(&output.stderr).contains("[1, 10]"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn verify_holds_each_pass_against_the_network_before_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let verify = |arguments: &[&str]| {
+        let mut all = vec!["verify", "mlperf-tiny-resnet8", "--weights", "seed:3", "--passes"];
+        all.extend(arguments);
+        tool(folder.path(), &all)
+    };
+    let shown = done(&verify(&[]));
+    for words in ["fold_batch_norm", "tensors compared", "\nequal: no pass moves a tensor by more than 1e-5"] {
+        assert!(shown.contains(words), "{words} is missing from:\n{shown}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&done(&verify(&["--json"]))).unwrap();
+    let pass = |name: &str| json["passes"].as_array().unwrap().iter().find(|pass| pass["pass"] == name).unwrap();
+    let (folded, fused) = (pass("fold_batch_norm"), pass("fuse_shortcut_add"));
+    let count = |pass: &serde_json::Value| pass["tensors"].as_array().unwrap().len();
+    assert!(json["equal"] == true && json["departure"].is_null(), "{json}");
+    assert!(count(folded) > count(fused) && count(fused) >= 10, "{shown}");
+    assert!(folded["tensors"].as_array().unwrap().iter().any(|tensor| tensor["difference"].as_f64() > Some(0.0)));
+
+    // Folded weights are rounded: nothing is equal to the last digit, and the first that departs is told.
+    let output = verify(&["--tolerance", "0", "--tensors"]);
+    let shown = text(&output.stdout);
+    assert_eq!(code(&output), 1, "{shown}");
+    assert!(shown.contains("\ndifferent: after fold_batch_norm, `"), "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.starts_with("input_1 ")).count(), 1, "{shown}");
+
+    npy::write(&folder.path().join("x.npy"), &[1, 3, 32, 32], &vec![1.0; 3 * 32 * 32]);
+    npy::write(&folder.path().join("images.npy"), &[1, 32, 32, 3], &vec![1.0; 3 * 32 * 32]);
+    let (caller, other) = match code(&verify(&["--input", "x.npy"])) {
+        0 => ("x.npy", "images.npy"),
+        _ => ("images.npy", "x.npy"),
+    };
+    done(&verify(&["--input", caller]));
+    let output = verify(&["--input", other]);
+    assert!(code(&output) == 1 && text(&output.stderr).contains("the network's input"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub struct Node {
     pub name: String,
     op: Op,
     shape: Shape,
+    computes: Option<NodeId>,
 }
 
 impl Node {
@@ -41,6 +42,12 @@ impl Node {
     /// The shape of the result.
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// The node, of the graph as it was at [`Graph::remember`], whose value this one computes. None for nodes that were added
+    /// since, and before any such call.
+    pub fn computes(&self) -> Option<NodeId> {
+        self.computes
     }
 }
 
@@ -73,20 +80,21 @@ impl Graph {
     pub fn add(&mut self, name: impl Into<String>, op: Op, operands: &[NodeId]) -> Edit<NodeId> {
         let name = name.into();
         let shape = self.infer(&name, &op, operands)?;
-        let id = NodeId(self.nodes.add_node(Node { name, op, shape }));
+        let id = NodeId(self.nodes.add_node(Node { name, op, shape, computes: None }));
         self.connect(id, operands);
         Ok(id)
     }
 
     /// Adds the network's input, of shape `[N, C, H, W]`.
     pub fn input(&mut self, name: impl Into<String>, layout: super::Layout, shape: impl Into<Shape>) -> NodeId {
-        NodeId(self.nodes.add_node(Node { name: name.into(), op: Op::Input(layout), shape: shape.into() }))
+        let (name, shape) = (name.into(), shape.into());
+        NodeId(self.nodes.add_node(Node { name, op: Op::Input(layout), shape, computes: None }))
     }
 
     /// Adds a constant.
     pub fn constant(&mut self, name: impl Into<String>, value: Tensor) -> NodeId {
         let shape = value.shape().clone();
-        NodeId(self.nodes.add_node(Node { name: name.into(), op: Op::Constant(value), shape }))
+        NodeId(self.nodes.add_node(Node { name: name.into(), op: Op::Constant(value), shape, computes: None }))
     }
 
     /// Makes `node` a result of the network.
@@ -139,14 +147,30 @@ impl Graph {
         Ok(())
     }
 
-    /// Puts `new` in the place of `old`: [`Graph::redirect`], then `old` is removed, so that it no longer counts as a reader of
-    /// what it read. `new` may be one of its operands.
+    /// Puts `new`, which computes now what `old` did, in its place: [`Graph::redirect`], then `old` is removed, so that it no longer
+    /// counts as a reader of what it read. `new` may be one of its operands.
     pub fn supersede(&mut self, old: NodeId, new: NodeId) -> Edit<()> {
+        let computes = self.node(old).computes;
+        let seen = self.outputs.iter().any(|output| output.node == old)
+            || self.readers(old).into_iter().any(|reader| reader != new);
         self.redirect(old, new)?;
+        if seen && let Some(node) = self.nodes.node_weight_mut(new.0) {
+            node.computes = computes;
+        }
         if old != new && self.readers(old).is_empty() {
             self.nodes.remove_node(old.0);
         }
         Ok(())
+    }
+
+    /// From now on, each node tells which of today's it computes: see [`Node::computes`].
+    pub fn remember(&mut self) {
+        let ids: Vec<_> = self.ids().collect();
+        for id in ids {
+            if let Some(node) = self.nodes.node_weight_mut(id.0) {
+                node.computes = Some(id);
+            }
+        }
     }
 
     /// Removes every node that no result of the network depends on, inputs excepted. Returns their names in graph order.
@@ -395,6 +419,27 @@ mod tests {
         graph.supersede(b, a).unwrap();
         assert!(!graph.contains(b));
         assert_eq!((graph.readers(a), graph.operands(c), graph.outputs()[0].node), (vec![c], vec![a], a));
+    }
+
+    #[test]
+    fn nodes_know_what_they_compute() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 1, 1]);
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| graph.add(name, RELU, &[x]).unwrap());
+        graph.replace(b, RELU, &[a]).unwrap();
+        graph.replace(c, RELU, &[b]).unwrap();
+        graph.replace(d, RELU, &[c]).unwrap();
+        graph.output("y", d);
+        assert_eq!(graph.node(a).computes(), None);
+        graph.remember();
+        let added = graph.add("added", RELU, &[x]).unwrap();
+        assert_eq!([x, a, added].map(|id| graph.node(id).computes()), [Some(x), Some(a), None]);
+        // `c` goes first: what nobody reads any more is no value to stand for.
+        graph.supersede(c, a).unwrap();
+        graph.supersede(b, a).unwrap();
+        assert_eq!((graph.node(a).computes(), graph.operands(d)), (Some(c), vec![a]));
+        graph.supersede(d, a).unwrap();
+        assert_eq!(graph.node(a).computes(), Some(d));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`PASSES`] is the list in the order they run, each with the reason it stands where it does. Each can be switched off; the
 //! graph is right after any selection of them. The driver verifies the graph before the first and after each.
 
+pub mod equivalence;
 mod fold_batch_norm;
 mod fold_constants;
 mod fold_pad;
@@ -153,6 +154,21 @@ pub fn names() -> Vec<&'static str> {
 /// `E-PASS` for every name in `disabled` that no pass has; `E-INTERNAL`, with the pass and the node, when the graph breaks an
 /// invariant before the first pass or after one.
 pub fn run(graph: &mut Graph, disabled: &BTreeSet<String>) -> Result<Vec<PassReport>, Diagnostics> {
+    let mut reports = Vec::new();
+    run_each(&PASSES, graph, disabled, &mut |_, report| {
+        reports.push(report);
+        Ok(())
+    })?;
+    Ok(reports)
+}
+
+/// Runs passes as [`run`] does, and shows the graph and the report after each.
+fn run_each(
+    passes: &[Pass],
+    graph: &mut Graph,
+    disabled: &BTreeSet<String>,
+    after: &mut dyn FnMut(&Graph, PassReport) -> Result<(), Diagnostics>,
+) -> Result<(), Diagnostics> {
     let known = names();
     let unknown: Vec<_> = disabled.iter().filter(|name| !known.contains(&name.as_str())).collect();
     if !unknown.is_empty() {
@@ -160,16 +176,15 @@ pub fn run(graph: &mut Graph, disabled: &BTreeSet<String>) -> Result<Vec<PassRep
     }
     let mut verifier = Verifier::default();
     verifier.verify(graph).map_err(|violations| internal("before the passes", violations))?;
-    let mut reports = Vec::new();
-    for pass in PASSES.iter().filter(|pass| !disabled.contains(pass.name)) {
+    for pass in passes.iter().filter(|pass| !disabled.contains(pass.name)) {
         let report = pass.run(graph).map_err(|error| {
             let message = format!("the pass {} made an edit that does not fit: {}", pass.name, error.message);
             Diagnostics::from(Diagnostic::error("E-INTERNAL", message).about(error.node))
         })?;
         verifier.verify(graph).map_err(|violations| internal(&format!("after the pass {}", pass.name), violations))?;
-        reports.push(report);
+        after(graph, report)?;
     }
-    Ok(reports)
+    Ok(())
 }
 
 fn unknown_pass(name: &str, known: &[&str]) -> Diagnostic {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::{Distance, wide};
+use super::wide;
 use crate::cli::Failure;
 use crate::cli::npy::{self, Array};
 use crate::cli::progress::Progress;
 use crate::diagnostic::Diagnostic;
+use crate::ir::interpreter::Distance;
 use crate::ir::{Graph, NodeId, Op, interpreter};
 use crate::pipeline::Compiled;
 use crate::plan::Step;

@@ -2,6 +2,7 @@
 
 mod expectations;
 mod layers;
+mod passes;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use super::npy::{self, Array};
 use super::progress::Progress;
 use super::{Failure, output};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::ir::interpreter::Distance;
 use crate::package::{Cache, Package};
 use expectations::{Expectation, expectations};
 use layers::{Layers, compare_layers};
@@ -24,6 +26,9 @@ use layers::{Layers, compare_layers};
 /// Builds the program, runs it over the input and compares each output that is expected: the largest
 /// difference, divided by the largest expected magnitude. When that is beyond the tolerance, every layer is
 /// held against a plain interpreter in 64-bit floats, and the first that departs is named.
+///
+/// With `--passes` no program is built: after each of the compiler's passes the interpreter computes the network,
+/// and every tensor that is still there is held against what it was before any pass.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A network that ships inside (see `resnetc specs`), or a .yaml, .yml or .onnx file
@@ -32,17 +37,25 @@ pub struct Arguments {
     #[command(flatten)]
     options: ModelOptions,
 
-    /// The input, in the network's layout
-    #[arg(long, value_name = "X.npy")]
-    input: PathBuf,
+    /// The input, in the network's layout; with `--passes` numbers between -1 and 1 when it is not given
+    #[arg(long, value_name = "X.npy", required_unless_present = "passes")]
+    input: Option<PathBuf>,
 
     /// The expected output; of a network with several, an output and what is expected of it, and that as often as wanted
-    #[arg(long, value_name = "Y.npy|NAME=Y.npy", required = true)]
+    #[arg(long, value_name = "Y.npy|NAME=Y.npy", required_unless_present = "passes")]
     expect: Vec<PathBuf>,
 
-    /// The largest difference allowed, as a part of the largest expected magnitude
-    #[arg(long, value_name = "T", default_value_t = 1e-4, value_parser = tolerance, allow_hyphen_values = true)]
-    tolerance: f64,
+    /// Hold the network after each pass against the network before any, tensor by tensor
+    #[arg(long, conflicts_with = "expect")]
+    passes: bool,
+
+    /// Print a row per tensor, not per pass
+    #[arg(long, requires = "passes", conflicts_with_all = ["json", "expect"])]
+    tensors: bool,
+
+    /// The largest difference allowed, as a part of the largest expected magnitude [default: 1e-4, of passes 1e-5]
+    #[arg(long, value_name = "T", value_parser = tolerance, allow_hyphen_values = true)]
+    tolerance: Option<f64>,
 
     /// Print JSON
     #[arg(long)]
@@ -56,39 +69,25 @@ fn tolerance(text: &str) -> Result<f64, String> {
     }
 }
 
-/// How far one tensor is from another.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Distance {
-    /// The largest difference.
-    difference: f64,
-    /// The largest magnitude expected.
-    magnitude: f64,
-}
-
-impl Distance {
-    /// NaN anywhere makes it infinite.
-    fn between(got: impl IntoIterator<Item = f64>, expected: impl IntoIterator<Item = f64>) -> Self {
-        let mut distance = Self { difference: 0.0, magnitude: 0.0 };
-        for (got, expected) in got.into_iter().zip(expected) {
-            let difference = (got - expected).abs();
-            distance.difference = distance.difference.max(if difference.is_nan() { f64::INFINITY } else { difference });
-            distance.magnitude = distance.magnitude.max(expected.abs());
-        }
-        distance
-    }
-
-    fn relative(self) -> f64 {
-        if self.difference == 0.0 { 0.0 } else { self.difference / self.magnitude }
-    }
-}
+/// What programs in 32 bits may differ by from another framework, as a part of the largest magnitude.
+const TOLERANCE: f64 = 1e-4;
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let input = npy::read(&arguments.input)?;
+    match &arguments.input {
+        Some(path) if !arguments.passes => program(arguments, path),
+        _ => passes::run(arguments),
+    }
+}
+
+/// Compares what the model's program makes of an input with what is expected.
+fn program(arguments: &Arguments, path: &Path) -> Result<(), Failure> {
+    let tolerance = arguments.tolerance.unwrap_or(TOLERANCE);
+    let input = npy::read(path)?;
     let mut progress = Progress::new();
     let options = arguments.options.options(&arguments.model)?;
     let compiled = model::compile(&options, &mut progress)?;
-    fits(&input, &compiled.plan.input.shape, &arguments.input, "input")?;
+    fits(&input, &compiled.plan.input.shape, path, "input")?;
     let expected = expectations(&compiled.plan.outputs, &arguments.expect)?;
     let program = model::build(&Package::new(&compiled), &Cache::open()?, &mut progress)?.path;
 
@@ -99,12 +98,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for (index, Expectation { output, array }) in expected.into_iter().enumerate() {
         let out = scratch.path().join(format!("{index}.npy"));
         let name = format!("--output={}", output.name);
-        call(&program, ["tensor".as_ref(), name.as_ref(), arguments.input.as_os_str(), out.as_os_str()])?;
+        call(&program, ["tensor".as_ref(), name.as_ref(), path.as_os_str(), out.as_os_str()])?;
         let got = npy::read(&out)?;
         fits(&got, &output.shape, &out, &format!("output `{}`", output.name))?;
         compared.push(Compared { name: &output.name, distance: Distance::between(wide(&got), wide(&array)) });
     }
-    let right = compared.iter().all(|compared| compared.distance.relative() <= arguments.tolerance);
+    let right = compared.iter().all(|compared| compared.distance.relative() <= tolerance);
     progress.clear();
 
     let layers = if right {
@@ -112,12 +111,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         let folder = scratch.path().join("trace");
         progress.line("Tracing the program");
-        call(&program, [OsStr::new("trace"), arguments.input.as_os_str(), folder.as_os_str()])?;
+        call(&program, [OsStr::new("trace"), path.as_os_str(), folder.as_os_str()])?;
         let layers = compare_layers(&compiled, &input, &folder, &mut progress)?;
         progress.clear();
         Some(layers)
     };
-    report(arguments, &compared, right, layers.as_ref())?;
+    report(arguments, &compared, tolerance, layers.as_ref())?;
     if right { Ok(()) } else { Err(Failure::Told) }
 }
 
@@ -130,12 +129,13 @@ struct Compared<'a> {
 fn report(
     arguments: &Arguments,
     outputs: &[Compared<'_>],
-    right: bool,
+    tolerance: f64,
     layers: Option<&Layers>,
 ) -> Result<(), Failure> {
     let departure = layers.and_then(|layers| layers.departure.as_ref());
-    let equal = |compared: &Compared<'_>| compared.distance.relative() <= arguments.tolerance;
+    let equal = |compared: &Compared<'_>| compared.distance.relative() <= tolerance;
     if arguments.json {
+        let right = outputs.iter().all(equal);
         let outputs: Vec<_> = outputs
             .iter()
             .map(|compared| {
@@ -151,7 +151,7 @@ fn report(
         return output::json(&json!({
             "equal": right,
             "outputs": outputs,
-            "tolerance": arguments.tolerance,
+            "tolerance": tolerance,
             "layers_compared": layers.map(|layers| layers.compared),
             "departure": departure.map(|found| json!({
                 "index": found.index,
@@ -170,7 +170,7 @@ fn report(
             compared.distance.difference,
             compared.distance.magnitude,
             compared.distance.relative(),
-            arguments.tolerance,
+            tolerance,
         ));
     }
     if let Some(Layers { compared, all, departure }) = layers {
@@ -216,18 +216,4 @@ fn fits(array: &Array, shape: &[usize], path: &Path, what: &str) -> Result<(), D
 
 fn wide(array: &Array) -> impl Iterator<Item = f64> + '_ {
     array.values.iter().map(|value| f64::from(*value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distance_is_the_largest_difference_over_the_largest_magnitude() {
-        let distance = Distance::between([1.0, -4.0, 2.0], [1.0, -4.5, 2.25]);
-        assert_eq!(distance, Distance { difference: 0.5, magnitude: 4.5 });
-        assert_eq!(Distance::between([f64::NAN], [1.0]).relative(), f64::INFINITY);
-        assert_eq!(Distance::between([0.0], [0.0]).relative(), 0.0);
-        assert_eq!(Distance::between([1.0], [0.0]).relative(), f64::INFINITY);
-    }
 }

@@ -5,6 +5,7 @@
 //! ([`logical`] brings a caller's buffer there). Convolutions split their output channels over the cores; every element
 //! is summed by one thread in one order, so results have the same bits on any number of them.
 
+mod distance;
 mod evaluate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
+pub use distance::Distance;
 pub use evaluate::{Operand, evaluate};
 
 use super::{Graph, Layout, NodeId, Op, Shape};
