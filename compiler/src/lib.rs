@@ -11,6 +11,8 @@ pub mod cli;
 pub mod codegen;
 pub mod diagnostic;
 #[cfg(feature = "cli")]
+pub mod drawing;
+#[cfg(feature = "cli")]
 pub mod fetch;
 pub mod frontend;
 pub mod ir;

@@ -8,6 +8,7 @@ use super::model::{self, ModelOptions};
 use super::progress::Progress;
 use super::{Failure, output};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::frontend::Network;
 use crate::package::{self, Cache, Layout, Package};
 use crate::pipeline::Compiled;
 
@@ -49,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let options = arguments.options.options(&arguments.model)?;
     let compiled = model::compile(&options, &mut progress)?;
     let path = arguments.output.clone().unwrap_or_else(|| default_output(&compiled, arguments.emit));
-    guard(&path, &compiled)?;
+    guard(&path, &compiled.network)?;
     match arguments.emit {
         Emit::Binary => {
             if path.is_dir() {
@@ -81,8 +82,8 @@ fn default_output(compiled: &Compiled, emit: Emit) -> PathBuf {
 }
 
 /// Refuses to write over what the model was read from.
-pub(super) fn guard(path: &Path, compiled: &Compiled) -> Result<(), Failure> {
-    if compiled.network.files.iter().any(|file| package::same_file(file, path)) {
+pub(super) fn guard(path: &Path, network: &Network) -> Result<(), Failure> {
+    if network.files.iter().any(|file| package::same_file(file, path)) {
         let error = Diagnostic::error("E-OUTPUT", "this is a file that the model was read from")
             .at(Place::file(path))
             .hint("name another file with `-o`");

@@ -1,6 +1,7 @@
 //! The command line: arguments in, files and tables out. One file per subcommand.
 
 mod compile;
+mod graph;
 mod inspect;
 mod model;
 mod npy;
@@ -29,6 +30,7 @@ Examples:
   resnetc compile resnet50 --weights resnet50.safetensors
   resnetc compile model.onnx --emit rust -o model-rust  a Rust package instead, complete in itself
   resnetc inspect resnet50 --weights seed:0             layers, shapes, parameters, what each pass did
+  resnetc graph resnet50 -o resnet50.html               draw its blocks, layers and what was fused; .svg, .dot too
   resnetc verify model.onnx --input x.npy --expect y.npy
   resnetc verify backbone.onnx --input x.npy --expect c2=c2.npy --expect logits=y.npy
   resnetc compile model.onnx --preprocess timm --crop-fraction 0.95 --labels imagenet1k
@@ -69,6 +71,7 @@ enum Command {
     Compile(compile::Arguments),
     Run(run::Arguments),
     Inspect(inspect::Arguments),
+    Graph(graph::Arguments),
     Verify(verify::Arguments),
     Tune(tune::Arguments),
     Specs(specs::Arguments),
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
         Command::Specs(arguments) => specs::run(&arguments),

@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let options = arguments.options.options(&arguments.model)?;
     let compiled = model::compile_seeded(options, "timing", &mut progress)?;
     let path = arguments.output.clone().unwrap_or_else(|| default_output(&compiled));
-    guard(&path, &compiled)?;
+    guard(&path, &compiled.network)?;
     if path.is_dir() {
         let error = Diagnostic::error("E-OUTPUT", "this is a folder").at(crate::diagnostic::Place::file(&path));
         return Err(error.hint("name a file with `-o`").into());
