@@ -95,6 +95,17 @@ fn entities(text: &str) -> Result<(), String> {
 }
 
 #[test]
+fn the_picture_in_the_readme_is_what_its_command_draws() {
+    let shown = fs::read_to_string(format!("{ROOT}/specs/pictures/resnet50.svg")).unwrap();
+    let readme = fs::read_to_string(format!("{ROOT}/README.md")).unwrap();
+    assert!(readme.contains("(specs/pictures/resnet50.svg)"));
+    assert!(
+        shown == drawn("resnet50", &["--format", "svg"]),
+        "draw it again: resnetc graph resnet50 -o specs/pictures/resnet50.svg"
+    );
+}
+
+#[test]
 fn the_check_of_xml_finds_what_is_wrong() {
     assert_eq!(elements("<a b=\"1\"><c/>x &lt;</a>\n").unwrap(), ["a", "c"]);
     for bad in ["<a>", "<a></b>", "<a/><b/>", "<a b=c/>", "<a b=\"1\" b=\"2\"/>", "<a>& </a>", "<a>\u{1b}</a>", "x<a/>"]
