@@ -18,7 +18,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use crate::ir::{Graph, NodeId, Op, Shape};
+use crate::ir::{Graph, NodeId, Shape};
 
 pub use blocks::{Block, Unit};
 pub use style::Family;
@@ -148,33 +148,9 @@ fn is_layer(graph: &Graph, id: NodeId) -> bool {
             .operands(reader)
             .iter()
             .enumerate()
-            .any(|(position, operand)| *operand == id && !is_weight(graph.node(reader).op(), position))
+            .any(|(position, operand)| *operand == id && !graph.node(reader).op().is_parameter(position))
     };
     graph.outputs().iter().any(|output| output.node == id) || graph.readers(id).into_iter().any(is_data)
-}
-
-/// Whether an operation takes its operand at `position` as a weight.
-fn is_weight(op: &Op, position: usize) -> bool {
-    match op {
-        Op::Conv(conv) => (1..2 + usize::from(conv.bias)).contains(&position),
-        Op::Dense(_) | Op::BatchNorm(_) | Op::GroupNorm(_) => position > 0,
-        Op::Input(_)
-        | Op::Constant(_)
-        | Op::Activation(_)
-        | Op::MaxPool(_)
-        | Op::AveragePool { .. }
-        | Op::GlobalAveragePool
-        | Op::GlobalMaxPool
-        | Op::Flatten
-        | Op::Add { .. }
-        | Op::Multiply { .. }
-        | Op::Scale { .. }
-        | Op::Concat { .. }
-        | Op::Slice { .. }
-        | Op::Softmax
-        | Op::Pad(_)
-        | Op::Subsample { .. } => false,
-    }
 }
 
 #[cfg(test)]

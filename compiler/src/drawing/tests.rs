@@ -1,6 +1,6 @@
 use super::*;
 use crate::ir::text::parse;
-use crate::ir::{Activation, Layout, Tensor};
+use crate::ir::{Activation, Layout, Op, Tensor};
 use crate::passes;
 
 const BLOCK: &str = r#"

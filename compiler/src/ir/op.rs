@@ -151,6 +151,30 @@ impl Op {
             | Self::Subsample { .. } => 1,
         }
     }
+
+    /// Whether the operand at a position is a parameter of the layer and no activation map.
+    pub fn is_parameter(&self, position: usize) -> bool {
+        match self {
+            Self::Conv(conv) => (1..2 + usize::from(conv.bias)).contains(&position),
+            Self::Dense(_) | Self::BatchNorm(_) | Self::GroupNorm(_) => position >= 1,
+            Self::Input(_)
+            | Self::Constant(_)
+            | Self::Activation(_)
+            | Self::MaxPool(_)
+            | Self::AveragePool { .. }
+            | Self::GlobalAveragePool
+            | Self::GlobalMaxPool
+            | Self::Flatten
+            | Self::Add { .. }
+            | Self::Multiply { .. }
+            | Self::Scale { .. }
+            | Self::Concat { .. }
+            | Self::Slice { .. }
+            | Self::Softmax
+            | Self::Pad(_)
+            | Self::Subsample { .. } => false,
+        }
+    }
 }
 
 /// How the caller's buffer of a map is laid out; inside the graph a map is always `[N, C, H, W]`.

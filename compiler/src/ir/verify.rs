@@ -134,7 +134,7 @@ impl Verifier {
                 Err(message) => report(Invariant::Shapes, message),
             }
         }
-        for (position, operand) in operands.iter().filter(|(position, _)| is_parameter(node.op(), *position)) {
+        for (position, operand) in operands.iter().filter(|(position, _)| node.op().is_parameter(*position)) {
             if graph.value(*operand).is_none() {
                 let name = &graph.node(*operand).name;
                 report(Invariant::Parameters, format!("its operand {position} is `{name}`, which is computed"));
@@ -172,30 +172,6 @@ impl Verifier {
             self.finite.insert(address, tensor.clone());
         }
         place
-    }
-}
-
-/// Whether an operand is a parameter of the layer and no activation map.
-fn is_parameter(op: &Op, position: usize) -> bool {
-    match op {
-        Op::Conv(conv) => (1..2 + usize::from(conv.bias)).contains(&position),
-        Op::Dense(_) | Op::BatchNorm(_) | Op::GroupNorm(_) => position >= 1,
-        Op::Input(_)
-        | Op::Constant(_)
-        | Op::Activation(_)
-        | Op::MaxPool(_)
-        | Op::AveragePool { .. }
-        | Op::GlobalAveragePool
-        | Op::GlobalMaxPool
-        | Op::Flatten
-        | Op::Add { .. }
-        | Op::Multiply { .. }
-        | Op::Scale { .. }
-        | Op::Concat { .. }
-        | Op::Slice { .. }
-        | Op::Softmax
-        | Op::Pad(_)
-        | Op::Subsample { .. } => false,
     }
 }
 
