@@ -35,7 +35,8 @@ pub struct Arguments {
     #[command(flatten)]
     options: ModelOptions,
 
-    /// Draw the graph after this pass and those before it; `none` draws it as it was read [default: all passes]
+    /// Draw the graph after this pass and those before it, without what nothing reads any more; `none` draws it as it was read
+    /// [default: all passes]
     #[arg(long, value_name = "PASS")]
     after: Option<String>,
 
@@ -124,14 +125,9 @@ fn skipped(last: Option<&str>) -> Result<Vec<String>, Failure> {
         Some(last) => match names.iter().position(|name| *name == last) {
             Some(position) => position + 1,
             None => {
-                // The driver knows how to refuse a name.
-                let refused = passes::run(&mut crate::ir::Graph::new(), &BTreeSet::from([last.to_owned()]));
-                let mut errors = refused.err().unwrap_or_default();
-                for error in &mut errors.0 {
-                    error.subject = Some("--after".to_owned());
-                    error.expected = error.expected.take().map(|expected| format!("{expected}, or `none`"));
-                }
-                return Err(Failure::Input(errors));
+                let mut error = passes::unknown_pass(last).about("--after");
+                error.expected = error.expected.map(|expected| format!("{expected}, or `none`"));
+                return Err(error.into());
             }
         },
     };

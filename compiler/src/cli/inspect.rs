@@ -36,7 +36,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let options = arguments.options.options(&arguments.model)?;
-    let compiled = model::compile_seeded(options, "inspecting", &mut Progress::new())?;
+    let compiled = model::compile_seeded(&options, "inspecting", &mut Progress::new())?;
     if arguments.json {
         output::json(&as_json(&compiled))
     } else {

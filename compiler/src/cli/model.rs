@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::structure::StructureOptions;
 use super::surroundings::{SurroundingsOptions, named};
 use super::{Failure, output};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::Diagnostic;
 use crate::frontend::{self, Changes, Network, WeightSource};
 use crate::package;
 use crate::package::{Cache, Package, Program};
@@ -106,42 +106,38 @@ pub fn compile(options: &Options, progress: &mut Progress) -> Result<Compiled, F
 }
 
 /// Compiles; a spec that lacks nothing but weights gets seeded ones, which is told: `doing` is what is done with them.
-pub fn compile_seeded(options: Options, doing: &str, progress: &mut Progress) -> Result<Compiled, Failure> {
-    match compile(&options, progress) {
-        Err(Failure::Input(errors)) if options.weights.is_none() && lacks_weights(&errors) => {
-            output::note(&format!("note: no weights given; {doing} with seed:0"));
-            compile(&Options { weights: Some(WeightSource::Seed(0)), ..options }, progress)
-        }
-        done => done,
-    }
+pub fn compile_seeded(options: &Options, doing: &str, progress: &mut Progress) -> Result<Compiled, Failure> {
+    or_seeded(options, Some(doing), |options| compile(options, progress))
 }
 
 /// Reads a model; a spec that lacks nothing but weights gets seeded ones, which is told when they matter: `doing` is what is done with
 /// them.
 pub fn load_seeded(options: &Options, doing: Option<&str>, progress: &mut Progress) -> Result<Network, Failure> {
-    let mut load = |weights: Option<&WeightSource>| {
+    or_seeded(options, doing, |options| {
         progress.stage(Stage::Load);
-        let loaded = frontend::load_with(&options.model, weights, options.batch, &options.changes).map_err(named);
+        let loaded = frontend::load_with(&options.model, options.weights.as_ref(), options.batch, &options.changes)
+            .map_err(named);
         progress.clear();
-        loaded
-    };
-    let loaded = match load(options.weights.as_ref()) {
-        Err(errors) if options.weights.is_none() && lacks_weights(&errors) => {
+        let (network, warnings) = loaded?;
+        output::tell(&named(warnings));
+        Ok(network)
+    })
+}
+
+fn or_seeded<T>(
+    options: &Options,
+    doing: Option<&str>,
+    mut attempt: impl FnMut(&Options) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    match attempt(options) {
+        Err(Failure::Input(errors)) if options.weights.is_none() && errors.0.iter().all(|e| e.code == NO_WEIGHTS) => {
             if let Some(doing) = doing {
                 output::note(&format!("note: no weights given; {doing} with seed:0"));
             }
-            load(Some(&WeightSource::Seed(0)))
+            attempt(&Options { weights: Some(WeightSource::Seed(0)), ..options.clone() })
         }
-        loaded => loaded,
-    };
-    let (network, warnings) = loaded?;
-    output::tell(&named(warnings));
-    Ok(network)
-}
-
-/// Whether nothing is wrong but that a spec has no weights.
-fn lacks_weights(errors: &Diagnostics) -> bool {
-    errors.0.iter().all(|error| error.code == NO_WEIGHTS)
+        done => done,
+    }
 }
 
 /// The code of the error that a spec without weights raises.

@@ -172,7 +172,7 @@ fn run_each(
     let known = names();
     let unknown: Vec<_> = disabled.iter().filter(|name| !known.contains(&name.as_str())).collect();
     if !unknown.is_empty() {
-        return Err(Diagnostics(unknown.into_iter().map(|name| unknown_pass(name, &known)).collect()));
+        return Err(Diagnostics(unknown.into_iter().map(|name| unknown_pass(name)).collect()));
     }
     let mut verifier = Verifier::default();
     verifier.verify(graph).map_err(|violations| internal("before the passes", violations))?;
@@ -187,7 +187,9 @@ fn run_each(
     Ok(())
 }
 
-fn unknown_pass(name: &str, known: &[&str]) -> Diagnostic {
+/// The refusal, `E-PASS`, of a name that no pass has.
+pub fn unknown_pass(name: &str) -> Diagnostic {
+    let known = names();
     let diagnostic = Diagnostic::error("E-PASS", format!("there is no pass `{name}`"))
         .expected(format!("one of `{}`", known.join("`, `")));
     match nearest(name, known.iter().copied()) {

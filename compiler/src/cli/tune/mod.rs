@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let isa = machine::isa()?;
     let mut progress = Progress::new();
     let options = arguments.options.options(&arguments.model)?;
-    let compiled = model::compile_seeded(options, "timing", &mut progress)?;
+    let compiled = model::compile_seeded(&options, "timing", &mut progress)?;
     let path = arguments.output.clone().unwrap_or_else(|| default_output(&compiled));
     guard(&path, &compiled.network)?;
     if path.is_dir() {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::wide;
+use super::{inputs, wide};
 use crate::cli::Failure;
 use crate::cli::npy::{self, Array};
 use crate::cli::progress::Progress;
 use crate::diagnostic::Diagnostic;
 use crate::ir::interpreter::Distance;
-use crate::ir::{Graph, NodeId, Op, interpreter};
+use crate::ir::{Graph, NodeId, interpreter};
 use crate::pipeline::Compiled;
 use crate::plan::Step;
 
@@ -50,13 +50,7 @@ pub fn compare_layers(
     progress: &mut Progress,
 ) -> Result<Layers, Failure> {
     let graph = &compiled.graph;
-    let mut inputs = interpreter::Values::new();
-    for id in graph.inputs() {
-        let node = graph.node(id);
-        if let Op::Input(layout) = node.op() {
-            inputs.extend(interpreter::logical(*layout, node.shape(), &input.values).map(|values| (id, values)));
-        }
-    }
+    let inputs = inputs(graph, &input.values);
     let steps = &compiled.plan.steps;
     let mut first: Option<Departure> = None;
     let mut compared = BTreeSet::new();
@@ -114,13 +108,7 @@ mod tests {
     /// What the program of a small network would trace: the interpreter's own values, rounded.
     fn trace(compiled: &Compiled, input: &Array, folder: &Path) {
         let graph = &compiled.graph;
-        let mut inputs = interpreter::Values::new();
-        for id in graph.inputs() {
-            if let Op::Input(layout) = graph.node(id).op() {
-                let values = interpreter::logical(*layout, graph.node(id).shape(), &input.values).unwrap();
-                inputs.insert(id, values);
-            }
-        }
+        let inputs = inputs(graph, &input.values);
         interpreter::walk(graph, &inputs, &mut |id, values| {
             for (index, step) in compiled.plan.steps.iter().enumerate() {
                 if writes(graph, step, id) {

@@ -16,7 +16,8 @@ use super::npy::{self, Array};
 use super::progress::Progress;
 use super::{Failure, output};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::ir::interpreter::Distance;
+use crate::ir::interpreter::{self, Distance, Values};
+use crate::ir::{Graph, NodeId, Op};
 use crate::package::{Cache, Package};
 use expectations::{Expectation, expectations};
 use layers::{Layers, compare_layers};
@@ -212,6 +213,15 @@ fn fits(array: &Array, shape: &[usize], path: &Path, what: &str) -> Result<(), D
     Err(Diagnostic::error("E-NPY", format!("its shape is {:?}", array.shape))
         .at(Place::file(path))
         .expected(format!("{shape:?}, the shape of the network's {what}")))
+}
+
+/// The interpreter's inputs, of a buffer as the caller lays it out.
+fn inputs(graph: &Graph, values: &[f32]) -> Values {
+    let of = |id: NodeId| match graph.node(id).op() {
+        Op::Input(layout) => Some((id, interpreter::logical(*layout, graph.node(id).shape(), values)?)),
+        _ => None,
+    };
+    graph.inputs().into_iter().filter_map(of).collect()
 }
 
 fn wide(array: &Array) -> impl Iterator<Item = f64> + '_ {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::Arguments;
+use super::{Arguments, fits, inputs};
 use crate::cli::npy;
 use crate::cli::progress::Progress;
 use crate::cli::table::{Align, table};
 use crate::cli::{Failure, model, output};
 use crate::frontend::weights::seeded;
-use crate::ir::interpreter::{self, Values};
+use crate::ir::interpreter::Values;
 use crate::ir::{Graph, Layout, Op};
 use crate::passes::equivalence::{Compared, Record, compare};
 
@@ -23,7 +23,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut progress = Progress::new();
     let network = model::load_seeded(&options, Some("verifying the passes"), &mut progress)?;
     let graph = &network.graph;
-    let inputs = inputs(arguments, graph)?;
+    let inputs = given(arguments, graph)?;
     let compared = compare(graph, &options.disabled_passes, &inputs, &mut |pass, node| {
         progress.line(&format!("Interpreting {pass} {node}"));
     });
@@ -53,29 +53,27 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// The input that is given, or numbers between -1 and 1 that follow from its name.
-fn inputs(arguments: &Arguments, graph: &Graph) -> Result<Values, Failure> {
-    let mut inputs = Values::new();
+fn given(arguments: &Arguments, graph: &Graph) -> Result<Values, Failure> {
+    let mut values = Values::new();
     for id in graph.inputs() {
         let node = graph.node(id);
-        let Op::Input(layout) = node.op() else { continue };
-        let values = match &arguments.input {
+        match &arguments.input {
             Some(path) => {
                 let array = npy::read(path)?;
-                let shape = match (layout, node.shape().map()) {
-                    (Layout::Nhwc, Some([n, c, h, w])) => vec![n, h, w, c],
+                let shape = match (node.op(), node.shape().map()) {
+                    (Op::Input(Layout::Nhwc), Some([n, c, h, w])) => vec![n, h, w, c],
                     _ => node.shape().0.clone(),
                 };
-                super::fits(&array, &shape, path, "input")?;
-                interpreter::logical(*layout, node.shape(), &array.values)
+                fits(&array, &shape, path, "input")?;
+                values.extend(inputs(graph, &array.values));
             }
             None => {
-                let values = seeded::values(&node.name, (-1.0, 1.0), node.shape().len(), 0);
-                Some(values.into_iter().map(f64::from).collect())
+                let made = seeded::values(&node.name, (-1.0, 1.0), node.shape().len(), 0);
+                values.insert(id, made.into_iter().map(f64::from).collect());
             }
-        };
-        inputs.extend(values.map(|values| (id, values)));
+        }
     }
-    Ok(inputs)
+    Ok(values)
 }
 
 fn shown(tensor: &Compared) -> String {
