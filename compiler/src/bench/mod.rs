@@ -2,4 +2,5 @@
 //!
 //! [`report`] is what was found; `resnetc bench` finds it and shows it.
 
+pub mod page;
 pub mod report;

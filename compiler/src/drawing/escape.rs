@@ -1,12 +1,12 @@
 //! Names from a user's file as text that is safe to write: in a terminal, in XML, in Graphviz' language.
 
 /// A name with what cannot be seen, or would move or reorder other text, written out, and at most `width` columns wide.
-pub(super) fn shown(name: &str, width: usize) -> String {
+pub(crate) fn shown(name: &str, width: usize) -> String {
     shorten(&visible(name), width)
 }
 
 /// A name in full, with what cannot be seen, or would move or reorder other text, written out.
-pub(super) fn visible(name: &str) -> String {
+pub(crate) fn visible(name: &str) -> String {
     if name.is_empty() {
         return "(no name)".to_owned();
     }
@@ -27,7 +27,7 @@ fn is_hidden(character: char) -> bool {
 }
 
 /// The columns that a text takes: two for what may be wide.
-pub(super) fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(column).sum()
 }
 
@@ -36,7 +36,7 @@ fn column(character: char) -> usize {
 }
 
 /// A text of at most `width` columns: what is too much in the middle makes room for `…`.
-pub(super) fn shorten(text: &str, width: usize) -> String {
+pub(crate) fn shorten(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
@@ -59,7 +59,7 @@ fn within(characters: impl Iterator<Item = char>, room: usize) -> String {
 }
 
 /// Text as content or attribute of XML and HTML.
-pub(super) fn xml(text: &str) -> String {
+pub(crate) fn xml(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -14,8 +14,9 @@ pub fn write(drawing: &Drawing) -> String {
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{title}</title>\n\
-         <style>\n{}{PAGE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{}; shapes are channels × height × width</p>\n",
+         <style>\n{}{}{PAGE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{}; shapes are channels × height × width</p>\n",
         style::sheet(),
+        style::PAGE,
         xml(&drawing.summary())
     );
     html.push_str("<p class=\"legend\">");
@@ -121,13 +122,6 @@ fn name(name: &str) -> String {
 }
 
 const PAGE: &str = "\
-:root{color-scheme:light dark;--page:#ffffff;--card:#f5f6f8;--line:#c6ccd5;--ink:#1a1d21;--faint:#56606d}
-@media screen and (prefers-color-scheme:dark){:root{--page:#15181d;--card:#1b1f26;--line:#3b434f;--ink:#eceff3;--faint:#a7b0bd}}
-body{margin:0 auto;padding:1rem;max-width:62rem;background:var(--page);color:var(--ink);
- font:15px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif}
-h1{font-size:1.5rem;margin:.4rem 0;overflow-wrap:anywhere}
-p{margin:.4rem 0;color:var(--faint)}
-code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:.88em;overflow-wrap:anywhere}
 .flow{list-style:none;margin:1rem 0;padding:0}
 .flow .card{position:relative;margin:0 0 1.1rem;padding:.5rem .75rem;border:1px solid var(--line);border-radius:8px;background:var(--card)}
 .flow .stack{box-shadow:3px 3px 0 -1px var(--card),3px 3px 0 0 var(--line),6px 6px 0 -1px var(--card),6px 6px 0 0 var(--line)}

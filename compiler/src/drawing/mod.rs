@@ -5,12 +5,12 @@
 
 mod blocks;
 pub mod dot;
-mod escape;
+pub(crate) mod escape;
 mod fused;
 pub mod html;
 mod lanes;
 mod layout;
-mod style;
+pub(crate) mod style;
 pub mod svg;
 pub mod text;
 mod wires;

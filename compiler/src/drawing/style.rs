@@ -65,7 +65,7 @@ impl Family {
     }
 
     /// Its colour behind dark text, and behind light text.
-    pub(super) const fn colours(self) -> [&'static str; 2] {
+    pub(crate) const fn colours(self) -> [&'static str; 2] {
         match self {
             Self::Interface => ["#e2e5ea", "#3d4450"],
             Self::Conv => ["#bcd7fb", "#1f4788"],
@@ -77,10 +77,36 @@ impl Family {
             Self::Shape => ["#f5c9e3", "#76305a"],
         }
     }
+
+    /// Its colour without text on it, such as that of a bar, on a light page and on a dark one: with a contrast of 3 to the page, and
+    /// told apart by the colour-blind.
+    pub(crate) const fn mark(self) -> [&'static str; 2] {
+        match self {
+            Self::Interface => ["#77808d", "#98a2b0"],
+            Self::Conv => ["#0072b2", "#4aa3e0"],
+            Self::Norm => ["#009e73", "#2cc79b"],
+            Self::Activation => ["#c08a00", "#f0c54a"],
+            Self::Arithmetic => ["#d55e00", "#f58a42"],
+            Self::Pool => ["#7b5ea7", "#b79df0"],
+            Self::Dense => ["#0b7f8c", "#45d0d8"],
+            Self::Shape => ["#c0569a", "#ee9bd0"],
+        }
+    }
 }
 
+/// What pages of HTML begin with: their colours, letters and headings.
+pub(crate) const PAGE: &str = "\
+:root{color-scheme:light dark;--page:#ffffff;--card:#f5f6f8;--line:#c6ccd5;--ink:#1a1d21;--faint:#56606d}
+@media screen and (prefers-color-scheme:dark){:root{--page:#15181d;--card:#1b1f26;--line:#3b434f;--ink:#eceff3;--faint:#a7b0bd}}
+body{margin:0 auto;padding:1rem;max-width:62rem;background:var(--page);color:var(--ink);
+ font:15px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif}
+h1{font-size:1.5rem;margin:.4rem 0;overflow-wrap:anywhere}
+p{margin:.4rem 0;color:var(--faint)}
+code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:.88em;overflow-wrap:anywhere}
+";
+
 /// The style of drawings: explicit colours, for viewers that know no variables, and dark ones for dark screens.
-pub(super) fn sheet() -> String {
+pub(crate) fn sheet() -> String {
     let mut sheet = format!("{STRUCTURE}{}", theme(0));
     let _ = write!(sheet, "@media screen and (prefers-color-scheme:dark){{\n{}}}\n", theme(1));
     sheet

@@ -12,12 +12,25 @@ const MARGIN: i64 = 28;
 const HEAD: i64 = 62;
 const LEGEND: i64 = 22;
 const LEAST_WIDTH: i64 = 640;
+/// Between layers that belong together and the outline around them.
+const AROUND: i64 = 5;
 /// Columns of letters that a layer's box has room for: of its name, and of a row.
 const NAME_COLUMNS: usize = 27;
 const ROW_COLUMNS: usize = 29;
 
 /// Writes the drawing as an SVG file.
 pub fn write(drawing: &Drawing) -> String {
+    picture(drawing, &format!("<style>\n{}</style>\n", style::sheet()), &[])
+}
+
+/// The drawing as a part of a page that has the style sheet of drawings, with outlines, of the class `group`,
+/// around layers that belong together: their indices.
+pub(crate) fn inside(drawing: &Drawing, groups: &[Vec<usize>]) -> String {
+    let about = format!("<desc>{}</desc>\n", xml(&summary(drawing)));
+    picture(drawing, &about, groups)
+}
+
+fn picture(drawing: &Drawing, head: &str, groups: &[Vec<usize>]) -> String {
     let page = layout::network(drawing);
     let width = (page.scene.width + 2 * MARGIN).max(LEAST_WIDTH);
     let (legend, legend_height) = legend(drawing, width);
@@ -26,9 +39,7 @@ pub fn write(drawing: &Drawing) -> String {
     let title = xml(&escape::visible(&drawing.title));
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"drawing\" role=\"img\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\">\n<title>{title}</title>\n<style>\n{}</style>\n\
-         <rect class=\"page\" width=\"100%\" height=\"100%\"/>\n",
-        style::sheet()
+         viewBox=\"0 0 {width} {height}\">\n<title>{title}</title>\n{head}<rect class=\"page\" width=\"100%\" height=\"100%\"/>\n",
     );
     let _ = writeln!(
         svg,
@@ -39,6 +50,9 @@ pub fn write(drawing: &Drawing) -> String {
     let _ = writeln!(svg, "<g transform=\"translate({MARGIN} {top})\">");
     for frame in &page.frames {
         draw_frame(&mut svg, frame);
+    }
+    for group in groups {
+        draw_group(&mut svg, drawing, &page.scene.boxes, group);
     }
     svg.push_str(&scene(drawing, &page.scene));
     svg.push_str("</g>\n</svg>\n");
@@ -111,6 +125,37 @@ fn draw_frame(svg: &mut String, frame: &Frame) {
             "<text class=\"times\" text-anchor=\"end\" x=\"{}\" y=\"{}\">× {times}</text>",
             x + width - 10,
             y + HEADING - 6
+        );
+    }
+}
+
+/// Outlines around layers that belong together: one around all that stand one below the other with no other layer between.
+fn draw_group(svg: &mut String, drawing: &Drawing, boxes: &[Placed], group: &[usize]) {
+    let mut runs: Vec<(&Placed, &Placed)> = Vec::new();
+    for placed in boxes.iter().filter(|placed| group.contains(&placed.layer)) {
+        let is_between =
+            |other: &Placed, first: &Placed| other.x == placed.x && first.y < other.y && other.y < placed.y;
+        match runs.iter_mut().find(|(_, last)| {
+            last.x == placed.x && last.y < placed.y && !boxes.iter().any(|other| is_between(other, last))
+        }) {
+            Some(run) => run.1 = placed,
+            None => runs.push((placed, placed)),
+        }
+    }
+    let names: Vec<String> = group
+        .iter()
+        .filter_map(|index| drawing.layer(*index))
+        .map(|layer| xml(&escape::visible(&layer.name)))
+        .collect();
+    for (first, last) in runs {
+        let _ = writeln!(
+            svg,
+            "<g><title>{}</title><rect class=\"group\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"9\"/></g>",
+            names.join("\n"),
+            first.x - AROUND,
+            first.y - AROUND,
+            BOX + 2 * AROUND,
+            last.y + last.height - first.y + 2 * AROUND
         );
     }
 }

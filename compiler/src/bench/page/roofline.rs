@@ -1,0 +1,306 @@
+//! How near each layer comes to what the machine can do: operations per second over operations per byte.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::number::{count, digits, ratio};
+use super::scale::Logarithmic;
+use super::{setting_title, style};
+use crate::bench::report::{Layers, Report, Setting};
+use crate::drawing::Family;
+use crate::drawing::escape::{columns, shown, visible, xml};
+
+const WIDTH: f64 = 620.0;
+const HEIGHT: f64 = 400.0;
+/// The plot's left, top, right and lower side.
+const LEFT: f64 = 52.0;
+const TOP: f64 = 14.0;
+const RIGHT: f64 = 606.0;
+const BOTTOM: f64 = 352.0;
+/// The radius of the layer that takes the most time, and the least that is seen.
+const LARGEST: f64 = 15.0;
+const SMALLEST: f64 = 2.5;
+/// Layers with their names in the plot.
+const NAMED: usize = 5;
+/// Columns of letters in such a name, and the width of a letter.
+const NAME: usize = 30;
+const LETTER: f64 = 6.1;
+
+/// Writes the section. `families` are those of the layers after the passes.
+pub(super) fn write(html: &mut String, report: &Report, families: &BTreeMap<&str, Family>) {
+    html.push_str(
+        "<section id=\"roofline\">\n<h2>Roofline</h2>\n<p>Each layer of the program with all passes, by the operations that the \
+         network asks for: across per byte of maps and weights that its step reads and writes, upwards per second. Its area is \
+         its time. The lines are measured: the arithmetic peak, and reading a buffer as large as weights and activations, or one \
+         that lies in a second-level cache. Winograd’s and Strassen’s algorithms need fewer operations than the \
+         network asks for, so layers may lie above the peak; maps that stay in a cache let them lie left of a line.</p>\n",
+    );
+    let shown = shown_families(report, families);
+    if !shown.is_empty() {
+        html.push_str("<p class=\"legend\">");
+        for family in shown {
+            let name = family.map_or("other", Family::name);
+            let _ = write!(html, "<span class=\"key round {}\"></span>{name} ", style::class(family));
+        }
+        html.push_str("</p>\n");
+    }
+    html.push_str("<div class=\"plots\">\n");
+    for (place, setting) in report.settings.iter().enumerate() {
+        figure(html, report, setting, place, families);
+    }
+    html.push_str("</div>\n</section>\n");
+}
+
+/// A layer in the plot.
+struct Point<'a> {
+    layer: &'a Layers,
+    family: Option<Family>,
+    /// Operations per byte, and 10⁹ of them per second.
+    intensity: f64,
+    speed: f64,
+}
+
+fn shown_families(report: &Report, families: &BTreeMap<&str, Family>) -> Vec<Option<Family>> {
+    let all = report.settings.iter().flat_map(|setting| points(setting, families));
+    let found: Vec<Option<Family>> = all.map(|point| point.family).collect();
+    Family::ALL.into_iter().map(Some).chain([None]).filter(|family| found.contains(family)).collect()
+}
+
+/// The layers that have a place in the plot, those that take the most time first.
+fn points<'a>(setting: &'a Setting, families: &BTreeMap<&str, Family>) -> Vec<Point<'a>> {
+    let point = |layer: &'a Layers| {
+        let operations = 2.0 * layer.macs as f64;
+        let intensity = ratio(operations, layer.bytes as f64);
+        let speed = ratio(operations, layer.fused * 1e3);
+        let is_seen = |value: f64| value.is_finite() && value > 0.0;
+        let family = families.get(layer.name.as_str()).copied();
+        (is_seen(intensity) && is_seen(speed)).then_some(Point { layer, family, intensity, speed })
+    };
+    let mut points: Vec<Point<'a>> = setting.layers.iter().filter_map(point).collect();
+    points.sort_by(|a, b| b.layer.fused.total_cmp(&a.layer.fused));
+    points
+}
+
+/// The scales of a plot.
+struct Plane {
+    x: Logarithmic,
+    y: Logarithmic,
+}
+
+impl Plane {
+    fn across(&self, intensity: f64) -> Option<f64> {
+        self.x.part(intensity).map(|part| LEFT + part * (RIGHT - LEFT))
+    }
+
+    fn up(&self, speed: f64) -> Option<f64> {
+        self.y.part(speed).map(|part| BOTTOM - part * (BOTTOM - TOP))
+    }
+}
+
+fn figure(html: &mut String, report: &Report, setting: &Setting, place: usize, families: &BTreeMap<&str, Family>) {
+    let title = setting_title(setting);
+    let points = points(setting, families);
+    let _ = writeln!(html, "<figure><h3>{title}</h3>");
+    if points.is_empty() {
+        html.push_str("<p>No layer with arithmetic was timed.</p>\n</figure>\n");
+        return;
+    }
+    let peak = setting.peak / 1e9;
+    let bandwidths = setting.bandwidth.map(|bandwidth| bandwidth / 1e9);
+    let ridges = bandwidths.map(|bandwidth| ratio(peak, bandwidth));
+    let plane = Plane {
+        x: Logarithmic::covering(points.iter().map(|point| point.intensity).chain(ridges)),
+        y: Logarithmic::covering(points.iter().map(|point| point.speed).chain([peak])),
+    };
+    let _ = writeln!(
+        html,
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Roofline: {title}\">\n\
+         <svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" role=\"img\" aria-labelledby=\"roof-{place}-title\" \
+         aria-describedby=\"roof-{place}-desc\" viewBox=\"0 0 {WIDTH} {HEIGHT}\">\n\
+         <title id=\"roof-{place}-title\">Roofline of {}, {title}</title>\n<desc id=\"roof-{place}-desc\">{} as circles; the peak is \
+         {} GFLOP/s, memory gives {} GB/s, the second-level cache {} GB/s.</desc>",
+        xml(&shown(&report.network, 60)),
+        count(points.len(), "layer"),
+        digits(peak),
+        digits(bandwidths[0]),
+        digits(bandwidths[1]),
+    );
+    grid(html, &plane);
+    let mut labels = Labels::default();
+    roofs(html, &plane, peak, bandwidths, &mut labels);
+    circles(html, &plane, &points, &mut labels);
+    html.push_str("</svg>\n</div>\n");
+    left_out(html, setting, points.len());
+    html.push_str("</figure>\n");
+}
+
+fn grid(html: &mut String, plane: &Plane) {
+    let _ = write!(
+        html,
+        "<rect class=\"field\" x=\"{LEFT}\" y=\"{TOP}\" width=\"{}\" height=\"{}\"/>",
+        RIGHT - LEFT,
+        BOTTOM - TOP
+    );
+    for (tick, is_labelled) in plane.x.ticks() {
+        let Some(x) = plane.across(tick) else { continue };
+        let class = if is_labelled { "grid" } else { "grid minor" };
+        let _ = write!(html, "<line class=\"{class}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{BOTTOM}\"/>");
+        if is_labelled {
+            let y = BOTTOM + 16.0;
+            let _ = write!(
+                html,
+                "<text class=\"tick\" x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{}</text>",
+                power(tick)
+            );
+        }
+    }
+    for (tick, is_labelled) in plane.y.ticks() {
+        let Some(y) = plane.up(tick) else { continue };
+        let class = if is_labelled { "grid" } else { "grid minor" };
+        let _ = write!(html, "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>");
+        if is_labelled {
+            let (x, y) = (LEFT - 6.0, y + 4.0);
+            let _ =
+                write!(html, "<text class=\"tick\" x=\"{x}\" y=\"{y:.1}\" text-anchor=\"end\">{}</text>", power(tick));
+        }
+    }
+    let (middle, height) = ((LEFT + RIGHT) / 2.0, (TOP + BOTTOM) / 2.0);
+    let _ = writeln!(
+        html,
+        "<text class=\"axis\" x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">arithmetic intensity, FLOP/byte</text>\
+         <text class=\"axis\" transform=\"translate(13 {height}) rotate(-90)\" text-anchor=\"middle\">GFLOP/s</text>",
+        BOTTOM + 37.0
+    );
+}
+
+/// A tick's number without zeros that say nothing.
+fn power(tick: f64) -> String {
+    if (1e-3..1e6).contains(&tick) { format!("{}", (tick * 1e6).round() / 1e6) } else { format!("{tick:.0e}") }
+}
+
+/// The peak, and a slope per bandwidth up to it.
+fn roofs(html: &mut String, plane: &Plane, peak: f64, bandwidths: [f64; 2], labels: &mut Labels) {
+    let [first, last] = plane.x.ends();
+    let [lowest, highest] = plane.y.ends();
+    let top = plane.up(peak).map_or(highest, |_| peak);
+    let angle = -((BOTTOM - TOP) / plane.y.decades()).atan2((RIGHT - LEFT) / plane.x.decades()).to_degrees();
+    let mut ridge = f64::INFINITY;
+    for ((name, class), bandwidth) in
+        [("memory", "memory"), ("second-level cache", "cache")].into_iter().zip(bandwidths)
+    {
+        let end = ratio(top, bandwidth).min(last);
+        let begin = ratio(lowest, bandwidth).max(first);
+        let places = [plane.across(begin), plane.up(begin * bandwidth), plane.across(end), plane.up(end * bandwidth)];
+        let [Some(x1), Some(y1), Some(x2), Some(y2)] = places else { continue };
+        if begin >= end {
+            continue;
+        }
+        ridge = ridge.min(end);
+        let _ = write!(
+            html,
+            "<line class=\"roof {class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>\
+             <text class=\"roof {class}\" transform=\"translate({:.1} {:.1}) rotate({angle:.1})\">{name}, {} GB/s</text>",
+            x1 + 14.0 + 4.0 * angle.to_radians().sin(),
+            y1 + 14.0 * angle.to_radians().tan() - 5.0,
+            digits(bandwidth)
+        );
+    }
+    let begin = if ridge.is_finite() { ridge } else { first };
+    if let (Some(x), Some(y)) = (plane.across(begin), plane.up(peak)) {
+        let text = format!("peak, {} GFLOP/s", digits(peak));
+        labels.take(RIGHT - 6.0 - columns(&text) as f64 * LETTER, y - 18.0, RIGHT - 6.0, y - 2.0);
+        let _ = writeln!(
+            html,
+            "<line class=\"roof peak\" x1=\"{x:.1}\" x2=\"{RIGHT}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
+             <text class=\"roof peak\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>",
+            RIGHT - 6.0,
+            y - 6.0
+        );
+    }
+}
+
+fn circles(html: &mut String, plane: &Plane, points: &[Point<'_>], labels: &mut Labels) {
+    let most = points.first().map_or(1.0, |point| point.layer.fused);
+    let mut names = String::new();
+    let mut named: Vec<&str> = Vec::new();
+    for point in points {
+        let (Some(x), Some(y)) = (plane.across(point.intensity), plane.up(point.speed)) else { continue };
+        let radius = ((point.layer.fused / most).sqrt() * LARGEST).max(SMALLEST);
+        let _ = writeln!(
+            html,
+            "<circle class=\"{}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"><title>{}</title></circle>",
+            style::class(point.family),
+            xml(&tip(point))
+        );
+        let what = point.layer.what.as_str();
+        if named.len() < NAMED && !named.contains(&what) {
+            let text = shown(what, NAME);
+            if let Some((x, y)) = labels.place(x, y, radius, columns(&text) as f64 * LETTER) {
+                let _ = writeln!(names, "<text class=\"named\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", xml(&text));
+                named.push(what);
+            }
+        }
+    }
+    html.push_str(&names);
+}
+
+fn tip(point: &Point<'_>) -> String {
+    format!(
+        "{}\n{}\n{} µs, {} FLOP/byte, {} GFLOP/s",
+        visible(&point.layer.name),
+        visible(&point.layer.what),
+        digits(point.layer.fused),
+        digits(point.intensity),
+        digits(point.speed)
+    )
+}
+
+/// Where text is already: left, top, right and lower sides.
+#[derive(Default)]
+struct Labels(Vec<[f64; 4]>);
+
+impl Labels {
+    fn take(&mut self, left: f64, top: f64, right: f64, bottom: f64) {
+        self.0.push([left, top, right, bottom]);
+    }
+
+    fn is_free(&self, [left, top, right, bottom]: [f64; 4]) -> bool {
+        left > LEFT
+            && right < RIGHT
+            && top > TOP
+            && bottom < BOTTOM
+            && !self.0.iter().any(|taken| left < taken[2] && taken[0] < right && top < taken[3] && taken[1] < bottom)
+    }
+
+    /// Where a text of a width begins: beside a circle, above or below it, where no other text is.
+    fn place(&mut self, x: f64, y: f64, radius: f64, width: f64) -> Option<(f64, f64)> {
+        let gap = radius + 4.0;
+        let begins = [
+            (x + gap, y + 4.0),
+            (x - gap - width, y + 4.0),
+            (x - width / 2.0, y - gap),
+            (x - width / 2.0, y + gap + 9.0),
+        ];
+        let around = |(x, y): (f64, f64)| [x - 2.0, y - 12.0, x + width + 2.0, y + 4.0];
+        let begin = begins.into_iter().find(|begin| self.is_free(around(*begin)))?;
+        self.0.push(around(begin));
+        Some(begin)
+    }
+}
+
+/// The layers that have no place in the plot, and their time.
+fn left_out(html: &mut String, setting: &Setting, shown: usize) {
+    let others = setting.layers.len() - shown;
+    if others == 0 {
+        return;
+    }
+    let without = setting.layers.iter().filter(|layer| layer.macs == 0);
+    let time: f64 = without.map(|layer| layer.fused).filter(|time| time.is_finite()).sum();
+    let _ = writeln!(
+        html,
+        "<figcaption class=\"note\">{} without multiply-accumulates, such as poolings, {} not shown: {} µs.</figcaption>",
+        count(others, "layer"),
+        if others == 1 { "is" } else { "are" },
+        digits(time)
+    );
+}
