@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::measured::{self, Chain, Gain, Measured};
-use super::number::{count, decimals, ends, fixed, interval, signed};
+use super::number::{SPACE, count, decimals, ends, fixed, interval, signed, ticks};
 use super::scale::Linear;
 use super::table::{self, Column, Strip, axis};
-use super::{name, setting_title};
+use super::{key, name, setting_title};
 use crate::bench::report::{Interval, Report, Setting, Timing};
 use crate::drawing::escape::{visible, xml};
 
@@ -22,9 +22,12 @@ pub(super) fn write(html: &mut String, report: &Report) {
          <p>From the program without passes to the one with all, one pass more at a time: a bar ends where the next one begins. \
          On the right, all passes but one: what is lost without it. Whiskers and brackets are 95 % intervals of ratios within \
          the same round; where an interval holds 1, no difference was found.</p>\n\
-         <p class=\"legend\"><span class=\"key total\"></span>whole program <span class=\"key faster\"></span>faster \
-         <span class=\"key slower\"></span>slower <span class=\"key level\"></span>no difference found</p>\n",
+         <p class=\"legend\">",
     );
+    let keys =
+        [("total", "whole program"), ("faster", "faster"), ("slower", "slower"), ("level", "no difference found")];
+    keys.into_iter().for_each(|(class, label)| key(html, class, label));
+    html.push_str("</p>\n");
     for setting in &report.settings {
         write_setting(html, report, setting);
     }
@@ -59,16 +62,13 @@ fn write_setting(html: &mut String, report: &Report, setting: &Setting) {
     let places = decimals(times.iter().copied().filter(|time| time.is_finite()).fold(0.0, f64::max));
     let columns: [Column; 7] = [
         ("what", "Pass".to_owned()),
-        ("bar", format!("{}<span class=\"unseen\">time, ms</span>", axis(&scale, |tick| fixed(tick, scale.decimals)))),
-        ("number", "Time, ms".to_owned()),
+        ("bar", format!("{}<span class=\"unseen\">time, ms</span>", axis(&scale, &ticks(&scale, "ms")))),
+        ("number time", "Time, ms".to_owned()),
         ("number change", "Change, ms".to_owned()),
         ("number ratio", "Ratio to the row above".to_owned()),
         (
             "bar loss",
-            format!(
-                "{}<span class=\"unseen\">lost without it</span>",
-                axis(&loss_scale, |tick| percent(tick, &loss_scale))
-            ),
+            format!("{}<span class=\"unseen\">lost without it</span>", axis(&loss_scale, &percents(&loss_scale))),
         ),
         ("number left", "Time without it, to all".to_owned()),
     ];
@@ -221,7 +221,12 @@ fn losses(chain: &Chain<'_>) -> Vec<f64> {
     each.flat_map(|without| [without.low - 1.0, without.median - 1.0, without.high - 1.0]).collect()
 }
 
-fn percent(part: f64, scale: &Linear) -> String {
+/// The ticks of a scale as percent more, or less.
+fn percents(scale: &Linear) -> Vec<String> {
     let places = scale.decimals.saturating_sub(2);
-    if part == 0.0 { "0".to_owned() } else { format!("{} %", signed(part * 100.0, places)) }
+    let label = |tick: &f64| match signed(tick * 100.0, places) {
+        zero if *tick == 0.0 => zero,
+        number => format!("{number}{SPACE}%"),
+    };
+    scale.ticks.iter().map(label).collect()
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::measured::{self, Chain};
-use super::number::{NONE, count, date, decimals, fixed, interval, ratio};
+use super::number::{NONE, count, date, decimals, ends, fixed, ratio};
 use super::{name, setting_title, style};
 use crate::bench::report::{Report, Setting};
 use crate::drawing::escape::{self, shown, xml};
@@ -48,11 +48,11 @@ fn card(html: &mut String, report: &Report, setting: &Setting) {
             };
             let _ = write!(
                 html,
-                "<p class=\"big\">{}<span class=\"of\"> of the time</span></p>\
-                 <p>All passes against none: <span class=\"together\">{}</span>, <span class=\"together\">{} ms</span> instead of \
-                 <span class=\"together\">{} ms</span>; {verdict}.</p>",
+                "<p class=\"big\">{} <span class=\"of\">{} of the time</span></p>\
+                 <p>With all passes <span class=\"together\">{} ms</span>, without <span class=\"together\">{} ms</span>: \
+                 <span class=\"together\">{verdict}</span>.</p>",
                 fixed(against.median, 3),
-                interval(&against),
+                ends(&against),
                 fixed(all, places),
                 fixed(none, places),
             );

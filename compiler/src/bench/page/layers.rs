@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::number::{count, decimals, fixed, ratio};
+use super::number::{count, decimals, fixed, ratio, ticks};
 use super::scale::Linear;
 use super::table::{self, Column, Strip, axis};
-use super::{name, setting_title, style};
+use super::{key, name, setting_title, style};
 use crate::bench::report::{Layers, Report, Setting};
 use crate::drawing::Family;
 use crate::drawing::escape::{shown, visible, xml};
@@ -16,6 +16,8 @@ const UNFUSED: [u32; 2] = [5, 10];
 const FUSED: [u32; 2] = [17, 8];
 /// As many layers are listed one by one without being folded away.
 const FEW: usize = 12;
+/// From so many microseconds on, a table tells milliseconds.
+const MANY: f64 = 10_000.0;
 /// Columns of letters that what a layer computes may take.
 const WHAT: usize = 48;
 
@@ -39,11 +41,13 @@ pub(super) fn write(html: &mut String, report: &Report, families: &BTreeMap<&str
 fn legend(html: &mut String, report: &Report, families: &BTreeMap<&str, Family>) {
     let steps = report.settings.iter().flat_map(|setting| &setting.layers).flat_map(|layer| &layer.unfused);
     let found: Vec<Option<Family>> = steps.map(|(step, _)| families.get(step.as_str()).copied()).collect();
-    html.push_str("<p class=\"legend\">without passes: ");
+    html.push_str("<p class=\"legend\"><span>Without passes:</span> ");
     for family in Family::ALL.into_iter().map(Some).chain([None]).filter(|family| found.contains(family)) {
-        let _ = write!(html, "<span class=\"key {}\"></span>{} ", style::class(family), label(family));
+        key(html, style::class(family), label(family));
     }
-    html.push_str("with all: <span class=\"key total\"></span>one step</p>\n");
+    html.push_str("<span>With all:</span> ");
+    key(html, "total", "one step");
+    html.push_str("</p>\n");
 }
 
 fn label(family: Option<Family>) -> &'static str {
@@ -135,26 +139,28 @@ fn write_setting(html: &mut String, setting: &Setting, families: &BTreeMap<&str,
 
 fn rows(html: &mut String, label: &str, rows: &[Row<'_>], families: &BTreeMap<&str, Family>) {
     let largest = rows.iter().flat_map(|row| [row.fused(), row.unfused()]).fold(0.0, f64::max);
-    let scale = Linear::covering([largest], 6);
-    let places = decimals(largest).min(1);
+    let (unit, size) = if largest < MANY { ("µs", 1.0) } else { ("ms", 1e3) };
+    let scale = Linear::covering([largest / size], 6);
+    let places = decimals(largest / size).min(if size > 1.0 { 2 } else { 1 });
     let columns: [Column; 5] = [
         ("what", "Layer".to_owned()),
-        ("bar", format!("{}<span class=\"unseen\">time, µs</span>", axis(&scale, |tick| fixed(tick, scale.decimals)))),
-        ("number none", "None, µs".to_owned()),
-        ("number all", "All, µs".to_owned()),
+        ("bar", format!("{}<span class=\"unseen\">time</span>", axis(&scale, &ticks(&scale, unit)))),
+        ("number none", format!("None, {unit}")),
+        ("number all", format!("All, {unit}")),
         ("number ratio", "Ratio".to_owned()),
     ];
     table::begin(html, "layers", label, &columns);
     for row in rows {
-        let (fused, unfused) = (row.fused(), row.unfused());
+        let (fused, unfused) = (row.fused() / size, row.unfused() / size);
         let mut strip = Strip::new(&scale, HEIGHT);
         let mut from = 0.0;
         for (title, family, microseconds) in row.parts(families) {
-            let tip = format!("{title}: {} µs", fixed(microseconds, places.max(1)));
-            strip.bar([from, from + microseconds], UNFUSED, &format!("part {}", style::class(family)), &tip);
-            from += microseconds;
+            let to = from + microseconds / size;
+            let tip = format!("{title}: {} {unit}", fixed(microseconds / size, places + 1));
+            strip.bar([from, to], UNFUSED, &format!("part {}", style::class(family)), &tip);
+            from = to;
         }
-        strip.bar([0.0, fused], FUSED, "total", &format!("with all passes: {} µs", fixed(fused, places.max(1))));
+        strip.bar([0.0, fused], FUSED, "total", &format!("with all passes: {} {unit}", fixed(fused, places + 1)));
         let cells = [
             row.heading(),
             strip.finish(),
@@ -164,8 +170,8 @@ fn rows(html: &mut String, label: &str, rows: &[Row<'_>], families: &BTreeMap<&s
         ];
         table::row(html, "", &columns, &cells);
     }
-    let fused: f64 = rows.iter().map(Row::fused).sum();
-    let unfused: f64 = rows.iter().map(Row::unfused).sum();
+    let fused = rows.iter().map(Row::fused).sum::<f64>() / size;
+    let unfused = rows.iter().map(Row::unfused).sum::<f64>() / size;
     let cells = [
         "Sum of all".to_owned(),
         String::new(),

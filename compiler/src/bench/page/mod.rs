@@ -16,6 +16,7 @@ mod style;
 mod table;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use number::count;
 
@@ -58,6 +59,11 @@ fn families(drawing: &Drawing) -> BTreeMap<&str, Family> {
 /// `Batch 1, 2 threads`.
 fn setting_title(setting: &Setting) -> String {
     format!("Batch {}, {}", setting.batch, count(setting.threads, "thread"))
+}
+
+/// An entry of a legend.
+fn key(html: &mut String, class: &str, label: &str) {
+    let _ = write!(html, "<span class=\"item\"><span class=\"key {class}\"></span>{label}</span> ");
 }
 
 /// A name as code, as far as there is room, and in full where it is pointed at. It may break behind `_` and `.`.

@@ -1,9 +1,13 @@
 //! Numbers as text: digits that mean something, a dash for what is no number.
 
+use super::scale::Linear;
 use crate::bench::report::Interval;
 
 /// Stands for what was not measured, or is no number.
 pub(super) const NONE: &str = "–";
+
+/// Between a number and its unit: no line ends there.
+pub(super) const SPACE: char = '\u{a0}';
 
 /// A number with so many decimals, and a true minus.
 pub(super) fn fixed(value: f64, decimals: usize) -> String {
@@ -66,6 +70,16 @@ pub(super) fn interval(interval: &Interval) -> String {
 /// `(0.905–0.921)`.
 pub(super) fn ends(interval: &Interval) -> String {
     format!("({}–{})", fixed(interval.low, 3), fixed(interval.high, 3))
+}
+
+/// The labels of a scale's ticks: the last with its unit.
+pub(super) fn ticks(scale: &Linear, unit: &str) -> Vec<String> {
+    let last = scale.ticks.len().saturating_sub(1);
+    let label = |(place, tick): (usize, &f64)| {
+        let number = fixed(*tick, scale.decimals);
+        if place == last { format!("{number}{SPACE}{unit}") } else { number }
+    };
+    scale.ticks.iter().enumerate().map(label).collect()
 }
 
 /// A count with its word: `1 thread`, `2 threads`.

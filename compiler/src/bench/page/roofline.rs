@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::number::{count, digits, ratio};
+use super::number::{SPACE, count, digits, ratio};
 use super::scale::Logarithmic;
-use super::{setting_title, style};
+use super::{key, setting_title, style};
 use crate::bench::report::{Layers, Report, Setting};
 use crate::drawing::Family;
 use crate::drawing::escape::{columns, shown, visible, xml};
@@ -21,7 +21,7 @@ const BOTTOM: f64 = 352.0;
 const LARGEST: f64 = 15.0;
 const SMALLEST: f64 = 2.5;
 /// Layers with their names in the plot.
-const NAMED: usize = 5;
+const NAMED: usize = 4;
 /// Columns of letters in such a name, and the width of a letter.
 const NAME: usize = 30;
 const LETTER: f64 = 6.1;
@@ -39,8 +39,7 @@ pub(super) fn write(html: &mut String, report: &Report, families: &BTreeMap<&str
     if !shown.is_empty() {
         html.push_str("<p class=\"legend\">");
         for family in shown {
-            let name = family.map_or("other", Family::name);
-            let _ = write!(html, "<span class=\"key round {}\"></span>{name} ", style::class(family));
+            key(html, &format!("round {}", style::class(family)), family.map_or("other", Family::name));
         }
         html.push_str("</p>\n");
     }
@@ -196,6 +195,7 @@ fn roofs(html: &mut String, plane: &Plane, peak: f64, bandwidths: [f64; 2], labe
             continue;
         }
         ridge = ridge.min(end);
+        labels.take_line([x1, y1], [x2, y2]);
         let _ = write!(
             html,
             "<line class=\"roof {class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>\
@@ -208,40 +208,54 @@ fn roofs(html: &mut String, plane: &Plane, peak: f64, bandwidths: [f64; 2], labe
     let begin = if ridge.is_finite() { ridge } else { first };
     if let (Some(x), Some(y)) = (plane.across(begin), plane.up(peak)) {
         let text = format!("peak, {} GFLOP/s", digits(peak));
-        labels.take(RIGHT - 6.0 - columns(&text) as f64 * LETTER, y - 18.0, RIGHT - 6.0, y - 2.0);
+        let width = columns(&text) as f64 * LETTER;
+        // Where the lines meet there are few layers.
+        let left = (x + 4.0).min(RIGHT - 6.0 - width);
+        labels.take([left, y - 18.0, left + width, y - 2.0]);
+        labels.take_line([x, y], [RIGHT, y]);
         let _ = writeln!(
             html,
             "<line class=\"roof peak\" x1=\"{x:.1}\" x2=\"{RIGHT}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-             <text class=\"roof peak\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>",
-            RIGHT - 6.0,
+             <text class=\"roof peak\" x=\"{left:.1}\" y=\"{:.1}\">{text}</text>",
             y - 6.0
         );
     }
 }
 
+/// The layers, and the names of those that take the most time.
 fn circles(html: &mut String, plane: &Plane, points: &[Point<'_>], labels: &mut Labels) {
     let most = points.first().map_or(1.0, |point| point.layer.fused);
-    let mut names = String::new();
-    let mut named: Vec<&str> = Vec::new();
+    let mut circles: Vec<(&Point<'_>, [f64; 3])> = Vec::new();
     for point in points {
         let (Some(x), Some(y)) = (plane.across(point.intensity), plane.up(point.speed)) else { continue };
         let radius = ((point.layer.fused / most).sqrt() * LARGEST).max(SMALLEST);
+        labels.take([x - radius, y - radius, x + radius, y + radius]);
+        circles.push((point, [x, y, radius]));
         let _ = writeln!(
             html,
             "<circle class=\"{}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"><title>{}</title></circle>",
             style::class(point.family),
             xml(&tip(point))
         );
-        let what = point.layer.what.as_str();
-        if named.len() < NAMED && !named.contains(&what) {
-            let text = shown(what, NAME);
-            if let Some((x, y)) = labels.place(x, y, radius, columns(&text) as f64 * LETTER) {
-                let _ = writeln!(names, "<text class=\"named\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", xml(&text));
-                named.push(what);
-            }
-        }
     }
-    html.push_str(&names);
+    let mut named: Vec<&str> = Vec::new();
+    for (point, circle) in circles {
+        let what = point.layer.what.as_str();
+        if named.len() == NAMED {
+            return;
+        }
+        if named.contains(&what) {
+            continue;
+        }
+        named.push(what);
+        let text = shown(what, NAME);
+        let Some(([x, y], line)) = labels.place(circle, columns(&text) as f64 * LETTER) else { continue };
+        if let Some([x1, y1, x2, y2]) = line {
+            let _ =
+                write!(html, "<line class=\"leader\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>");
+        }
+        let _ = writeln!(html, "<text class=\"named\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", xml(&text));
+    }
 }
 
 fn tip(point: &Point<'_>) -> String {
@@ -255,13 +269,23 @@ fn tip(point: &Point<'_>) -> String {
     )
 }
 
-/// Where text is already: left, top, right and lower sides.
+/// What text must not cover: left, top, right and lower sides.
 #[derive(Default)]
 struct Labels(Vec<[f64; 4]>);
 
 impl Labels {
-    fn take(&mut self, left: f64, top: f64, right: f64, bottom: f64) {
-        self.0.push([left, top, right, bottom]);
+    fn take(&mut self, sides: [f64; 4]) {
+        self.0.push(sides);
+    }
+
+    /// Takes a line, in pieces.
+    fn take_line(&mut self, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2]) {
+        const PIECES: u32 = 40;
+        for piece in 0..=PIECES {
+            let part = f64::from(piece) / f64::from(PIECES);
+            let (x, y) = (x1 + (x2 - x1) * part, y1 + (y2 - y1) * part);
+            self.take([x - 2.0, y - 2.0, x + 2.0, y + 2.0]);
+        }
     }
 
     fn is_free(&self, [left, top, right, bottom]: [f64; 4]) -> bool {
@@ -272,19 +296,20 @@ impl Labels {
             && !self.0.iter().any(|taken| left < taken[2] && taken[0] < right && top < taken[3] && taken[1] < bottom)
     }
 
-    /// Where a text of a width begins: beside a circle, above or below it, where no other text is.
-    fn place(&mut self, x: f64, y: f64, radius: f64, width: f64) -> Option<(f64, f64)> {
-        let gap = radius + 4.0;
-        let begins = [
-            (x + gap, y + 4.0),
-            (x - gap - width, y + 4.0),
-            (x - width / 2.0, y - gap),
-            (x - width / 2.0, y + gap + 9.0),
-        ];
-        let around = |(x, y): (f64, f64)| [x - 2.0, y - 12.0, x + width + 2.0, y + 4.0];
-        let begin = begins.into_iter().find(|begin| self.is_free(around(*begin)))?;
-        self.0.push(around(begin));
-        Some(begin)
+    /// Where a text of a width begins, beside a circle, above or below it, and the line between both if it is far.
+    fn place(&mut self, [x, y, radius]: [f64; 3], width: f64) -> Option<([f64; 2], Option<[f64; 4]>)> {
+        const UP: f64 = 10.0;
+        let gap = radius + 5.0;
+        let around = |[x, y]: [f64; 2]| [x - 2.0, y - UP, x + width + 2.0, y + 3.0];
+        let beside = [[x + gap, y + 4.0], [x - gap - width, y + 4.0]].map(|begin| (begin, None));
+        let apart = (0..12).flat_map(|far| [(far, -0.5), (far, -0.8), (far, -0.2)]).flat_map(|(far, shift)| {
+            let (left, far) = (x + width * shift, gap + 9.0 * f64::from(far));
+            [([left, y - far - 3.0], [x, y - radius, x, y - far]), ([left, y + far + UP], [x, y + radius, x, y + far])]
+        });
+        let apart = apart.map(|(begin, line)| (begin, Some(line).filter(|line| (line[3] - line[1]).abs() > 8.0)));
+        let place = beside.into_iter().chain(apart).find(|(begin, _)| self.is_free(around(*begin)))?;
+        self.take(around(place.0));
+        Some(place)
     }
 }
 
@@ -298,7 +323,7 @@ fn left_out(html: &mut String, setting: &Setting, shown: usize) {
     let time: f64 = without.map(|layer| layer.fused).filter(|time| time.is_finite()).sum();
     let _ = writeln!(
         html,
-        "<figcaption class=\"note\">{} without multiply-accumulates, such as poolings, {} not shown: {} µs.</figcaption>",
+        "<figcaption class=\"note\">{} without multiply-accumulates, such as poolings, {} not shown: {}{SPACE}µs.</figcaption>",
         count(others, "layer"),
         if others == 1 { "is" } else { "are" },
         digits(time)

@@ -115,7 +115,8 @@ fn layers([before, after]: &[Graph; 2], times: f64) -> Vec<Layers> {
     let mut steps: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
     for id in before.topological().into_iter().filter(|id| is_step(before, *id)) {
         let name = before.node(id).name.clone();
-        let host = match before.operands(id).first().and_then(|operand| hosts.get(operand)) {
+        let alone = |operand: &&NodeId| before.only_reader(**operand) == Some(id) && hosts.contains_key(operand);
+        let host = match before.operands(id).iter().find(alone).and_then(|operand| hosts.get(operand)) {
             Some(host) if !names.contains(&name) => host.clone(),
             _ => name.clone(),
         };

@@ -38,7 +38,7 @@ fn marks(pick: fn([&'static str; 2]) -> &'static str) -> String {
 
 const PAGE: &str = "\
 :root{--faster:#0072b2;--slower:#d55e00;--level:#98a1ad;--total:#454d59;--grid:#e3e6eb}
-body{max-width:70rem;padding:1.5rem 1rem 4rem}
+body{max-width:73rem;padding:1.5rem 1rem 4rem}
 header{margin-bottom:2.5rem}
 h1{font-size:2rem;line-height:1.2;margin:0 0 1.2rem;letter-spacing:-.01em}
 h2{font-size:1.35rem;margin:0 0 .4rem;letter-spacing:-.005em}
@@ -61,9 +61,9 @@ dt{font-size:.8rem;color:var(--faint)}
 dd{margin:0;overflow-wrap:anywhere}
 .sum{display:block;color:var(--faint);font-size:.85rem}
 nav{display:flex;flex-wrap:wrap;gap:.3rem 1.4rem;margin-top:1.5rem}
-.legend{display:flex;flex-wrap:wrap;align-items:center;gap:.2rem .45rem;font-size:.85rem;margin:.8rem 0}
-.key{display:inline-block;width:.85rem;height:.85rem;border-radius:3px;margin-left:.7rem}
-.key:first-child{margin-left:0}
+.legend{display:flex;flex-wrap:wrap;align-items:center;gap:.2rem 1rem;font-size:.85rem;margin:.8rem 0;max-width:none}
+.item{display:inline-flex;align-items:center;gap:.4rem}
+.key{display:inline-block;width:.85rem;height:.85rem;border-radius:3px}
 .key.round{border-radius:50%}
 .note,.quiet,.names,.of,.ends{color:var(--faint)}
 .note{font-size:.85rem}
@@ -76,7 +76,8 @@ thead th{font-size:.8rem;color:var(--faint);vertical-align:bottom;border-bottom:
 .whole>*{font-weight:600}
 .whole .ends,.whole .of{font-weight:400}
 tbody tr:hover{background:var(--card)}
-.gains .what,.layers .what{width:1%;padding-right:.4rem}
+.gains .what,.layers .what,.memory .what{width:1%;padding-right:.4rem}
+.gains wbr,.memory wbr{display:none}
 .gains .number,.layers .number{width:1%}
 .bar{min-width:8rem;line-height:0}
 .gains .loss{width:13%;min-width:5.5rem}
@@ -115,6 +116,7 @@ figure{margin:0;min-width:0}
 .plot .cache{stroke-dasharray:6 4}
 .plot text.roof{stroke:var(--page);stroke-width:4;stroke-dasharray:none;paint-order:stroke;fill:var(--ink)}
 .plot circle{fill-opacity:.6;stroke:var(--page);stroke-width:.8}
+.plot .leader{stroke:var(--ink);stroke-width:.9}
 .plot circle:hover{fill-opacity:1}
 .plot .named{fill:var(--ink);stroke:var(--page);stroke-width:3.5;paint-order:stroke}
 .graph svg{display:block;max-width:none}
@@ -126,30 +128,33 @@ const DARK: &str = "\
 ";
 
 const NARROW: &str = "\
-@media (max-width:46rem){
-body{padding-top:1rem}
-h1{font-size:1.6rem}
-.gains thead,.layers thead{display:block}
-.gains thead tr,.layers thead tr{display:block}
-.gains thead th,.layers thead th{display:none}
-.gains thead th.bar,.layers thead th.bar{display:block;padding:0}
-.gains thead th.loss{display:none}
-.gains tbody,.layers tbody{display:block}
-.gains tbody tr,.layers tbody tr{display:grid;grid-template-columns:1fr auto;gap:0 .8rem;padding:.5rem 0;border-bottom:1px solid var(--grid)}
-.gains tbody tr>*,.layers tbody tr>*{display:block;padding:0;border:0;width:auto;min-width:0;white-space:normal}
-.gains .bar,.layers .bar{grid-column:1/-1;grid-row:2}
-.gains .number:nth-child(3)::after{content:' ms'}
-.gains .number:nth-child(3):empty::after{content:''}
-.gains .loss{display:none!important}
+@media screen and (max-width:64rem){
+.gains,.gains thead,.gains thead tr,.gains tbody{display:block}
+.gains thead th{display:none}
+.gains thead th.bar:not(.loss){display:block;padding:0}
+.gains wbr,.memory wbr{display:inline}
+.gains tbody tr{display:grid;grid-template-columns:1fr auto;gap:0 1rem;padding:.5rem 0;border-bottom:1px solid var(--grid)}
+.gains tbody tr>*{display:block;padding:0;border:0;width:auto;min-width:0}
+.gains .bar{grid-column:1/-1;grid-row:2}
+.gains .loss,.gains tbody .loss{display:none}
+.gains .time:not(:empty)::after{content:' ms'}
+.gains .change{text-align:left}
 .gains .left{grid-column:1/-1}
 .gains .left:not(:empty)::before{content:'without it, to all: ';color:var(--faint)}
-.gains .change,.gains .left{text-align:left}
-.layers tbody tr{grid-template-columns:1fr 1fr 1fr}
-.layers .what{grid-column:1/-1}
+}
+@media screen and (max-width:46rem){
+body{padding-top:1rem}
+h1{font-size:1.6rem}
+.layers,.layers thead,.layers thead tr,.layers tbody{display:block}
+.layers thead th{display:none}
+.layers thead th.bar{display:block;padding:0}
+.layers tbody tr{display:grid;grid-template-columns:1fr auto auto;gap:0 1rem;padding:.4rem 0;border-bottom:1px solid var(--grid)}
+.layers tbody tr>*{display:block;padding:0;border:0;width:auto;min-width:0}
+.layers .what,.layers .bar{grid-column:1/-1}
 .layers .none::before{content:'none ';color:var(--faint)}
 .layers .all::before{content:'all ';color:var(--faint)}
+.layers .ratio::before{content:'ratio ';color:var(--faint)}
 .layers .none{text-align:left}
-.layers .all{text-align:center}
 }
 ";
 
@@ -164,6 +169,8 @@ main>section{margin-top:1.5rem}
 h2,h3,summary{break-after:avoid}
 tr,.card,figure{break-inside:avoid}
 table{font-size:8pt}
+.gains{break-inside:avoid}
+.gains wbr{display:inline}
 th,td{padding-left:.6rem}
 .scroll{overflow:visible}
 .plot{min-width:0}

@@ -93,9 +93,9 @@ impl<'a> Strip<'a> {
 }
 
 /// The labels of a scale's lines, as a strip for the heading of its column.
-pub(super) fn axis(scale: &Linear, label: impl Fn(f64) -> String) -> String {
+pub(super) fn axis(scale: &Linear, labels: &[String]) -> String {
     let mut svg = "<svg class=\"axis\" aria-hidden=\"true\" width=\"100%\" height=\"16\">".to_owned();
-    for tick in &scale.ticks {
+    for (tick, label) in scale.ticks.iter().zip(labels) {
         let at = scale.percent(*tick);
         let anchor = if at < 3.0 {
             "start"
@@ -104,7 +104,7 @@ pub(super) fn axis(scale: &Linear, label: impl Fn(f64) -> String) -> String {
         } else {
             "middle"
         };
-        let _ = write!(svg, "<text x=\"{at:.2}%\" y=\"12\" text-anchor=\"{anchor}\">{}</text>", xml(&label(*tick)));
+        let _ = write!(svg, "<text x=\"{at:.2}%\" y=\"12\" text-anchor=\"{anchor}\">{}</text>", xml(label));
     }
     svg + "</svg>"
 }
