@@ -57,7 +57,7 @@ fn write_setting(html: &mut String, report: &Report, setting: &Setting) {
         return;
     }
     let (times, losses) = (times(&chain), losses(&chain));
-    let scale = Linear::covering(times.iter().copied(), 6);
+    let scale = Linear::covering(times.iter().copied(), 4);
     let loss_scale = Linear::covering(losses, 3);
     let places = decimals(times.iter().copied().filter(|time| time.is_finite()).fold(0.0, f64::max));
     let columns: [Column; 7] = [
@@ -70,8 +70,9 @@ fn write_setting(html: &mut String, report: &Report, setting: &Setting) {
             "bar loss",
             format!("{}<span class=\"unseen\">lost without it</span>", axis(&loss_scale, &percents(&loss_scale))),
         ),
-        ("number left", "Time without it, to all".to_owned()),
+        ("number left", "All but it, to all passes".to_owned()),
     ];
+    html.push_str("<div class=\"scroll\">\n");
     table::begin(html, "gains", &format!("What each pass gains: {title}"), &columns);
     if let Some(unfused) = chain.unfused {
         total(html, &columns, &scale, &loss_scale, places, "no passes", unfused, chain.gains.first());
@@ -84,7 +85,7 @@ fn write_setting(html: &mut String, report: &Report, setting: &Setting) {
         total(html, &columns, &scale, &loss_scale, places, "all passes", full, None);
     }
     table::end(html);
-    let _ = writeln!(html, "<p class=\"note\">{}</p>", rounds(setting));
+    let _ = writeln!(html, "</div>\n<p class=\"note\">{}</p>", rounds(setting));
 }
 
 /// How often the programs were timed.

@@ -5,8 +5,11 @@ use std::fmt::Write;
 use super::measured::{self, Chain};
 use super::number::{NONE, count, date, decimals, ends, fixed, ratio};
 use super::{name, setting_title, style};
-use crate::bench::report::{Report, Setting};
-use crate::drawing::escape::{self, shown, xml};
+use crate::bench::report::{Interval, Report, Setting};
+use crate::drawing::escape::{shown, xml};
+
+/// Columns of letters that a fact may take.
+const FACT: usize = 120;
 
 /// The page up to its first section.
 pub(super) fn begin(report: &Report) -> String {
@@ -48,8 +51,8 @@ fn card(html: &mut String, report: &Report, setting: &Setting) {
             };
             let _ = write!(
                 html,
-                "<p class=\"big\">{} <span class=\"of\">{} of the time</span></p>\
-                 <p>With all passes <span class=\"together\">{} ms</span>, without <span class=\"together\">{} ms</span>: \
+                "<p class=\"big\">{} <span class=\"of\">{}</span></p><p>of the time without passes: \
+                 <span class=\"together\">{} ms</span> instead of <span class=\"together\">{} ms</span>, \
                  <span class=\"together\">{verdict}</span>.</p>",
                 fixed(against.median, 3),
                 ends(&against),
@@ -71,7 +74,7 @@ fn card(html: &mut String, report: &Report, setting: &Setting) {
 }
 
 /// The ratio of all passes to none, and the milliseconds of none and of all.
-fn compared(chain: &Chain<'_>) -> Option<(crate::bench::report::Interval, [f64; 2])> {
+fn compared(chain: &Chain<'_>) -> Option<(Interval, [f64; 2])> {
     let (unfused, full) = (chain.unfused?, chain.full?);
     unfused.timing?;
     Some((full.timing?.against_unfused, [unfused.milliseconds(), full.milliseconds()]))
@@ -79,7 +82,7 @@ fn compared(chain: &Chain<'_>) -> Option<(crate::bench::report::Interval, [f64; 
 
 /// What was measured, where and when.
 fn facts(html: &mut String, report: &Report) {
-    let text = |text: &str| xml(&escape::visible(text));
+    let text = |text: &str| xml(&shown(text, FACT));
     let machine = &report.machine;
     let sums = if report.exact {
         "exact: every convolution as sums of products"

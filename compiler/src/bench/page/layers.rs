@@ -6,10 +6,10 @@ use std::fmt::Write;
 use super::number::{count, decimals, fixed, ratio, ticks};
 use super::scale::Linear;
 use super::table::{self, Column, Strip, axis};
-use super::{key, name, setting_title, style};
+use super::{key, name, setting_title, style, what};
 use crate::bench::report::{Layers, Report, Setting};
 use crate::drawing::Family;
-use crate::drawing::escape::{shown, visible, xml};
+use crate::drawing::escape::{shorten, visible, xml};
 
 const HEIGHT: u32 = 30;
 const UNFUSED: [u32; 2] = [5, 10];
@@ -84,7 +84,8 @@ impl Row<'_> {
 
     fn heading(&self) -> String {
         let Some(first) = self.layers.first() else { return String::new() };
-        let (full, what) = (visible(&first.what), shown(&first.what, WHAT));
+        let full = what(first);
+        let what = shorten(&full, WHAT);
         let what =
             if full == what { xml(&what) } else { format!("<span title=\"{}\">{}</span>", xml(&full), xml(&what)) };
         let names = match self.layers.last() {
@@ -141,7 +142,7 @@ fn rows(html: &mut String, label: &str, rows: &[Row<'_>], families: &BTreeMap<&s
     let largest = rows.iter().flat_map(|row| [row.fused(), row.unfused()]).fold(0.0, f64::max);
     let (unit, size) = if largest < MANY { ("µs", 1.0) } else { ("ms", 1e3) };
     let scale = Linear::covering([largest / size], 6);
-    let places = decimals(largest / size).min(if size > 1.0 { 2 } else { 1 });
+    let places = if size > 1.0 { 3 } else { decimals(largest).min(1) };
     let columns: [Column; 5] = [
         ("what", "Layer".to_owned()),
         ("bar", format!("{}<span class=\"unseen\">time</span>", axis(&scale, &ticks(&scale, unit)))),
@@ -156,11 +157,11 @@ fn rows(html: &mut String, label: &str, rows: &[Row<'_>], families: &BTreeMap<&s
         let mut from = 0.0;
         for (title, family, microseconds) in row.parts(families) {
             let to = from + microseconds / size;
-            let tip = format!("{title}: {} {unit}", fixed(microseconds / size, places + 1));
+            let tip = format!("{title}: {} {unit}", fixed(microseconds / size, places.max(1)));
             strip.bar([from, to], UNFUSED, &format!("part {}", style::class(family)), &tip);
             from = to;
         }
-        strip.bar([0.0, fused], FUSED, "total", &format!("with all passes: {} {unit}", fixed(fused, places + 1)));
+        strip.bar([0.0, fused], FUSED, "total", &format!("with all passes: {} {unit}", fixed(fused, places.max(1))));
         let cells = [
             row.heading(),
             strip.finish(),

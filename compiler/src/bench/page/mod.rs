@@ -20,7 +20,7 @@ use std::fmt::Write;
 
 use number::count;
 
-use super::report::{Report, Setting};
+use super::report::{Layers, Report, Setting};
 use crate::drawing::escape::{shown, visible, xml};
 use crate::drawing::{Drawing, Family};
 
@@ -59,6 +59,11 @@ fn families(drawing: &Drawing) -> BTreeMap<&str, Family> {
 /// `Batch 1, 2 threads`.
 fn setting_title(setting: &Setting) -> String {
     format!("Batch {}, {}", setting.batch, count(setting.threads, "thread"))
+}
+
+/// What a layer computes, with arrows as they are printed.
+fn what(layer: &Layers) -> String {
+    visible(&layer.what).replace("->", "→")
 }
 
 /// An entry of a legend.

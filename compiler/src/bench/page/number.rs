@@ -67,8 +67,11 @@ pub(super) fn interval(interval: &Interval) -> String {
     format!("{} {}", fixed(interval.median, 3), ends(interval))
 }
 
-/// `(0.905–0.921)`.
+/// `(0.905–0.921)`, or that there is none.
 pub(super) fn ends(interval: &Interval) -> String {
+    if !interval.low.is_finite() || !interval.high.is_finite() {
+        return "(no interval)".to_owned();
+    }
     format!("({}–{})", fixed(interval.low, 3), fixed(interval.high, 3))
 }
 
@@ -76,7 +79,7 @@ pub(super) fn ends(interval: &Interval) -> String {
 pub(super) fn ticks(scale: &Linear, unit: &str) -> Vec<String> {
     let last = scale.ticks.len().saturating_sub(1);
     let label = |(place, tick): (usize, &f64)| {
-        let number = fixed(*tick, scale.decimals);
+        let number = if scale.decimals > 6 { scientific(*tick) } else { fixed(*tick, scale.decimals) };
         if place == last { format!("{number}{SPACE}{unit}") } else { number }
     };
     scale.ticks.iter().enumerate().map(label).collect()

@@ -5,10 +5,10 @@ use std::fmt::Write;
 
 use super::number::{SPACE, count, digits, ratio};
 use super::scale::Logarithmic;
-use super::{key, setting_title, style};
+use super::{key, setting_title, style, what};
 use crate::bench::report::{Layers, Report, Setting};
 use crate::drawing::Family;
-use crate::drawing::escape::{columns, shown, visible, xml};
+use crate::drawing::escape::{columns, shorten, shown, visible, xml};
 
 const WIDTH: f64 = 620.0;
 const HEIGHT: f64 = 400.0;
@@ -20,6 +20,8 @@ const BOTTOM: f64 = 352.0;
 /// The radius of the layer that takes the most time, and the least that is seen.
 const LARGEST: f64 = 15.0;
 const SMALLEST: f64 = 2.5;
+/// So much of each slope is shown, by factor, that its name has room.
+const SLOPE: f64 = 6.0;
 /// Layers with their names in the plot.
 const NAMED: usize = 4;
 /// Columns of letters in such a name, and the width of a letter.
@@ -32,7 +34,7 @@ pub(super) fn write(html: &mut String, report: &Report, families: &BTreeMap<&str
         "<section id=\"roofline\">\n<h2>Roofline</h2>\n<p>Each layer of the program with all passes, by the operations that the \
          network asks for: across per byte of maps and weights that its step reads and writes, upwards per second. Its area is \
          its time. The lines are measured: the arithmetic peak, and reading a buffer as large as weights and activations, or one \
-         that lies in a second-level cache. Winograd’s and Strassen’s algorithms need fewer operations than the \
+         that lies in a second-level cache, L2. Winograd’s and Strassen’s algorithms need fewer operations than the \
          network asks for, so layers may lie above the peak; maps that stay in a cache let them lie left of a line.</p>\n",
     );
     let shown = shown_families(report, families);
@@ -107,9 +109,10 @@ fn figure(html: &mut String, report: &Report, setting: &Setting, place: usize, f
     let peak = setting.peak / 1e9;
     let bandwidths = setting.bandwidth.map(|bandwidth| bandwidth / 1e9);
     let ridges = bandwidths.map(|bandwidth| ratio(peak, bandwidth));
+    let slopes = ridges.map(|ridge| ridge / SLOPE);
     let plane = Plane {
-        x: Logarithmic::covering(points.iter().map(|point| point.intensity).chain(ridges)),
-        y: Logarithmic::covering(points.iter().map(|point| point.speed).chain([peak])),
+        x: Logarithmic::covering(points.iter().map(|point| point.intensity).chain(ridges).chain(slopes)),
+        y: Logarithmic::covering(points.iter().map(|point| point.speed).chain([peak, peak / SLOPE])),
     };
     let _ = writeln!(
         html,
@@ -184,9 +187,7 @@ fn roofs(html: &mut String, plane: &Plane, peak: f64, bandwidths: [f64; 2], labe
     let top = plane.up(peak).map_or(highest, |_| peak);
     let angle = -((BOTTOM - TOP) / plane.y.decades()).atan2((RIGHT - LEFT) / plane.x.decades()).to_degrees();
     let mut ridge = f64::INFINITY;
-    for ((name, class), bandwidth) in
-        [("memory", "memory"), ("second-level cache", "cache")].into_iter().zip(bandwidths)
-    {
+    for ((name, class), bandwidth) in [("memory", "memory"), ("L2 cache", "cache")].into_iter().zip(bandwidths) {
         let end = ratio(top, bandwidth).min(last);
         let begin = ratio(lowest, bandwidth).max(first);
         let places = [plane.across(begin), plane.up(begin * bandwidth), plane.across(end), plane.up(end * bandwidth)];
@@ -211,7 +212,7 @@ fn roofs(html: &mut String, plane: &Plane, peak: f64, bandwidths: [f64; 2], labe
         let width = columns(&text) as f64 * LETTER;
         // Where the lines meet there are few layers.
         let left = (x + 4.0).min(RIGHT - 6.0 - width);
-        labels.take([left, y - 18.0, left + width, y - 2.0]);
+        labels.texts.push([left, y - 18.0, left + width, y - 2.0]);
         labels.take_line([x, y], [RIGHT, y]);
         let _ = writeln!(
             html,
@@ -229,7 +230,7 @@ fn circles(html: &mut String, plane: &Plane, points: &[Point<'_>], labels: &mut 
     for point in points {
         let (Some(x), Some(y)) = (plane.across(point.intensity), plane.up(point.speed)) else { continue };
         let radius = ((point.layer.fused / most).sqrt() * LARGEST).max(SMALLEST);
-        labels.take([x - radius, y - radius, x + radius, y + radius]);
+        labels.marks.push([x - radius, y - radius, x + radius, y + radius]);
         circles.push((point, [x, y, radius]));
         let _ = writeln!(
             html,
@@ -238,17 +239,17 @@ fn circles(html: &mut String, plane: &Plane, points: &[Point<'_>], labels: &mut 
             xml(&tip(point))
         );
     }
-    let mut named: Vec<&str> = Vec::new();
+    let mut named: Vec<String> = Vec::new();
     for (point, circle) in circles {
-        let what = point.layer.what.as_str();
+        let what = what(point.layer);
         if named.len() == NAMED {
             return;
         }
         if named.contains(&what) {
             continue;
         }
+        let text = shorten(&what, NAME);
         named.push(what);
-        let text = shown(what, NAME);
         let Some(([x, y], line)) = labels.place(circle, columns(&text) as f64 * LETTER) else { continue };
         if let Some([x1, y1, x2, y2]) = line {
             let _ =
@@ -262,55 +263,70 @@ fn tip(point: &Point<'_>) -> String {
     format!(
         "{}\n{}\n{} µs, {} FLOP/byte, {} GFLOP/s",
         visible(&point.layer.name),
-        visible(&point.layer.what),
+        what(point.layer),
         digits(point.layer.fused),
         digits(point.intensity),
         digits(point.speed)
     )
 }
 
-/// What text must not cover: left, top, right and lower sides.
+/// A rectangle: its left, upper, right and lower side.
+type Sides = [f64; 4];
+
+/// What text must not cover.
 #[derive(Default)]
-struct Labels(Vec<[f64; 4]>);
+struct Labels {
+    marks: Vec<Sides>,
+    texts: Vec<Sides>,
+}
 
 impl Labels {
-    fn take(&mut self, sides: [f64; 4]) {
-        self.0.push(sides);
-    }
-
     /// Takes a line, in pieces.
     fn take_line(&mut self, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2]) {
         const PIECES: u32 = 40;
         for piece in 0..=PIECES {
             let part = f64::from(piece) / f64::from(PIECES);
             let (x, y) = (x1 + (x2 - x1) * part, y1 + (y2 - y1) * part);
-            self.take([x - 2.0, y - 2.0, x + 2.0, y + 2.0]);
+            self.marks.push([x - 2.0, y - 2.0, x + 2.0, y + 2.0]);
         }
     }
 
-    fn is_free(&self, [left, top, right, bottom]: [f64; 4]) -> bool {
-        left > LEFT
-            && right < RIGHT
-            && top > TOP
-            && bottom < BOTTOM
-            && !self.0.iter().any(|taken| left < taken[2] && taken[0] < right && top < taken[3] && taken[1] < bottom)
-    }
-
     /// Where a text of a width begins, beside a circle, above or below it, and the line between both if it is far.
-    fn place(&mut self, [x, y, radius]: [f64; 3], width: f64) -> Option<([f64; 2], Option<[f64; 4]>)> {
+    fn place(&mut self, [x, y, radius]: [f64; 3], width: f64) -> Option<([f64; 2], Option<Sides>)> {
         const UP: f64 = 10.0;
         let gap = radius + 5.0;
         let around = |[x, y]: [f64; 2]| [x - 2.0, y - UP, x + width + 2.0, y + 3.0];
         let beside = [[x + gap, y + 4.0], [x - gap - width, y + 4.0]].map(|begin| (begin, None));
-        let apart = (0..12).flat_map(|far| [(far, -0.5), (far, -0.8), (far, -0.2)]).flat_map(|(far, shift)| {
+        let apart = (0..14).flat_map(|far| [-0.5, -0.85, -0.15].map(|shift| (far, shift)));
+        let apart = apart.flat_map(|(far, shift)| {
             let (left, far) = (x + width * shift, gap + 9.0 * f64::from(far));
-            [([left, y - far - 3.0], [x, y - radius, x, y - far]), ([left, y + far + UP], [x, y + radius, x, y + far])]
+            [([left, y - far - 3.0], [x, y - far, x, y - radius]), ([left, y + far + UP], [x, y + radius, x, y + far])]
         });
-        let apart = apart.map(|(begin, line)| (begin, Some(line).filter(|line| (line[3] - line[1]).abs() > 8.0)));
-        let place = beside.into_iter().chain(apart).find(|(begin, _)| self.is_free(around(*begin)))?;
-        self.take(around(place.0));
+        let apart = apart.map(|(begin, line)| (begin, Some(line).filter(|[_, top, _, bottom]| bottom - top > 8.0)));
+        let is_free = |(begin, line): &([f64; 2], Option<Sides>)| {
+            let text = around(*begin);
+            let field = [LEFT, TOP, RIGHT, BOTTOM];
+            is_within(&text, &field)
+                && !self.marks.iter().chain(&self.texts).any(|taken| meet(&text, taken))
+                && !line.is_some_and(|line| self.texts.iter().any(|taken| meet(&line, taken)))
+        };
+        let place = beside.into_iter().chain(apart).find(is_free)?;
+        self.texts.push(around(place.0));
+        if let Some([x1, y1, x2, y2]) = place.1 {
+            self.marks.push([x1 - 4.0, y1, x2 + 4.0, y2]);
+        }
         Some(place)
     }
+}
+
+fn meet(one: &Sides, other: &Sides) -> bool {
+    let ([left, top, right, bottom], [from, upper, to, lower]) = (one, other);
+    left < to && from < right && top < lower && upper < bottom
+}
+
+fn is_within(one: &Sides, other: &Sides) -> bool {
+    let ([left, top, right, bottom], [from, upper, to, lower]) = (one, other);
+    from < left && right < to && upper < top && bottom < lower
 }
 
 /// The layers that have no place in the plot, and their time.

@@ -53,7 +53,7 @@ main>section{margin-top:3rem;padding-top:1.4rem;border-top:1px solid var(--line)
 .card h2{font-size:.85rem;font-weight:600;color:var(--faint);margin:0;letter-spacing:0}
 .card p{font-size:.9rem;margin:0}
 .card .big{font-size:2rem;font-weight:600;line-height:1.3;color:var(--ink);font-variant-numeric:tabular-nums;letter-spacing:-.02em}
-.big .of{font-size:.9rem;font-weight:400;letter-spacing:0;color:var(--faint)}
+.big .of{white-space:nowrap;font-size:1rem;font-weight:400;letter-spacing:0;color:var(--faint)}
 .together{white-space:nowrap}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.7rem 1.5rem;margin:0}
 .facts .wide{grid-column:1/-1}
@@ -93,7 +93,7 @@ tbody tr:hover{background:var(--card)}
 .level{fill:var(--level);background:var(--level);stroke:var(--level)}
 .part{stroke:var(--page);stroke-width:.6}
 .m-other{fill:var(--level);background:var(--level)}
-.layers .what{white-space:normal;min-width:15rem;padding-top:.25rem;padding-bottom:.25rem;line-height:1.3}
+.layers .what{white-space:normal;min-width:17rem;padding-top:.25rem;padding-bottom:.25rem;line-height:1.3}
 .layers .names{display:block;font-size:.9em}
 .times{font-weight:600}
 .memory .number{min-width:6rem}
@@ -133,14 +133,14 @@ const NARROW: &str = "\
 .gains thead th{display:none}
 .gains thead th.bar:not(.loss){display:block;padding:0}
 .gains wbr,.memory wbr{display:inline}
-.gains tbody tr{display:grid;grid-template-columns:1fr auto;gap:0 1rem;padding:.5rem 0;border-bottom:1px solid var(--grid)}
-.gains tbody tr>*{display:block;padding:0;border:0;width:auto;min-width:0}
+.gains tbody tr{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 1rem;padding:.5rem 0;border-bottom:1px solid var(--grid)}
+.gains tbody tr>*{display:block;padding:0;border:0;width:auto!important;min-width:0!important}
 .gains .bar{grid-column:1/-1;grid-row:2}
 .gains .loss,.gains tbody .loss{display:none}
 .gains .time:not(:empty)::after{content:' ms'}
 .gains .change{text-align:left}
 .gains .left{grid-column:1/-1}
-.gains .left:not(:empty)::before{content:'without it, to all: ';color:var(--faint)}
+.gains .left:not(:empty)::before{content:'all but it, to all passes: ';color:var(--faint)}
 }
 @media screen and (max-width:46rem){
 body{padding-top:1rem}
@@ -148,8 +148,8 @@ h1{font-size:1.6rem}
 .layers,.layers thead,.layers thead tr,.layers tbody{display:block}
 .layers thead th{display:none}
 .layers thead th.bar{display:block;padding:0}
-.layers tbody tr{display:grid;grid-template-columns:1fr auto auto;gap:0 1rem;padding:.4rem 0;border-bottom:1px solid var(--grid)}
-.layers tbody tr>*{display:block;padding:0;border:0;width:auto;min-width:0}
+.layers tbody tr{display:grid;grid-template-columns:minmax(0,1fr) auto auto;gap:0 1rem;padding:.4rem 0;border-bottom:1px solid var(--grid)}
+.layers tbody tr>*{display:block;padding:0;border:0;width:auto!important;min-width:0!important}
 .layers .what,.layers .bar{grid-column:1/-1}
 .layers .none::before{content:'none ';color:var(--faint)}
 .layers .all::before{content:'all ';color:var(--faint)}
@@ -164,6 +164,9 @@ const PRINT: &str = "\
 :root{color-scheme:light}
 body{max-width:none;padding:0;font-size:10pt}
 nav{display:none}
+.cards{grid-template-columns:1fr 1fr}
+summary{list-style:none}
+summary::-webkit-details-marker{display:none}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 main>section{margin-top:1.5rem}
 h2,h3,summary{break-after:avoid}
@@ -171,7 +174,9 @@ tr,.card,figure{break-inside:avoid}
 table{font-size:8pt}
 .gains{break-inside:avoid}
 .gains wbr{display:inline}
-th,td{padding-left:.6rem}
+th,td{padding-left:.5rem}
+.gains .bar{min-width:6rem}
+.gains .loss{min-width:3.5rem}
 .scroll{overflow:visible}
 .plot{min-width:0}
 .plots{grid-template-columns:1fr 1fr}
