@@ -65,7 +65,7 @@ impl Family {
     }
 
     /// Its colour behind dark text, and behind light text.
-    pub(crate) const fn colours(self) -> [&'static str; 2] {
+    pub(super) const fn colours(self) -> [&'static str; 2] {
         match self {
             Self::Interface => ["#e2e5ea", "#3d4450"],
             Self::Conv => ["#bcd7fb", "#1f4788"],

@@ -14,6 +14,9 @@ use crate::drawing::escape::{visible, xml};
 const HEIGHT: u32 = 30;
 const BAR: [u32; 2] = [7, 16];
 const MIDDLE: u32 = 15;
+/// Where lines from and to other rows meet the bar.
+const ABOVE: &str = "7";
+const BELOW: &str = "23";
 
 /// Writes the section.
 pub(super) fn write(html: &mut String, report: &Report) {
@@ -56,33 +59,30 @@ fn write_setting(html: &mut String, report: &Report, setting: &Setting) {
         html.push_str("<p>No program was timed.</p>\n");
         return;
     }
-    let (times, losses) = (times(&chain), losses(&chain));
-    let scale = Linear::covering(times.iter().copied(), 4);
-    let loss_scale = Linear::covering(losses, 3);
-    let places = decimals(times.iter().copied().filter(|time| time.is_finite()).fold(0.0, f64::max));
+    let plot = Plot::new(&chain);
+    let Plot { scale, loss_scale, .. } = &plot;
     let columns: [Column; 7] = [
         ("what", "Pass".to_owned()),
-        ("bar", format!("{}<span class=\"unseen\">time, ms</span>", axis(&scale, &ticks(&scale, "ms")))),
+        ("bar", format!("{}<span class=\"unseen\">time, ms</span>", axis(scale, &ticks(scale, "ms")))),
         ("number time", "Time, ms".to_owned()),
         ("number change", "Change, ms".to_owned()),
         ("number ratio", "Ratio to the row above".to_owned()),
         (
             "bar loss",
-            format!("{}<span class=\"unseen\">lost without it</span>", axis(&loss_scale, &percents(&loss_scale))),
+            format!("{}<span class=\"unseen\">lost without it</span>", axis(loss_scale, &percents(loss_scale))),
         ),
         ("number left", "All but it, to all passes".to_owned()),
     ];
     html.push_str("<div class=\"scroll\">\n");
     table::begin(html, "gains", &format!("What each pass gains: {title}"), &columns);
     if let Some(unfused) = chain.unfused {
-        total(html, &columns, &scale, &loss_scale, places, "no passes", unfused, chain.gains.first());
+        table::row(html, "whole", &columns, &plot.unfused(unfused));
     }
     for gain in &chain.gains {
-        let cells = row(gain, &scale, &loss_scale, places);
-        table::row(html, "", &columns, &cells);
+        table::row(html, "", &columns, &plot.gain(gain));
     }
     if let Some(full) = chain.full {
-        total(html, &columns, &scale, &loss_scale, places, "all passes", full, None);
+        table::row(html, "whole", &columns, &plot.full(full, chain.unfused));
     }
     table::end(html);
     let _ = writeln!(html, "</div>\n<p class=\"note\">{}</p>", rounds(setting));
@@ -100,85 +100,103 @@ fn rounds(setting: &Setting) -> String {
     }
 }
 
-/// A row of a whole program.
-#[expect(clippy::too_many_arguments, reason = "the table's columns and scales are one thing")]
-fn total(
-    html: &mut String,
-    columns: &[Column],
-    scale: &Linear,
-    loss_scale: &Linear,
+/// What all rows of a setting share.
+struct Plot {
+    /// Milliseconds.
+    scale: Linear,
+    /// The time that is lost without a pass, by that of all.
+    loss_scale: Linear,
+    /// The decimals of milliseconds.
     places: usize,
-    label: &str,
-    measured: Measured<'_>,
-    next: Option<&Gain<'_>>,
-) {
-    let time = measured.milliseconds();
-    let mut strip = Strip::new(scale, HEIGHT);
-    strip.bar([0.0, time], BAR, "total", &tip(label, measured.timing, places));
-    if next.is_some() {
-        strip.link(time, "23", "100%");
-    } else {
-        strip.link(time, "0", "7");
-    }
-    let against = measured.timing.map(|timing| timing.against_unfused).filter(|_| next.is_none());
-    let base = against.map_or(f64::NAN, |against| time / against.median);
-    if let Some(against) = against {
-        strip.whisker(base * against.low, base * against.high, MIDDLE);
-    }
-    let cells = [
-        label.to_owned(),
-        strip.finish(),
-        fixed(time, places),
-        against.map_or_else(String::new, |_| signed(time - base, places)),
-        against.map_or_else(String::new, |against| format!("{} <span class=\"of\">of none</span>", ratio(&against))),
-        Strip::new(loss_scale, HEIGHT).finish(),
-        String::new(),
-    ];
-    table::row(html, "whole", columns, &cells);
 }
 
-/// The cells of a pass.
-fn row(gain: &Gain<'_>, scale: &Linear, loss_scale: &Linear, places: usize) -> [String; 7] {
-    let timed = gain.added.and_then(|added| added.timing);
-    let mut strip = Strip::new(scale, HEIGHT);
-    let (time, change, against) = match timed {
-        None => {
+impl Plot {
+    fn new(chain: &Chain<'_>) -> Self {
+        let times = times(chain);
+        Self {
+            scale: Linear::covering(times.iter().copied(), 4),
+            loss_scale: Linear::covering(losses(chain), 3),
+            places: decimals(times.into_iter().filter(|time| time.is_finite()).fold(0.0, f64::max)),
+        }
+    }
+
+    /// The cells of the program without passes.
+    fn unfused(&self, unfused: Measured<'_>) -> [String; 7] {
+        let time = unfused.milliseconds();
+        let mut strip = Strip::new(&self.scale, HEIGHT);
+        strip.bar([0.0, time], BAR, "total", &tip("no passes", unfused.timing, self.places));
+        strip.link(time, BELOW, "100%");
+        let nothing = Strip::new(&self.loss_scale, HEIGHT).finish();
+        let [change, ratio, left] = [String::new(), String::new(), String::new()];
+        ["no passes".to_owned(), strip.finish(), fixed(time, self.places), change, ratio, nothing, left]
+    }
+
+    /// The cells of the program with all passes, held against that with none.
+    fn full(&self, full: Measured<'_>, unfused: Option<Measured<'_>>) -> [String; 7] {
+        let time = full.milliseconds();
+        let mut strip = Strip::new(&self.scale, HEIGHT);
+        strip.bar([0.0, time], BAR, "total", &tip("all passes", full.timing, self.places));
+        strip.link(time, "0", ABOVE);
+        let (mut change, mut against) = (String::new(), String::new());
+        if let Some(timing) = full.timing {
+            let interval = &timing.against_unfused;
+            let base = unfused.map_or(f64::NAN, |unfused| unfused.milliseconds());
+            strip.whisker(base * interval.low, base * interval.high, MIDDLE);
+            change = signed(time - base, self.places);
+            against = format!("{} <span class=\"of\">of none</span>", ratio(interval));
+        }
+        let nothing = Strip::new(&self.loss_scale, HEIGHT).finish();
+        ["all passes".to_owned(), strip.finish(), fixed(time, self.places), change, against, nothing, String::new()]
+    }
+
+    /// The cells of a pass.
+    fn gain(&self, gain: &Gain<'_>) -> [String; 7] {
+        let timed = gain.added.and_then(|added| added.timing);
+        let mut strip = Strip::new(&self.scale, HEIGHT);
+        let [mut time, mut change, mut against] = [String::new(), quiet("same program"), String::new()];
+        if let Some(timing) = timed {
+            let interval = &timing.against_neighbour;
+            strip.link(gain.before, "0", ABOVE);
+            let tip = tip(&visible(gain.pass), Some(timing), self.places);
+            strip.bar([gain.before, timing.median], BAR, class(interval), &tip);
+            strip.whisker(gain.before * interval.low, gain.before * interval.high, MIDDLE);
+            strip.link(timing.median, BELOW, "100%");
+            let words = match (gain.same, interval.tells_nothing()) {
+                (true, _) => quiet("same steps"),
+                (false, true) => quiet("no difference"),
+                (false, false) => String::new(),
+            };
+            time = fixed(timing.median, self.places);
+            change = format!("{words} {}", signed(timing.median - gain.before, self.places));
+            against = ratio(interval);
+        } else {
             strip.link(gain.before, "0", "100%");
-            ("".to_owned(), "<span class=\"quiet\">same program</span>".to_owned(), String::new())
         }
-        Some(timing) => {
-            let against = timing.against_neighbour;
-            strip.link(gain.before, "0", "7");
-            let ends = [gain.before, timing.median];
-            strip.bar(ends, BAR, class(&against), &tip(&visible(gain.pass), Some(timing), places));
-            strip.whisker(gain.before * against.low, gain.before * against.high, MIDDLE);
-            strip.link(timing.median, "23", "100%");
-            let change = signed(timing.median - gain.before, places);
-            let words = match (gain.same, against.tells_nothing()) {
-                (true, _) => "<span class=\"quiet\">same steps</span> ",
-                (false, true) => "<span class=\"quiet\">no difference</span> ",
-                (false, false) => "",
-            };
-            (fixed(timing.median, places), format!("{words}{change}"), ratio(&against))
-        }
-    };
-    let mut loss = Strip::new(loss_scale, HEIGHT);
-    let left = match gain.without {
-        None if timed.is_none() => "<span class=\"quiet\">same program</span>".to_owned(),
-        None => "<span class=\"quiet\">not timed</span>".to_owned(),
-        Some(without) => {
-            let class = match class(&without) {
-                "slower" => "faster",
-                "faster" => "slower",
-                level => level,
-            };
-            let tip = format!("without {}: {} of the time with all passes", visible(gain.pass), interval(&without));
-            loss.bar([0.0, without.median - 1.0], BAR, class, &tip);
-            loss.whisker(without.low - 1.0, without.high - 1.0, MIDDLE);
-            ratio(&without)
-        }
-    };
-    [name(gain.pass), strip.finish(), time, change, against, loss.finish(), left]
+        let (loss, left) = self.loss(gain, timed.is_some());
+        [name(gain.pass), strip.finish(), time, change, against, loss, left]
+    }
+
+    /// What is lost without a pass, as a bar and in numbers.
+    fn loss(&self, gain: &Gain<'_>, is_timed: bool) -> (String, String) {
+        let mut strip = Strip::new(&self.loss_scale, HEIGHT);
+        let Some(without) = gain.without else {
+            return (strip.finish(), quiet(if is_timed { "not timed" } else { "same program" }));
+        };
+        // A program that is slower without the pass says that the pass gains.
+        let class = match class(&without) {
+            "slower" => "faster",
+            "faster" => "slower",
+            level => level,
+        };
+        let tip = format!("without {}: {} of the time with all passes", visible(gain.pass), interval(&without));
+        strip.bar([0.0, without.median - 1.0], BAR, class, &tip);
+        strip.whisker(without.low - 1.0, without.high - 1.0, MIDDLE);
+        (strip.finish(), ratio(&without))
+    }
+}
+
+fn quiet(words: &str) -> String {
+    format!("<span class=\"quiet\">{words}</span>")
 }
 
 /// A ratio in bold, with its interval.
@@ -222,12 +240,13 @@ fn losses(chain: &Chain<'_>) -> Vec<f64> {
     each.flat_map(|without| [without.low - 1.0, without.median - 1.0, without.high - 1.0]).collect()
 }
 
-/// The ticks of a scale as percent more, or less.
+/// The ticks of a scale as percent more, or less: the last with its unit.
 fn percents(scale: &Linear) -> Vec<String> {
     let places = scale.decimals.saturating_sub(2);
-    let label = |tick: &f64| match signed(tick * 100.0, places) {
-        zero if *tick == 0.0 => zero,
-        number => format!("{number}{SPACE}%"),
+    let last = scale.ticks.len().saturating_sub(1);
+    let label = |(place, tick): (usize, &f64)| {
+        let number = if *tick == 0.0 { "0".to_owned() } else { signed(tick * 100.0, places) };
+        if place == last { format!("{number}{SPACE}%") } else { number }
     };
-    scale.ticks.iter().map(label).collect()
+    scale.ticks.iter().enumerate().map(label).collect()
 }

@@ -11,7 +11,7 @@ use crate::drawing::{Drawing, svg};
 pub(super) fn write(html: &mut String, report: &Report, before: &Drawing, after: &Drawing) {
     html.push_str(
         "<section id=\"graph\">\n<h2>Graph</h2>\n<p>Equal blocks that follow each other are drawn once. What an outline holds is one \
-         step of the program with all passes.</p>\n",
+         step of the program with all passes; a step whose layers stand apart has several.</p>\n",
     );
     let groups = [groups(report, before), several(after)];
     for ((title, drawing), groups) in

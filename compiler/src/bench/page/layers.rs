@@ -41,6 +41,9 @@ pub(super) fn write(html: &mut String, report: &Report, families: &BTreeMap<&str
 fn legend(html: &mut String, report: &Report, families: &BTreeMap<&str, Family>) {
     let steps = report.settings.iter().flat_map(|setting| &setting.layers).flat_map(|layer| &layer.unfused);
     let found: Vec<Option<Family>> = steps.map(|(step, _)| families.get(step.as_str()).copied()).collect();
+    if found.is_empty() {
+        return;
+    }
     html.push_str("<p class=\"legend\"><span>Without passes:</span> ");
     for family in Family::ALL.into_iter().map(Some).chain([None]).filter(|family| found.contains(family)) {
         key(html, style::class(family), label(family));

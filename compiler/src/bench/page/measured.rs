@@ -75,8 +75,8 @@ pub(super) fn chain<'a>(report: &'a Report, setting: &'a Setting) -> Chain<'a> {
 /// The pass that makes the variant before it the full one: the last behind those that have a variant of their own.
 fn last_added<'a>(report: &'a Report, full: Option<&Variant>, has_own: impl Fn(&str) -> bool) -> Option<&'a str> {
     let full = full?;
-    let behind = report.passes.iter().map(|(pass, _)| pass.as_str()).rev().take_while(|pass| !has_own(pass));
-    behind.filter(|pass| full.passes.iter().any(|ran| ran == pass)).next()
+    let mut behind = report.passes.iter().map(|(pass, _)| pass.as_str()).rev().take_while(|pass| !has_own(pass));
+    behind.find(|pass| full.passes.iter().any(|ran| ran == pass))
 }
 
 fn footprint(variant: &Variant) -> (usize, [u64; 3]) {

@@ -55,11 +55,8 @@ fn write_batch(html: &mut String, batch: usize, variants: &[&Variant]) {
         columns.push(("number", if unit.is_empty() { (*heading).to_owned() } else { format!("{heading}, {unit}") }));
     }
     columns.push(("number", "Departure".to_owned()));
-    html.push_str(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Memory\">\n"
-            .replace("Memory", &format!("Memory, batch {batch}"))
-            .as_str(),
-    );
+    let _ =
+        writeln!(html, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Memory, batch {batch}\">");
     table::begin(html, "memory", &format!("Memory, batch {batch}"), &columns);
     for variant in variants {
         let mut cells = vec![label(&variant.role)];

@@ -1,6 +1,6 @@
 //! A report as a page of HTML that needs nothing beside itself: no network, no script. It is well-formed XML too.
 //!
-//! A file per part of the page, in the order they are shown: [`head`], [`gains`], [`layers`], [`roofline`], [`memory`], [`graphs`].
+//! A file per part of the page, in the order they are shown: `head`, `gains`, `layers`, `roofline`, `memory`, `graphs`.
 //! Rows of numbers are tables with a bar in each row, as wide as there is room, so that they read on a phone as on paper.
 
 mod gains;

@@ -37,7 +37,7 @@ fn marks(pick: fn([&'static str; 2]) -> &'static str) -> String {
 }
 
 const PAGE: &str = "\
-:root{--faster:#0072b2;--slower:#d55e00;--level:#98a1ad;--total:#454d59;--grid:#e3e6eb}
+:root{--faster:#0072b2;--slower:#d55e00;--level:#858f9c;--total:#454d59;--grid:#e3e6eb}
 body{max-width:73rem;padding:1.5rem 1rem 4rem}
 header{margin-bottom:2.5rem}
 h1{font-size:2rem;line-height:1.2;margin:0 0 1.2rem;letter-spacing:-.01em}
@@ -176,7 +176,7 @@ table{font-size:8pt}
 .gains wbr{display:inline}
 th,td{padding-left:.5rem}
 .gains .bar{min-width:6rem}
-.gains .loss{min-width:3.5rem}
+.gains .loss{min-width:3rem;width:8%}
 .scroll{overflow:visible}
 .plot{min-width:0}
 .plots{grid-template-columns:1fr 1fr}
