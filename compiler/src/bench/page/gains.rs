@@ -23,7 +23,7 @@ pub(super) fn write(html: &mut String, report: &Report) {
     html.push_str(
         "<section id=\"passes\">\n<h2>What each pass gains</h2>\n\
          <p>From the program without passes to the one with all, one pass more at a time: a bar ends where the next one begins. \
-         On the right, all passes but one: what is lost without it. Whiskers and brackets are 95 % intervals of ratios within \
+         Last, all passes but one: what is lost without it. Whiskers and brackets are 95 % intervals of ratios within \
          the same round; where an interval holds 1, no difference was found.</p>\n\
          <p class=\"legend\">",
     );
@@ -128,7 +128,7 @@ impl Plot {
         strip.link(time, BELOW, "100%");
         let nothing = Strip::new(&self.loss_scale, HEIGHT).finish();
         let [change, ratio, left] = [String::new(), String::new(), String::new()];
-        ["no passes".to_owned(), strip.finish(), fixed(time, self.places), change, ratio, nothing, left]
+        ["no passes".to_owned(), strip.finish(), milliseconds(&fixed(time, self.places)), change, ratio, nothing, left]
     }
 
     /// The cells of the program with all passes, held against that with none.
@@ -142,11 +142,19 @@ impl Plot {
             let interval = &timing.against_unfused;
             let base = unfused.map_or(f64::NAN, |unfused| unfused.milliseconds());
             strip.whisker(base * interval.low, base * interval.high, MIDDLE);
-            change = signed(time - base, self.places);
+            change = milliseconds(&signed(time - base, self.places));
             against = format!("{} <span class=\"of\">of none</span>", ratio(interval));
         }
         let nothing = Strip::new(&self.loss_scale, HEIGHT).finish();
-        ["all passes".to_owned(), strip.finish(), fixed(time, self.places), change, against, nothing, String::new()]
+        [
+            "all passes".to_owned(),
+            strip.finish(),
+            milliseconds(&fixed(time, self.places)),
+            change,
+            against,
+            nothing,
+            String::new(),
+        ]
     }
 
     /// The cells of a pass.
@@ -166,8 +174,8 @@ impl Plot {
                 (false, true) => quiet("no difference"),
                 (false, false) => String::new(),
             };
-            time = fixed(timing.median, self.places);
-            change = format!("{words} {}", signed(timing.median - gain.before, self.places));
+            time = milliseconds(&fixed(timing.median, self.places));
+            change = format!("{words} {}", milliseconds(&signed(timing.median - gain.before, self.places)));
             against = ratio(interval);
         } else {
             strip.link(gain.before, "0", "100%");
@@ -193,6 +201,11 @@ impl Plot {
         strip.whisker(without.low - 1.0, without.high - 1.0, MIDDLE);
         (strip.finish(), ratio(&without))
     }
+}
+
+/// A number with the unit that its column has, for where columns have no headings.
+fn milliseconds(number: &str) -> String {
+    format!("{number}<span class=\"unit\">{SPACE}ms</span>")
 }
 
 fn quiet(words: &str) -> String {

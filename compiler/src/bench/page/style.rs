@@ -53,6 +53,7 @@ main>section{margin-top:3rem;padding-top:1.4rem;border-top:1px solid var(--line)
 .card h2{font-size:.85rem;font-weight:600;color:var(--faint);margin:0;letter-spacing:0}
 .card p{font-size:.9rem;margin:0}
 .card .big{font-size:2rem;font-weight:600;line-height:1.3;color:var(--ink);font-variant-numeric:tabular-nums;letter-spacing:-.02em}
+.unit{display:none}
 .big .of{white-space:nowrap;font-size:1rem;font-weight:400;letter-spacing:0;color:var(--faint)}
 .together{white-space:nowrap}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.7rem 1.5rem;margin:0}
@@ -137,10 +138,14 @@ const NARROW: &str = "\
 .gains tbody tr>*{display:block;padding:0;border:0;width:auto!important;min-width:0!important}
 .gains .bar{grid-column:1/-1;grid-row:2}
 .gains .loss,.gains tbody .loss{display:none}
-.gains .time:not(:empty)::after{content:' ms'}
+.gains .unit{display:inline}
+.gains .left:has(.quiet){display:none}
 .gains .change{text-align:left}
 .gains .left{grid-column:1/-1}
 .gains .left:not(:empty)::before{content:'all but it, to all passes: ';color:var(--faint)}
+}
+@media screen and (min-width:36rem) and (max-width:64rem){
+.cards{grid-template-columns:1fr 1fr}
 }
 @media screen and (max-width:46rem){
 body{padding-top:1rem}
@@ -171,10 +176,12 @@ summary::-webkit-details-marker{display:none}
 main>section{margin-top:1.5rem}
 h2,h3,summary{break-after:avoid}
 tr,.card,figure{break-inside:avoid}
-table{font-size:8pt}
+table{font-size:7.5pt}
+thead th{font-size:7pt}
+.axis text{font-size:7pt}
+.note,.legend{font-size:8pt}
 .gains{break-inside:avoid}
-.gains wbr{display:inline}
-th,td{padding-left:.5rem}
+th,td{padding-left:.45rem}
 .gains .bar{min-width:6rem}
 .gains .loss{min-width:3rem;width:8%}
 .scroll{overflow:visible}
