@@ -55,15 +55,15 @@ impl<'a> Strip<'a> {
         Self { scale, svg }
     }
 
-    /// A bar between two values, from `y` down, with what is told where it is pointed at.
+    /// A bar between two values, from `y` down, with what is told, if anything, where it is pointed at.
     pub fn bar(&mut self, [from, to]: [f64; 2], [y, height]: [u32; 2], class: &str, tip: &str) {
         let (from, to) = (self.scale.percent(from), self.scale.percent(to));
+        let tip = if tip.is_empty() { String::new() } else { format!("<title>{}</title>", xml(tip)) };
         let _ = write!(
             self.svg,
-            "<rect class=\"{class}\" x=\"{:.2}%\" y=\"{y}\" width=\"{:.2}%\" height=\"{height}\"><title>{}</title></rect>",
+            "<rect class=\"{class}\" x=\"{:.2}%\" y=\"{y}\" width=\"{:.2}%\" height=\"{height}\">{tip}</rect>",
             from.min(to),
-            (to - from).abs(),
-            xml(tip)
+            (to - from).abs()
         );
     }
 
