@@ -94,7 +94,8 @@ impl Rows {
                 Layers {
                     name: main.map_or(REST, |step| &step.name).to_owned(),
                     what: main.map(|step| step.what.clone()).unwrap_or_default(),
-                    fused: now.iter().map(|step| step.microseconds).sum(),
+                    // A sum of nothing would be -0.
+                    fused: now.iter().fold(0.0, |sum, step| sum + step.microseconds),
                     unfused: was.into_iter().map(|step| (step.name, step.microseconds)).collect(),
                     macs: now.iter().map(|step| step.macs).sum(),
                     bytes: now.iter().map(|step| step.bytes).sum(),
@@ -168,5 +169,92 @@ impl Classes {
 
     fn result(&mut self, index: usize) -> usize {
         self.joined.find_mut(self.results + index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{Activation, Layout, Op};
+
+    const RELU: Op = Op::Activation(Activation::Relu);
+
+    fn side(graph: &Graph, steps: &[(NodeId, Option<usize>)]) -> Side {
+        Side { graph: graph.clone(), steps: steps.to_vec() }
+    }
+
+    /// Each row's steps of the full program, and those of the unfused one.
+    fn rows(before: &Graph, unfused: &Side, full: &Side) -> Vec<(Vec<usize>, Vec<usize>)> {
+        let Rows { unfused, full } = Rows::new(before, unfused, full);
+        full.into_iter().zip(unfused).collect()
+    }
+
+    #[test]
+    fn a_node_that_passes_made_of_several_shares_their_row() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 2, 2]);
+        let a = graph.add("a", RELU, &[x]).unwrap();
+        let b = graph.add("b", RELU, &[x]).unwrap();
+        let sum = graph.add("sum", Op::Add { activation: None }, &[a, b]).unwrap();
+        graph.output("y", sum);
+        graph.remember();
+        let unfused = side(&graph, &[(x, None), (a, None), (b, None), (sum, None), (sum, Some(0))]);
+
+        // Both as one, and the parts of its result in their places.
+        let mut merged = graph.clone();
+        let both = merged.add("both", Op::Concat { operands: 2 }, &[x, x]).unwrap();
+        let parts = [(a, 0), (b, 1)].map(|(old, begin)| {
+            let name = merged.node(old).name.clone();
+            let part = merged.add(name, Op::Slice { channels: [begin, begin + 1] }, &[both]).unwrap();
+            merged.supersede(old, part).unwrap();
+            part
+        });
+        let steps = [(x, None), (both, None), (parts[0], None), (parts[1], None), (sum, None), (sum, Some(0))];
+        let full = side(&merged, &steps);
+        assert_eq!(
+            rows(&graph, &unfused, &full),
+            [(vec![0], vec![0]), (vec![1, 2, 3], vec![1, 2]), (vec![4], vec![3]), (vec![5], vec![4])]
+        );
+    }
+
+    #[test]
+    fn what_is_gone_belongs_to_its_reader_and_what_nobody_reads_to_the_rest() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 2, 2]);
+        let scale = graph.add("scale", Op::Scale { factor: 2.0 }, &[x]).unwrap();
+        let relu = graph.add("relu", RELU, &[scale]).unwrap();
+        let unread = graph.add("unread", RELU, &[x]).unwrap();
+        graph.output("y", relu);
+        graph.remember();
+        let unfused = side(&graph, &[(x, None), (scale, None), (relu, None), (unread, None), (relu, Some(0))]);
+        let mut fused = graph.clone();
+        fused.replace(relu, RELU, &[x]).unwrap();
+        fused.remove_dead();
+        let full = side(&fused, &[(x, None), (relu, None), (relu, Some(0))]);
+        let found = Rows::new(&graph, &unfused, &full);
+        let times = |names: &[&str]| -> Vec<profile::Step> {
+            let step = |(index, name): (usize, &&str)| profile::Step {
+                name: (*name).to_owned(),
+                what: String::new(),
+                microseconds: (index + 1) as f64,
+                macs: 0,
+                bytes: 1,
+            };
+            names.iter().enumerate().map(step).collect()
+        };
+        let shown: Vec<String> = found
+            .timed(&times(&["x", "scale", "relu", "unread", "y"]), &times(&["x", "relu", "y"]))
+            .iter()
+            .map(|Layers { name, fused, unfused, .. }| format!("{name} {fused} {unfused:?}"))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                r#"x 1 [("x", 1.0)]"#,
+                r#"relu 2 [("scale", 2.0), ("relu", 3.0)]"#,
+                r#"y 3 [("y", 5.0)]"#,
+                r#"rest 0 [("unread", 4.0)]"#,
+            ]
+        );
     }
 }

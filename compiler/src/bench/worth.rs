@@ -87,3 +87,81 @@ pub fn verdict(report: &Report, setting: &Setting) -> String {
 fn ratio(ratio: f64) -> String {
     format!("{ratio:.3}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::report::{Machine, Variant};
+    use crate::bench::variants::{selections, timings};
+    use crate::ir::Graph;
+
+    /// A report of the passes `a`, `b` and `c`, of which `b` changes nothing, with the times of the programs: none, `a`, `a` and `c`,
+    /// `c` alone.
+    fn report(times: &[Vec<f64>; 4]) -> Report {
+        let selections = selections(&["a", "b", "c"], &Default::default());
+        let programs = [0, 1, 1, 2, 3, 2, 1];
+        let places: Vec<_> = selections.iter().map(|one| one.neighbour).zip(programs).collect();
+        let variant = |role| Variant {
+            role,
+            batch: 2,
+            passes: Vec::new(),
+            steps: 1,
+            macs: 1,
+            arena_bytes: 1,
+            weight_bytes: 1,
+            map_bytes: 1,
+            departure: 0.0,
+        };
+        Report {
+            network: "n".to_owned(),
+            model: "n".to_owned(),
+            compiler: "0".to_owned(),
+            time: 0,
+            machine: Machine { processor: "p".to_owned(), isa: "i".to_owned(), threads: 1 },
+            files: Vec::new(),
+            weights: "seed:0".to_owned(),
+            exact: false,
+            passes: ["a", "b", "c"].map(|pass| (pass.to_owned(), String::new())).to_vec(),
+            variants: selections.into_iter().map(|one| variant(one.role)).collect(),
+            settings: vec![Setting {
+                batch: 2,
+                threads: 1,
+                timings: timings(0, &places, times),
+                layers: Vec::new(),
+                peak: 1.0,
+                bandwidth: [1.0; 2],
+            }],
+            graphs: [Graph::new(), Graph::new()],
+        }
+    }
+
+    #[test]
+    fn a_pass_is_worth_what_it_saves_and_what_its_lack_costs() {
+        let report = report(&[vec![10.0; 5], vec![8.0; 5], vec![4.0; 5], vec![5.0; 5]]);
+        let sure = |median| Interval { median, low: median, high: median };
+        let setting = &report.settings[0];
+        let expected = [("a", 0.8, 1.25), ("b", 1.0, 1.0), ("c", 0.5, 2.0)];
+        let expected = expected.map(|(pass, added, out)| Worth { pass, added: sure(added), left_out: sure(out) });
+        assert_eq!(worths(&report, setting), expected);
+        assert_eq!(
+            verdict(&report, setting),
+            "2 images, 1 thread: with all passes it takes 0.400 of the unfused time (0.400 to 0.400), 2.50 times as fast. \
+             Without c it would take 2.000 as long. No change to this network: b."
+        );
+    }
+
+    #[test]
+    fn noise_and_loss_are_called_by_their_names() {
+        let report = report(&[
+            vec![10.0; 5],
+            vec![10.0, 9.0, 11.0, 10.5, 9.5],
+            vec![10.0, 9.5, 10.5, 10.2, 9.8],
+            vec![9.0, 8.5, 9.5, 9.2, 8.8],
+        ]);
+        assert_eq!(
+            verdict(&report, &report.settings[0]),
+            "2 images, 1 thread: all passes together are within noise, 1.000 of the unfused time. Slower with it than without: a. \
+             Within noise when left out alone: c. No change to this network: b."
+        );
+    }
+}

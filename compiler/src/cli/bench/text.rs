@@ -119,7 +119,7 @@ fn change(ratio: Interval, gain: fn(f64) -> f64) -> [String; 2] {
 
 /// A row per step of the full program, with the time of those whose work it does.
 fn steps(setting: &Setting) -> String {
-    let was = |layer: &Layers| layer.unfused.iter().map(|(_, time)| time).sum::<f64>();
+    let was = |layer: &Layers| layer.unfused.iter().fold(0.0, |sum, (_, time)| sum + time);
     let row = |name: &str, what: &str, now: f64, was: f64, steps: usize| {
         let ratio = if was > 0.0 { format!("{:.2}", now / was) } else { String::new() };
         vec![name.to_owned(), what.to_owned(), format!("{now:.1}"), format!("{was:.1}"), steps.to_string(), ratio]
