@@ -266,7 +266,7 @@ fn refuse_departure(variant: &Variant, exact: bool) -> Result<(), Diagnostic> {
         return Ok(());
     }
     let message = format!(
-        "the outputs of the program {} depart from those of the unfused one by {:.3e} of their largest value",
+        "the program {} departs: its outputs are {:.3e} of their largest value from those of the unfused one",
         super::text::name(&variant.role),
         variant.departure
     );
@@ -292,4 +292,46 @@ fn files(model: &str, network: &Network) -> Result<Vec<(String, String)>, Diagno
         files.push((name, hashes.sha256));
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_departs_is_named() {
+        let variant = |departure| Variant {
+            role: Role::Without("fold_pad".to_owned()),
+            batch: 1,
+            passes: Vec::new(),
+            steps: 1,
+            macs: 1,
+            arena_bytes: 1,
+            weight_bytes: 1,
+            map_bytes: 1,
+            departure,
+        };
+        refuse_departure(&variant(5e-5), false).unwrap();
+        refuse_departure(&variant(5e-6), true).unwrap();
+        for (departure, exact) in [(5e-5, true), (2e-4, false), (f64::INFINITY, false), (f64::NAN, false)] {
+            let error = refuse_departure(&variant(departure), exact).unwrap_err();
+            assert_eq!(error.code, "E-DEPARTURE");
+            assert!(error.message.contains("the program without fold_pad departs"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_is_hashed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.txt");
+        std::fs::write(&path, "abc").unwrap();
+        let (mut network, _) = crate::frontend::load(shipped::DEFAULT, None, 1).unwrap();
+        network.files.push(path.clone());
+        let files = files(shipped::DEFAULT, &network).unwrap();
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["cifar-resnet20.yaml", "cifar-resnet20.safetensors", "labels.txt"]);
+        assert!(files[2].1.starts_with("ba7816bf8f01cfea") && files.iter().all(|(_, hash)| hash.len() == 64));
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(super::files(shipped::DEFAULT, &network).unwrap_err().code, "E-FILE");
+    }
 }
