@@ -40,6 +40,9 @@ fn heading(report: &Report) -> String {
         "{}, weights from {}{exact}\n{}, {}, {} thread(s)\n",
         report.network, report.weights, machine.processor, machine.isa, machine.threads
     );
+    if let Some(first) = report.variants.first() {
+        text.push_str(&format!("passes of every program: {}\n", first.passes.join(", ")));
+    }
     for (file, hash) in &report.files {
         text.push_str(&format!("{file}: sha256 {hash}\n"));
     }
