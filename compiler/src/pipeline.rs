@@ -57,7 +57,7 @@ pub enum Stage {
 pub struct Compiled {
     /// The network as it was read, its graph before any pass.
     pub network: Network,
-    /// The graph after the passes.
+    /// The graph after the passes. Its nodes tell which of those before the passes they compute.
     pub graph: Graph,
     /// What each pass did.
     pub passes: Vec<PassReport>,
@@ -85,11 +85,25 @@ pub fn compile(options: &Options, progress: &mut dyn FnMut(Stage)) -> Result<Com
     let (mut network, mut warnings) =
         frontend::load_with(&options.model, options.weights.as_ref(), options.batch, &options.changes)?;
     network.files.extend(options.settings.tuning.file().map(Path::to_path_buf));
+    let compiled = compile_network(network, options, progress)?;
+    warnings.extend(compiled.warnings);
+    Ok(Compiled { warnings, ..compiled })
+}
+
+/// Compiles a network that was read already: of the options, the passes that are switched off and the settings count.
+///
+/// # Errors
+/// As [`passes::run`] and [`plan::plan`].
+pub fn compile_network(
+    network: Network,
+    options: &Options,
+    progress: &mut dyn FnMut(Stage),
+) -> Result<Compiled, Diagnostics> {
     progress(Stage::Optimise);
     let mut graph = network.graph.clone();
+    graph.remember();
     let reports = passes::run(&mut graph, &options.disabled_passes)?;
     progress(Stage::Plan);
-    let (plan, doubts) = plan::plan(&graph, &options.settings)?;
-    warnings.extend(doubts);
+    let (plan, warnings) = plan::plan(&graph, &options.settings)?;
     Ok(Compiled { network, graph, passes: reports, plan, warnings })
 }

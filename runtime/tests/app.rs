@@ -185,7 +185,7 @@ fn measures_and_describes() {
 
     let result: Value = serde_json::from_str(&colors(&["info", "--json"]).1).unwrap();
     assert_eq!(result["checksums"]["model"], "abc");
-    assert_eq!(result["threads"], 7);
+    assert_eq!((&result["threads"], &result["map_bytes"]), (&7.into(), &0.into()));
     assert!(colors(&["info"]).1.contains("instruction sets"));
 }
 
@@ -195,9 +195,15 @@ fn teaches_and_refuses_wrong_calls() {
     assert!(code == 0 && out.contains("Examples:") && out.contains("./bench"), "{out}");
     let (code, out, _) = colors(&["--version"]);
     assert!(code == 0 && out.contains("0.1.0"), "{out}");
-    for wrong in
-        [&[][..], &["--json"], &["--top", "0", "a.png"], &["bench", "--seconds", "-1"], &["tensor", "a"], &["--what"]]
-    {
+    for wrong in [
+        &[][..],
+        &["--json"],
+        &["--top", "0", "a.png"],
+        &["bench", "--seconds", "-1"],
+        &["bench", "--turns", "--json"],
+        &["tensor", "a"],
+        &["--what"],
+    ] {
         let (code, out, err) = colors(wrong);
         assert!(code == 2 && out.is_empty() && !err.is_empty(), "{wrong:?}: {code} {out} {err}");
     }

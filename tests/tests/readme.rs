@@ -35,7 +35,9 @@ fn sh(script: &str, folder: &Path) -> String {
 #[test]
 fn every_command_runs() {
     let blocks = blocks("sh");
-    let [first, tests, tool, recipes, tuned] = blocks.as_slice() else { panic!("five blocks of commands: {blocks:?}") };
+    let [first, tests, tool, recipes, tuned, measured] = blocks.as_slice() else {
+        panic!("six blocks of commands: {blocks:?}")
+    };
     // This builds the tool too, for the commands below.
     let shown = sh(first, Path::new(ROOT));
     assert!(shown.lines().nth(1).is_some_and(|best| best.contains("0.98") && best.contains("cat")), "{shown}");
@@ -58,6 +60,9 @@ fn every_command_runs() {
 
     let shown = sh(tuned, folder.path());
     assert!(shown.contains("conv 3x3 stride 1") && folder.path().join("cifar.tuning.yaml").exists(), "{shown}");
+
+    let shown = sh(measured, folder.path());
+    assert!(shown.contains("without fuse_shortcut_add") && folder.path().join("cifar.bench.html").exists(), "{shown}");
 
     let shown = sh(recipes, folder.path());
     assert!(shown.contains("labels: 10") && shown.contains("labels: 1000"), "{shown}");

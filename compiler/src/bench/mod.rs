@@ -2,5 +2,11 @@
 //!
 //! [`report`] is what was found; `resnetc bench` finds it and shows it.
 
+pub mod layers;
 pub mod page;
+pub mod profile;
 pub mod report;
+pub mod statistics;
+pub mod turns;
+pub mod variants;
+pub mod worth;

@@ -17,6 +17,8 @@ pub struct Report {
     pub machine: Machine,
     /// What was read: each file's name, without its folder, and the SHA-256 of its bytes in hexadecimal.
     pub files: Vec<(String, String)>,
+    /// Where the weights came from: `seed:0`, or a file's name.
+    pub weights: String,
     /// Whether every convolution was computed as sums of products.
     pub exact: bool,
     /// The passes that were switched, in their order, with their summaries.
@@ -43,7 +45,7 @@ pub struct Machine {
 /// Why a variant was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// No pass that can be left out.
+    /// No pass that can be left out, or none of those that were chosen to be switched.
     Unfused,
     /// The passes of the variant before it, and one more.
     Added(String),
@@ -64,7 +66,7 @@ pub struct Variant {
     pub passes: Vec<String>,
     /// Steps of the program.
     pub steps: usize,
-    /// Multiply-accumulates that the network asks for.
+    /// Multiply-accumulates that the network asks for, of all images of a call.
     pub macs: u64,
     /// Bytes of memory for activations.
     pub arena_bytes: u64,
@@ -121,10 +123,21 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What is one step of the full program, and the steps of the unfused one that it does the work of.
+impl Interval {
+    /// The ratio of equal things: the same program is neither faster nor slower than itself.
+    pub const ONE: Self = Self { median: 1.0, low: 1.0, high: 1.0 };
+
+    /// Whether the ratio is below or above 1 beyond noise.
+    pub fn is_certain(&self) -> bool {
+        self.high < 1.0 || self.low > 1.0
+    }
+}
+
+/// A step of the full program, or several that do together what cannot be told apart, and the steps of the unfused one that it does the
+/// work of. Every step of either program is in one of these. What of the unfused one belongs nowhere is in a last one, called `rest`.
 #[derive(Debug, Clone)]
 pub struct Layers {
-    /// The full program's step, as it is named there.
+    /// The full program's step, as it is named there; of several, the one with the most multiply-accumulates.
     pub name: String,
     /// What it computes, in short: `conv 3x3 64 -> 64`.
     pub what: String,

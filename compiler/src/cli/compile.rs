@@ -83,10 +83,15 @@ fn default_output(compiled: &Compiled, emit: Emit) -> PathBuf {
 
 /// Refuses to write over what the model was read from.
 pub(super) fn guard(path: &Path, network: &Network) -> Result<(), Failure> {
+    guard_option(path, network, "-o")
+}
+
+/// The same for a path that another option named.
+pub(super) fn guard_option(path: &Path, network: &Network, option: &str) -> Result<(), Failure> {
     if network.files.iter().any(|file| package::same_file(file, path)) {
         let error = Diagnostic::error("E-OUTPUT", "this is a file that the model was read from")
             .at(Place::file(path))
-            .hint("name another file with `-o`");
+            .hint(format!("name another file with `{option}`"));
         return Err(error.into());
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! The command line: arguments in, files and tables out. One file per subcommand.
 
+mod bench;
 mod compile;
 mod graph;
 mod inspect;
+mod machine;
 mod model;
 mod npy;
 mod output;
@@ -36,6 +38,7 @@ Examples:
   resnetc compile model.onnx --preprocess timm --crop-fraction 0.95 --labels imagenet1k
   resnetc tune resnet50                                 time its layers on this machine: resnet50.tuning.yaml
   resnetc compile resnet50 --tuning resnet50.tuning.yaml
+  resnetc bench resnet50 --html resnet50.html           time it beside programs with fewer passes: what each is worth
   resnetc specs                                         the networks that ship inside
   resnetc weights model.h5                              what a file of weights holds, and which network it fits
   resnetc pull resnet50                                 fetch its published weights: from then on they are found
@@ -46,14 +49,14 @@ arithmetic but recognise nothing. An ONNX model says nothing about pictures and 
 
 Exit status:
   0  done
-  1  a model, weights, pictures or other files are wrong, a build failed, or `verify` found a difference
+  1  a model, weights, pictures or other files are wrong, a build failed, or `verify` or `bench` found a difference
   2  the arguments are wrong
 
 Environment:
   RESNETC_CACHE    folder for pulled weights, built programs and what they are built from (else the user's cache folder)
   RESNETC_TIMEOUT  seconds that `pull` waits for a server (else 30)
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE  how `pull` reaches servers
-  RESNET_ISA       instruction set of a program at run time, and that `tune` measures: portable, avx2, avx512 or neon";
+  RESNET_ISA       instruction set of a program at run time, and that `tune` and `bench` measure: portable, avx2, avx512 or neon";
 
 /// Compiles residual networks into standalone programs.
 ///
@@ -74,6 +77,7 @@ enum Command {
     Graph(graph::Arguments),
     Verify(verify::Arguments),
     Tune(tune::Arguments),
+    Bench(bench::Arguments),
     Specs(specs::Arguments),
     Weights(weights::Arguments),
     Pull(pull::Arguments),
@@ -104,6 +108,14 @@ impl From<Diagnostic> for Failure {
     }
 }
 
+/// Reads how long something is measured.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected a number from 0.1 to 86400".to_owned()),
+    }
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -121,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Specs(arguments) => specs::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),

@@ -17,16 +17,30 @@ use crate::pipeline::{self, Compiled, Options, Stage};
 use crate::plan::Settings;
 use crate::tuning;
 
-/// Options of every command that compiles.
+/// Options of every command that compiles one program.
 #[derive(Debug, Clone, Args)]
 pub struct ModelOptions {
-    /// Weights: a file, or `seed:N` for reproducible random ones. Default: the model's own
-    #[arg(long, value_name = "FILE|seed:N")]
-    pub weights: Option<String>,
-
     /// Images per call
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = batch, allow_hyphen_values = true)]
     pub batch: usize,
+
+    #[command(flatten)]
+    pub compiler: CompilerOptions,
+}
+
+impl ModelOptions {
+    /// The options of the compiler for `model`.
+    pub fn options(&self, model: &str) -> Result<Options, Failure> {
+        self.compiler.options(model, self.batch)
+    }
+}
+
+/// Options of every command that compiles, but for the batch.
+#[derive(Debug, Clone, Args)]
+pub struct CompilerOptions {
+    /// Weights: a file, or `seed:N` for reproducible random ones. Default: the model's own
+    #[arg(long, value_name = "FILE|seed:N")]
+    pub weights: Option<String>,
 
     /// Switch a pass off; may be given several times
     #[arg(long, value_name = "NAME")]
@@ -47,13 +61,13 @@ pub struct ModelOptions {
     surroundings: SurroundingsOptions,
 }
 
-impl ModelOptions {
-    /// The options of the compiler for `model`.
-    pub fn options(&self, model: &str) -> Result<Options, Failure> {
+impl CompilerOptions {
+    /// The options of the compiler for `model` and so many images per call.
+    pub fn options(&self, model: &str, batch: usize) -> Result<Options, Failure> {
         Ok(Options {
             model: model.to_owned(),
             weights: self.weights.as_deref().map(weights).transpose()?,
-            batch: self.batch,
+            batch,
             changes: Changes {
                 structure: self.structure.overrides()?,
                 surroundings: self.surroundings.surroundings()?,
@@ -68,7 +82,8 @@ impl ModelOptions {
     }
 }
 
-fn batch(text: &str) -> Result<usize, String> {
+/// Reads a number of images.
+pub fn batch(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("expected a whole number from 1".to_owned()),
         Ok(batch) => Ok(batch),

@@ -1,10 +1,10 @@
 //! Tensors in NumPy's format.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, BufWriter};
 use std::path::Path;
 
-use npyz::{DType, NpyFile, Order};
+use npyz::{DType, NpyFile, Order, WriteOptions, WriterBuilder};
 
 use crate::diagnostic::{Diagnostic, Place};
 
@@ -15,6 +15,27 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// Values in row-major order.
     pub values: Vec<f32>,
+}
+
+impl Array {
+    /// The values, as exact in 64 bits.
+    pub fn wide(&self) -> impl Iterator<Item = f64> + '_ {
+        self.values.iter().map(|value| f64::from(*value))
+    }
+}
+
+/// Writes a .npy file of 32-bit floats.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, array: &Array) -> Result<(), Diagnostic> {
+    let shape: Vec<u64> = array.shape.iter().map(|extent| *extent as u64).collect();
+    let written = File::create(path).and_then(|file| {
+        let mut npy = WriteOptions::new().default_dtype().shape(&shape).writer(BufWriter::new(file)).begin_nd()?;
+        npy.extend(array.values.iter().copied())?;
+        npy.finish()
+    });
+    written.map_err(|error| Diagnostic::error("E-FILE", format!("cannot write it: {error}")).at(Place::file(path)))
 }
 
 /// Reads a .npy file of 32-bit or 64-bit floats, row-major.
@@ -74,6 +95,16 @@ mod tests {
         assert_eq!(read(file.path()).unwrap(), Array { shape: vec![1, 2], values: vec![1.0, 2.0] });
         let file = npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }\n", &1.5_f64.to_le_bytes());
         assert_eq!(read(file.path()).unwrap(), Array { shape: vec![1], values: vec![1.5] });
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let array = Array { shape: vec![1, 2, 3], values: vec![1.0, -2.0, 0.5, f32::MIN_POSITIVE, 4.0, 5.0] };
+        let path = folder.path().join("a.npy");
+        write(&path, &array).unwrap();
+        assert_eq!(read(&path).unwrap(), array);
+        assert_eq!(write(&folder.path().join("no").join("a.npy"), &array).unwrap_err().code, "E-FILE");
     }
 
     #[test]

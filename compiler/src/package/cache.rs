@@ -4,8 +4,10 @@
 //! ago. One process builds at a time, under a lock.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::output::write_files;
@@ -13,7 +15,7 @@ use super::{sources, trouble, write_file};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::user_cache;
 
-/// How many bytes the finished programs that are kept have together; the last one stays however large.
+/// How many bytes the finished programs that are kept have together; those that this process asked for stay however large.
 const PROGRAMS: u64 = 2 << 30;
 
 /// How many other builds of this tool keep their folders.
@@ -23,6 +25,8 @@ const BUILDS: usize = 2;
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
+    /// Programs that this process asked for.
+    given: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Cache {
@@ -61,7 +65,7 @@ impl Cache {
                 }
             }
         }
-        Ok(Self { root })
+        Ok(Self { root, given: Arc::default() })
     }
 
     /// The lock that a build holds. `waiting` is called when another process has it.
@@ -127,11 +131,21 @@ impl Cache {
                     touch(&file);
                 }
             }
+            self.give(&path);
             path
         })
     }
 
-    /// Keeps a program, and lets go of those that were used longest ago.
+    /// Whether a program was given to this process before.
+    fn was_given(&self, path: &Path) -> bool {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    fn give(&self, path: &Path) {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+    }
+
+    /// Keeps a program, and lets go of those that were used longest ago, but for those that this process was given before.
     pub(super) fn keep(&self, hash: &str, program: &Path) -> Result<PathBuf, Diagnostic> {
         let path = self.program_path(hash);
         let folder = self.root.join("programs");
@@ -139,10 +153,11 @@ impl Cache {
         let content = fs::read(program).map_err(|error| trouble("read", program, &error))?;
         write_file(&path, &content, true)?;
         let mut kept = content.len() as u64;
+        self.give(&path);
         let others = entries(&folder).into_iter().filter(|other| *other != path);
         for other in by_last_use(others, Path::to_owned) {
             kept = kept.saturating_add(other.metadata().map_or(0, |other| other.len()));
-            if kept > PROGRAMS {
+            if kept > PROGRAMS && !self.was_given(&other) {
                 // Another process may have been faster.
                 let _ = fs::remove_file(other);
             }
@@ -243,6 +258,21 @@ mod tests {
             vec!["0.1.1-0000000000000001", "0.1.2-0000000000000002", "0.1.4-0000000000000004", crate::BUILD, "weights"];
         expected.sort_unstable();
         assert_eq!(names(base.path()), expected);
+    }
+
+    #[test]
+    fn programs_of_this_process_stay_when_there_is_too_much() {
+        let base = tempfile::tempdir().unwrap();
+        let cache = Cache::inside(base.path()).unwrap();
+        let built = base.path().join("built");
+        fs::write(&built, "12345").unwrap();
+        cache.keep("large", &built).unwrap();
+        place(&cache.program_path("large"), PROGRAMS, 30);
+        cache.keep("new", &built).unwrap();
+        assert_eq!(names(&cache.root.join("programs")), ["large", "new"]);
+        // The next process was given none.
+        Cache::inside(base.path()).unwrap().keep("newer", &built).unwrap();
+        assert_eq!(names(&cache.root.join("programs")), ["new", "newer"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod build;
 mod cache;
+mod call;
 mod output;
 mod probes;
 mod sources;
@@ -10,7 +11,8 @@ pub use crate::frontend::weights::hexadecimal;
 pub use crate::user_cache::file_name;
 pub use build::{Program, build, build_probes};
 pub use cache::Cache;
-pub use output::{same_file, write_file, write_folder};
+pub use call::call;
+pub use output::{same_file, writable, write_file, write_folder};
 pub use probes::Probes;
 pub use sources::{Layout, files};
 

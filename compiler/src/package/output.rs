@@ -15,19 +15,32 @@ const MARKER: &str = ".resnetc-package";
 /// # Errors
 /// When `path` is a folder, or cannot be written.
 pub fn write_file(path: &Path, content: &[u8], executable: bool) -> Result<(), Diagnostic> {
+    let mut file = draft(path)?;
+    file.write_all(content).map_err(|error| trouble("write", path, &error))?;
+    permit(file.path(), executable).map_err(|error| trouble("set the permissions of", path, &error))?;
+    file.persist(path).map(|_| ()).map_err(|error| trouble("write", path, &error.error))
+}
+
+/// Whether [`write_file`] would go well, for those who have long work before it.
+///
+/// # Errors
+/// As [`write_file`].
+pub fn writable(path: &Path) -> Result<(), Diagnostic> {
+    draft(path).map(|_| ())
+}
+
+/// An empty file beside the place of a file.
+fn draft(path: &Path) -> Result<tempfile::NamedTempFile, Diagnostic> {
     if path.is_dir() {
         return Err(Diagnostic::error("E-OUTPUT", "this is a folder")
             .at(Place::file(path))
             .expected("the name of a file")
             .hint("name a file inside of it"));
     }
-    let mut file = tempfile::Builder::new()
+    tempfile::Builder::new()
         .prefix(".resnetc-")
         .tempfile_in(parent(path))
-        .map_err(|error| trouble("write beside this file", path, &error))?;
-    file.write_all(content).map_err(|error| trouble("write", path, &error))?;
-    permit(file.path(), executable).map_err(|error| trouble("set the permissions of", path, &error))?;
-    file.persist(path).map(|_| ()).map_err(|error| trouble("write", path, &error.error))
+        .map_err(|error| trouble("write beside this file", path, &error))
 }
 
 /// Writes a folder with `files` (path inside of it, content), in the place of one that was written so before.
@@ -160,5 +173,9 @@ mod tests {
     fn a_folder_is_no_place_for_a_file() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(write_file(folder.path(), b"x", false).unwrap_err().code, "E-OUTPUT");
+        assert_eq!(writable(folder.path()).unwrap_err().code, "E-OUTPUT");
+        assert_eq!(writable(&folder.path().join("none").join("x")).unwrap_err().code, "E-FILE");
+        writable(&folder.path().join("x")).unwrap();
+        assert!(names(folder.path()).is_empty());
     }
 }

@@ -27,6 +27,8 @@ pub struct Pass {
     pub summary: &'static str,
     /// Why it stands where it does in the order.
     pub position: &'static str,
+    /// Whether it is a choice: the others clean up what no program can be made of, and run in every one that is measured.
+    pub optional: bool,
     run: fn(&mut Graph) -> Edit<PassReport>,
 }
 
@@ -50,12 +52,14 @@ pub const PASSES: [Pass; 8] = [
         name: "fold_constants",
         summary: "Computes what depends on constants alone; always right but for one rounding to f32.",
         position: "Before the rewrites of layers: what it computes is a constant to every later pass.",
+        optional: false,
         run: fold_constants::run,
     },
     Pass {
         name: "fold_pad",
         summary: "Makes zeros around a map the padding of the conv or pool that reads it, if the pool takes them for what they are.",
         position: "Before the rewrites of layers: a pad that is gone is no reader of the layer before it.",
+        optional: true,
         run: fold_pad::run,
     },
     Pass {
@@ -63,12 +67,14 @@ pub const PASSES: [Pass; 8] = [
         summary: "Multiplies a constant factor into the conv or dense layer before it, or into those behind it, if nothing else sees what it scales.",
         position: "Before fold_batch_norm: a scale that is gone does not stand between a layer and its normalisation. Those \
                    behind a normalisation go with it.",
+        optional: true,
         run: fold_scale::run,
     },
     Pass {
         name: "fold_batch_norm",
         summary: "Multiplies a batch normalisation into the conv or dense layer before it, if nothing else sees that layer's result.",
         position: "Before the fusions: it needs the bare layer, and it brings the activation behind it next to the layer.",
+        optional: true,
         run: fold_batch_norm::run,
     },
     Pass {
@@ -76,12 +82,14 @@ pub const PASSES: [Pass; 8] = [
         summary: "Lets the operation before an activation apply it, if nothing else sees that operation's result.",
         position: "Before fuse_shortcut_add: an add takes its activation along, and a conv with an activation of its own shows \
                    itself as one that no add may follow in the same epilogue.",
+        optional: true,
         run: fuse_activation::run,
     },
     Pass {
         name: "fuse_shortcut_add",
         summary: "Lets a conv add the shortcut to its result, if the add is the only one to see that result.",
         position: "After the passes that give convs and adds their final form.",
+        optional: true,
         run: fuse_shortcut_add::run,
     },
     Pass { position: "Last: the passes before it leave weights that nothing reads.", ..REMOVE_DEAD },
@@ -91,6 +99,7 @@ const REMOVE_DEAD: Pass = Pass {
     name: "remove_dead",
     summary: "Removes what no result of the network depends on; always right.",
     position: "",
+    optional: false,
     run: remove_dead::run,
 };
 

@@ -141,6 +141,7 @@ mod tests {
                 .collect();
             let lowered = Lowered {
                 steps: Vec::new(),
+                nodes: Vec::new(),
                 buffers: buffers.clone(),
                 sizes: sizes.clone(),
                 kept: BTreeSet::new(),

@@ -44,6 +44,8 @@ pub(super) struct Used {
 #[derive(Debug)]
 pub(super) struct Lowered {
     pub steps: Vec<Step>,
+    /// The node of each step, beside `steps`.
+    pub nodes: Vec<NodeId>,
     /// Beside `steps`.
     pub buffers: Vec<Used>,
     /// Length of each buffer in f32 values.
@@ -95,10 +97,12 @@ pub(super) fn lower(
         early,
         batch,
         position: 0,
+        current: input,
         homes: BTreeMap::new(),
         occupied: BTreeMap::new(),
         lowered: Lowered {
             steps: Vec::new(),
+            nodes: Vec::new(),
             buffers: Vec::new(),
             sizes: BTreeMap::new(),
             kept: BTreeSet::new(),
@@ -122,6 +126,7 @@ pub(super) fn lower(
     };
     for (position, id) in order.into_iter().enumerate() {
         lowering.position = position;
+        lowering.current = id;
         lowering.batch = if lowering.is_early(position) { 1 } else { batch };
         lowering.node(id);
         for index in outputs.get(&id).into_iter().flatten() {
@@ -151,6 +156,8 @@ struct Lowering<'a> {
     batch: usize,
     /// Position of the node at hand.
     position: usize,
+    /// The node at hand.
+    current: NodeId,
     /// The buffer of each node.
     homes: BTreeMap<NodeId, Buffer>,
     /// Position until which each buffer is read.
@@ -231,6 +238,7 @@ impl Lowering<'_> {
             operands: Operands { weights: draft.weights, network_output: draft.network_output, ..Operands::default() },
             images: Images { count: self.all / self.batch, ..Images::TOGETHER },
         });
+        self.lowered.nodes.push(self.current);
         self.lowered.buffers.push(draft.used);
     }
 

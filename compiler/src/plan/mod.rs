@@ -23,7 +23,7 @@ pub use tile::{Tile, Tiles};
 pub use tuning::{Decision, Pixels, Tuned, Tuning};
 
 use crate::diagnostic::Diagnostics;
-use crate::ir::Graph;
+use crate::ir::{Graph, NodeId};
 use geometry::{
     Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
     GlobalPoolGeometry, GroupNormGeometry, Grouped, Images, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry,
@@ -35,6 +35,8 @@ use geometry::{
 pub struct Plan {
     /// The steps in the order they run.
     pub steps: Vec<Step>,
+    /// The node of the graph that each step is a part of, beside `steps`.
+    pub nodes: Vec<NodeId>,
     /// Name, shape in the caller's order of axes, and whether channels are last.
     pub input: Input,
     /// Names and shapes of the outputs, in the network's order; at least one.
@@ -262,6 +264,7 @@ pub fn carry_out(graph: &Graph, decisions: &Decisions, early: usize) -> Result<(
     let fingerprint = pack::fnv(format!("{steps:?} {}", arena.length).as_bytes());
     let plan = Plan {
         steps,
+        nodes: lowered.nodes,
         input: lowered.input,
         outputs: lowered.outputs,
         arena: arena.length,

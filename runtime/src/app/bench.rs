@@ -1,11 +1,11 @@
 //! `PROGRAM bench`: latency on this machine; of every layer with `--profile`.
 
-use std::io::Write;
+use std::io::{self, BufRead, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Failure, cli, failed, open, product, profile};
+use super::{Failure, Problem, cli, failed, open, product, profile};
 use crate::program::Model;
 
 /// The fewest runs that are measured, however long they take.
@@ -17,6 +17,9 @@ pub(super) fn run<M: Model>(task: &cli::Bench, out: &mut dyn Write) -> Result<()
     let network = M::NETWORK;
     let mut model = open::<M>(task.threads)?;
     let input = noise(product(&network.input_shape));
+    if task.turns {
+        return turns(&mut model, &input, io::stdin().lock(), out);
+    }
     let seconds = Duration::from_secs_f64(task.seconds);
     repeat(&mut model, &input, seconds.div_f64(5.0).min(Duration::from_secs(1)))?;
     if task.profile {
@@ -56,6 +59,29 @@ pub(super) fn run<M: Model>(task: &cli::Bench, out: &mut dyn Write) -> Result<()
         at(0.9),
         at(0.99),
     )?;
+    Ok(())
+}
+
+/// Runs when it is told to, so that several programs can be timed by turns: for each line with a number, so many runs, and a line with
+/// the milliseconds of each as JSON. One more before them is not timed: the caches are full of what ran meanwhile.
+fn turns<M: Model>(model: &mut M, input: &[f32], lines: impl BufRead, out: &mut dyn Write) -> Result<(), Failure> {
+    for line in lines.lines() {
+        let line = line.unwrap_or_default();
+        let runs =
+            line.trim().parse::<usize>().ok().filter(|runs| (1..=MOST).contains(runs)).ok_or_else(|| {
+                Failure::Usage(Problem::new("standard input", format!("`{line}` is no number of runs")))
+            })?;
+        let mut times = Vec::with_capacity(runs);
+        for run in 0..=runs {
+            let begin = Instant::now();
+            std::hint::black_box(model.run(std::hint::black_box(input)).map_err(failed::<M>)?);
+            if run > 0 {
+                times.push(begin.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        writeln!(out, "{}", json!(times))?;
+        out.flush()?;
+    }
     Ok(())
 }
 

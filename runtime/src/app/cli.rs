@@ -114,6 +114,9 @@ pub(super) struct Bench {
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
+    /// Run as often as each line of standard input says, and print the milliseconds
+    #[arg(long, hide = true, conflicts_with_all = ["seconds", "profile", "json"])]
+    pub(super) turns: bool,
 }
 
 /// Describes.

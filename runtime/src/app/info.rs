@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
+use super::profile::bytes_of_maps;
 use super::{Failure, cli, open};
 use crate::program::Model;
 
@@ -19,6 +20,7 @@ const INSTRUCTION_SETS: &[&str] = if cfg!(target_arch = "x86_64") {
 pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(), Failure> {
     let network = M::NETWORK;
     let model = open::<M>(None)?;
+    let map_bytes: u64 = model.steps().iter().map(|step| bytes_of_maps(&step.work())).sum();
     let checksums: Map<String, Value> =
         network.checksums.iter().map(|(name, sum)| ((*name).to_string(), json!(sum))).collect();
     if task.json {
@@ -42,6 +44,7 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
             "steps": network.steps,
             "arena_bytes": network.arena_bytes,
             "weight_bytes": network.weight_bytes,
+            "map_bytes": map_bytes,
             "weights": network.weights,
             "checksums": checksums,
             "compiler": network.compiler,
@@ -71,6 +74,7 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
     line("steps", network.steps.to_string())?;
     line("arena", format!("{} bytes", network.arena_bytes))?;
     line("packed weights", format!("{} bytes", network.weight_bytes))?;
+    line("maps in and out", format!("{map_bytes} bytes"))?;
     line("weights from", network.weights.to_string())?;
     for (name, sum) in network.checksums {
         line(&format!("checksum, {name}"), (*sum).to_string())?;

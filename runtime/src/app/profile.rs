@@ -145,7 +145,7 @@ fn size(bytes: usize) -> usize {
     bytes.clamp(SMALLEST, LARGEST).next_power_of_two()
 }
 
-fn bytes_of_maps(work: &Work) -> u64 {
+pub(super) fn bytes_of_maps(work: &Work) -> u64 {
     work.bytes_read + work.bytes_written
 }
 

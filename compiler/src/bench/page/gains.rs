@@ -169,7 +169,7 @@ impl Plot {
             strip.bar([gain.before, timing.median], BAR, class(interval), &tip);
             strip.whisker(gain.before * interval.low, gain.before * interval.high, MIDDLE);
             strip.link(timing.median, BELOW, "100%");
-            let words = match (gain.same, interval.tells_nothing()) {
+            let words = match (gain.same, !interval.is_certain()) {
                 (true, _) => quiet("same steps"),
                 (false, true) => quiet("no difference"),
                 (false, false) => String::new(),
@@ -219,7 +219,7 @@ fn ratio(interval: &Interval) -> String {
 
 fn class(against: &Interval) -> &'static str {
     match against {
-        against if against.tells_nothing() => "level",
+        against if !against.is_certain() => "level",
         against if against.median < 1.0 => "faster",
         _ => "slower",
     }

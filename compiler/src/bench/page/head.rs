@@ -44,7 +44,7 @@ fn card(html: &mut String, report: &Report, setting: &Setting) {
     match compared(&chain) {
         Some((against, [none, all])) => {
             let places = decimals(none.max(all));
-            let verdict = if against.tells_nothing() {
+            let verdict = if !against.is_certain() {
                 "no difference was found".to_owned()
             } else {
                 format!("{}× as fast", fixed(ratio(1.0, against.median), 2))
@@ -91,6 +91,7 @@ fn facts(html: &mut String, report: &Report) {
     };
     let mut facts = vec![
         ("Model", name(&report.model)),
+        ("Weights", name(&report.weights)),
         ("Processor", text(&machine.processor)),
         ("Instruction set", format!("{}, {} offered", text(&machine.isa), count(machine.threads, "thread"))),
         ("Compiler", format!("resnetc {}", text(&report.compiler))),

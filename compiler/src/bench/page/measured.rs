@@ -86,10 +86,3 @@ fn footprint(variant: &Variant) -> (usize, [u64; 3]) {
 fn inverse(interval: &Interval) -> Interval {
     Interval { median: interval.median.recip(), low: interval.high.recip(), high: interval.low.recip() }
 }
-
-impl Interval {
-    /// Whether it says neither faster nor slower.
-    pub(super) fn tells_nothing(&self) -> bool {
-        !(self.low > 1.0 || self.high < 1.0)
-    }
-}

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::bench::statistics::median;
 use crate::cli::Failure;
 use crate::cli::progress::Progress;
 use crate::diagnostic::{Diagnostic, Place};
@@ -72,17 +73,6 @@ impl Timed {
             .filter(|(way, (_, time))| *time < BETTER * own && wins(*way) >= ROUNDS * self.rounds.len() as f64)
             .min_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b))?;
         Some(Measured { layer: self.layer, decision, microseconds, model, model_microseconds: own })
-    }
-}
-
-/// The middle of some numbers; 0 of none.
-pub fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    let middle = numbers.len() / 2;
-    match (numbers.get(middle), numbers.get(middle.wrapping_sub(1))) {
-        (Some(upper), Some(lower)) if numbers.len().is_multiple_of(2) => (upper + lower) / 2.0,
-        (Some(middle), _) => *middle,
-        _ => 0.0,
     }
 }
 
@@ -175,13 +165,5 @@ mod tests {
         let rounds =
             [[100.0, 90.0, 50.0], [100.0, 90.0, 50.0], [100.0, 90.0, 50.0], [100.0, 90.0, 150.0], [100.0, 90.0, 150.0]];
         assert_eq!(group(timed(&rounds).faster()), Some(2));
-    }
-
-    #[test]
-    fn the_middle_of_numbers() {
-        assert_eq!(median(vec![]), 0.0);
-        assert_eq!(median(vec![3.0]), 3.0);
-        assert_eq!(median(vec![3.0, 1.0]), 2.0);
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
     }
 }

@@ -1,7 +1,6 @@
 //! `resnetc tune`
 
 mod layers;
-mod machine;
 mod whole;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use super::compile::guard;
 use super::model::{self, ModelOptions};
 use super::progress::Progress;
 use super::table::{Align, table};
-use super::{Failure, output};
+use super::{Failure, machine, output};
 use crate::diagnostic::Diagnostic;
 use crate::package::{self, Cache, Package};
 use crate::pipeline::Compiled;
@@ -50,7 +49,7 @@ pub struct Arguments {
     output: Option<PathBuf>,
 
     /// Seconds that the measurements take together, builds aside
-    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds, allow_hyphen_values = true)]
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = super::seconds, allow_hyphen_values = true)]
     seconds: f64,
 
     /// Print JSON
@@ -58,19 +57,12 @@ pub struct Arguments {
     json: bool,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(seconds),
-        _ => Err("expected a number from 0.1 to 86400".to_owned()),
-    }
-}
-
 /// What part of the time the layers get; the whole programs get the rest.
 const LAYERS: f64 = 0.7;
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if arguments.options.tuning.is_some() {
+    if arguments.options.compiler.tuning.is_some() {
         let error = Diagnostic::error("E-ARGUMENT", "the measurements begin with the compiler's own choices")
             .about("--tuning")
             .hint("leave it out: `-o FILE` says where to write");
@@ -87,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(error.hint("name a file with `-o`").into());
     }
     let cache = Cache::open()?;
-    let exact = arguments.options.exact;
+    let exact = arguments.options.compiler.exact;
     let timed = layers::time(
         &probe::subjects(&compiled, exact, isa),
         &layers::How {
@@ -112,7 +104,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let threads = match arguments.threads {
         Some(threads) => threads as usize,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
+        None => machine::threads(),
     };
     let file = File {
         compiler: env!("CARGO_PKG_VERSION").to_owned(),

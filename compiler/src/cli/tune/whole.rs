@@ -1,12 +1,11 @@
 //! Times two whole programs in turn.
 
 use std::path::Path;
-use std::process::Command;
 
-use super::layers::median;
+use crate::bench::statistics::median;
+use crate::bench::turns::{self, How};
 use crate::cli::Failure;
 use crate::cli::progress::Progress;
-use crate::diagnostic::{Diagnostic, Place};
 
 /// How often each program is timed.
 const ROUNDS: usize = 7;
@@ -46,43 +45,14 @@ pub fn time(
     seconds: f64,
     progress: &mut Progress,
 ) -> Result<Whole, Failure> {
-    // Each run warms up for a fifth more.
-    let seconds = seconds / (2.4 * ROUNDS as f64);
-    let (mut owns, mut tuneds, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        progress.line(&format!("Timing the whole program, round {} of {ROUNDS}", round + 1));
-        // Neither always goes first.
-        let (a, b) = if round % 2 == 0 {
-            let own = milliseconds(own, threads, seconds)?;
-            (own, milliseconds(tuned, threads, seconds)?)
-        } else {
-            let tuned = milliseconds(tuned, threads, seconds)?;
-            (milliseconds(own, threads, seconds)?, tuned)
-        };
-        owns.push(a);
-        tuneds.push(b);
-        ratios.push(b / a);
-    }
+    let how = How { threads, seconds, rounds: [ROUNDS; 2] };
+    let mut times = turns::time(&[own, tuned], &how, &mut |round, rounds| {
+        progress.line(&format!("Timing the whole program, round {round} of {rounds}"));
+    })?
+    .into_iter();
+    let [owns, tuneds] = [times.next().unwrap_or_default(), times.next().unwrap_or_default()];
+    let ratios = owns.iter().zip(&tuneds).map(|(own, tuned)| tuned / own).collect();
     Ok(Whole { own: median(owns), tuned: median(tuneds), ratios })
-}
-
-/// The time of the fastest of many inferences, as a program measures itself: other programs make some slower, and none faster.
-fn milliseconds(program: &Path, threads: Option<u32>, seconds: f64) -> Result<f64, Failure> {
-    let mut command = Command::new(program);
-    command.args(["bench", "--json", "--seconds", &seconds.to_string()]);
-    if let Some(threads) = threads {
-        command.args(["--threads", &threads.to_string()]);
-    }
-    let failed = |what: String| Failure::from(Diagnostic::error("E-TUNE", what).at(Place::file(program)));
-    let output = command.output().map_err(|error| failed(format!("cannot time the program: {error}")))?;
-    let fastest = serde_json::from_slice::<serde_json::Value>(&output.stdout)
-        .ok()
-        .and_then(|value| value.get("min_ms")?.as_f64())
-        .filter(|fastest| *fastest > 0.0);
-    fastest.ok_or_else(|| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        failed(format!("the program printed no time ({}): {}", output.status, said.trim()))
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::{inputs, wide};
+use super::inputs;
 use crate::cli::Failure;
 use crate::cli::npy::{self, Array};
 use crate::cli::progress::Progress;
@@ -67,7 +67,7 @@ pub fn compare_layers(
             let path = folder.join(format!("{index}.npy"));
             match npy::read(&path) {
                 Ok(got) if got.values.len() == values.len() => {
-                    let distance = Distance::between(wide(&got), values.iter().copied());
+                    let distance = Distance::between(got.wide(), values.iter().copied());
                     if distance.relative() > ROUNDING {
                         let (layer, summary) = (step.name.clone(), step.summary.clone());
                         first = Some(Departure { index, layer, summary, distance });
@@ -145,7 +145,7 @@ mod tests {
         for wrong in ["layer3.0.conv1", "layer2.1.conv1"] {
             let index = compiled.plan.steps.iter().position(|step| step.name == wrong).unwrap();
             let path = folder.path().join(format!("{index}.npy"));
-            let mut values: Vec<f64> = wide(&npy::read(&path).unwrap()).collect();
+            let mut values: Vec<f64> = npy::read(&path).unwrap().wide().collect();
             values[5] += 1.0;
             write(&path, &values);
             let departure = compare().departure.unwrap();

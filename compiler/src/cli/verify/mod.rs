@@ -6,7 +6,6 @@ mod passes;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use clap::Args;
 use serde_json::json;
@@ -18,7 +17,7 @@ use super::{Failure, output};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::ir::interpreter::{self, Distance, Values};
 use crate::ir::{Graph, NodeId, Op};
-use crate::package::{Cache, Package};
+use crate::package::{self, Cache, Package};
 use expectations::{Expectation, expectations};
 use layers::{Layers, compare_layers};
 
@@ -99,10 +98,10 @@ fn program(arguments: &Arguments, path: &Path) -> Result<(), Failure> {
     for (index, Expectation { output, array }) in expected.into_iter().enumerate() {
         let out = scratch.path().join(format!("{index}.npy"));
         let name = format!("--output={}", output.name);
-        call(&program, ["tensor".as_ref(), name.as_ref(), path.as_os_str(), out.as_os_str()])?;
+        package::call(&program, ["tensor".as_ref(), name.as_ref(), path.as_os_str(), out.as_os_str()])?;
         let got = npy::read(&out)?;
         fits(&got, &output.shape, &out, &format!("output `{}`", output.name))?;
-        compared.push(Compared { name: &output.name, distance: Distance::between(wide(&got), wide(&array)) });
+        compared.push(Compared { name: &output.name, distance: Distance::between(got.wide(), array.wide()) });
     }
     let right = compared.iter().all(|compared| compared.distance.relative() <= tolerance);
     progress.clear();
@@ -112,7 +111,7 @@ fn program(arguments: &Arguments, path: &Path) -> Result<(), Failure> {
     } else {
         let folder = scratch.path().join("trace");
         progress.line("Tracing the program");
-        call(&program, [OsStr::new("trace"), path.as_os_str(), folder.as_os_str()])?;
+        package::call(&program, [OsStr::new("trace"), path.as_os_str(), folder.as_os_str()])?;
         let layers = compare_layers(&compiled, &input, &folder, &mut progress)?;
         progress.clear();
         Some(layers)
@@ -193,18 +192,6 @@ fn report(
     output::print(&text)
 }
 
-/// Runs the program, which tells its own errors.
-fn call<'a>(program: &Path, arguments: impl IntoIterator<Item = &'a OsStr>) -> Result<(), Failure> {
-    let done = Command::new(program).args(arguments).output().map_err(|error| {
-        Diagnostic::error("E-RUN", format!("cannot run the program: {error}")).at(Place::file(program))
-    })?;
-    if done.status.success() {
-        return Ok(());
-    }
-    let message = format!("the program failed ({}): {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
-    Err(Diagnostic::error("E-RUN", message).into())
-}
-
 /// Checks a tensor's shape.
 fn fits(array: &Array, shape: &[usize], path: &Path, what: &str) -> Result<(), Diagnostic> {
     if array.shape == shape {
@@ -222,8 +209,4 @@ fn inputs(graph: &Graph, values: &[f32]) -> Values {
         _ => None,
     };
     graph.inputs().into_iter().filter_map(of).collect()
-}
-
-fn wide(array: &Array) -> impl Iterator<Item = f64> + '_ {
-    array.values.iter().map(|value| f64::from(*value))
 }

@@ -28,14 +28,18 @@ pub fn values(name: &str, (low, high): (f64, f64), count: usize, seed: u64) -> V
     let state = fnv1a(name) ^ seed;
     let span = high - low;
     let value = |k: u64| {
-        let z = state.wrapping_add(k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let z = z ^ (z >> 31);
-        let unit = (z >> 40) as f64 / f64::from(1_u32 << 24);
+        let unit = (splitmix64(state, k) >> 40) as f64 / f64::from(1_u32 << 24);
         (low + span * unit) as f32
     };
     (1..=count as u64).map(value).collect()
+}
+
+/// The k-th number, from 1, that the generator splitmix64 gives from a state on.
+pub fn splitmix64(state: u64, k: u64) -> u64 {
+    let z = state.wrapping_add(k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 /// The range of a role. The shape has its output axis first.

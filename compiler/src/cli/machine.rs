@@ -41,6 +41,11 @@ fn available() -> Vec<&'static str> {
     names
 }
 
+/// The threads that this process may use.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The processor as it calls itself; its architecture when it does not.
 pub fn processor() -> String {
     let linux = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
