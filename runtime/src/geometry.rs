@@ -70,7 +70,26 @@ impl Images {
     pub const TOGETHER: Self = Self { count: 1, input: false, other: false, output: false };
 }
 
-/// A map of one image, as it lies in the arena.
+/// What else lies in the planes and images of a map that is a part of a larger one: some rows of it, or some blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// Rows of each plane, above and below the part.
+    pub rows: usize,
+    /// Blocks of each image, before and behind the part.
+    pub blocks: usize,
+}
+
+impl Rest {
+    /// Nothing: the map is whole.
+    pub const NONE: Self = Self { rows: 0, blocks: 0 };
+
+    /// Whether the map is whole.
+    pub const fn is_none(self) -> bool {
+        self.rows == 0 && self.blocks == 0
+    }
+}
+
+/// A map of one image, as it lies in the arena; whole, or a part of a larger one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Map {
     /// Channels that exist.
@@ -81,8 +100,10 @@ pub struct Map {
     pub width: usize,
     /// Channels per block: [`BLOCK`], or fewer for the network's input.
     pub block: usize,
-    /// The border of zeros.
+    /// The border of zeros. Above and below a part of a map there may be rows of the map instead.
     pub frame: Frame,
+    /// What else lies in the same planes and images.
+    pub rest: Rest,
 }
 
 impl Map {
@@ -96,14 +117,38 @@ impl Map {
         (self.frame.left + self.width + self.frame.right) * self.block
     }
 
+    /// Rows of a block, with those of the frame.
+    pub const fn rows(self) -> usize {
+        self.frame.top + self.height + self.frame.bottom
+    }
+
     /// Distance of two blocks.
     pub const fn plane(self) -> usize {
-        (self.frame.top + self.height + self.frame.bottom) * self.row()
+        (self.rows() + self.rest.rows) * self.row()
     }
 
     /// Distance of two images.
     pub const fn len(self) -> usize {
-        self.blocks() * self.plane()
+        (self.blocks() + self.rest.blocks) * self.plane()
+    }
+
+    /// Values from the first to the last of so many images, of which there is at least one.
+    pub const fn span(self, images: usize) -> usize {
+        (images - 1) * self.len() + (self.blocks() - 1) * self.plane() + self.rows() * self.row()
+    }
+
+    /// Offset of a block, counted over all images.
+    pub const fn block_at(self, block: usize) -> usize {
+        if self.rest.blocks == 0 {
+            block * self.plane()
+        } else {
+            block / self.blocks() * self.len() + block % self.blocks() * self.plane()
+        }
+    }
+
+    /// Values of an image that belong to the map, with its frame.
+    pub const fn values(self) -> usize {
+        self.blocks() * self.rows() * self.row()
     }
 
     /// Whether there is nothing in it.
@@ -538,13 +583,15 @@ pub struct ChannelsGeometry {
     pub count: usize,
 }
 
-/// Maximum or mean over the pixels of each channel; writes a vector.
+/// Maximum or mean over the pixels of each channel.
 #[derive(Debug, Clone, Copy)]
 pub struct GlobalPoolGeometry {
     /// Images.
     pub batch: usize,
     /// The map read.
     pub input: Map,
+    /// The map of one pixel that is written.
+    pub output: Map,
     /// How the pixels are reduced. There is no padding.
     pub reduction: Reduction,
 }

@@ -5,7 +5,7 @@ mod common;
 
 use resnet::geometry::{
     Activation, Algorithm, ConvGeometry, DenseGeometry, Direct, Frame, GlobalPoolGeometry, InputGeometry, Map,
-    OutputGeometry, PoolGeometry, Reduction,
+    OutputGeometry, PoolGeometry, Reduction, Rest,
 };
 use resnet::{
     Engine, Error, Isa, Layer, Model, Network, Operands, Options, Outputs, Program, Step, Tile, Tiles, Timing, Traced,
@@ -16,9 +16,15 @@ use serde_json::Value;
 use app_support::call;
 
 const BATCH: usize = 2;
-const IMAGE: Map =
-    Map { channels: 3, height: 8, width: 8, block: 3, frame: Frame { top: 1, left: 1, bottom: 1, right: 1 } };
-const STEM: Map = Map { channels: 32, height: 8, width: 8, block: 16, frame: Frame::NONE };
+const IMAGE: Map = Map {
+    channels: 3,
+    height: 8,
+    width: 8,
+    block: 3,
+    frame: Frame { top: 1, left: 1, bottom: 1, right: 1 },
+    rest: Rest::NONE,
+};
+const STEM: Map = Map { channels: 32, height: 8, width: 8, block: 16, frame: Frame::NONE, rest: Rest::NONE };
 const POOLED: Map = Map { height: 4, width: 4, ..STEM };
 
 macro_rules! layer {
@@ -38,10 +44,11 @@ layer!(Stem: ConvGeometry {
 layer!(MaxPool: PoolGeometry {
     batch: BATCH, input: STEM, output: POOLED, kernel: [2, 2], stride: [2, 2], padding: [0; 4], reduction: Reduction::Max,
 });
-layer!(Mean: GlobalPoolGeometry { batch: BATCH, input: POOLED, reduction: Reduction::Mean });
+const MEANS: Map = Map { height: 1, width: 1, frame: Frame::NONE, ..POOLED };
+layer!(Mean: GlobalPoolGeometry { batch: BATCH, input: POOLED, output: MEANS, reduction: Reduction::Mean });
 layer!(Head: DenseGeometry { batch: BATCH, features: 32, units: 10, panel: 16, activation: Activation::None });
 layer!(Out: OutputGeometry {
-    batch: BATCH, input: Map { channels: 10, height: 1, width: 1, block: 16, frame: Frame::NONE },
+    batch: BATCH, input: Map { channels: 10, height: 1, width: 1, block: 16, frame: Frame::NONE, rest: Rest::NONE },
 });
 
 impl Tiles for Stem {

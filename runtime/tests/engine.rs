@@ -4,12 +4,12 @@ mod common;
 
 use resnet::error::{Place, Problem};
 use resnet::geometry::{
-    Activation, DenseGeometry, ElementwiseGeometry, Frame, Images, InputGeometry, Join, Map, OutputGeometry,
+    Activation, DenseGeometry, ElementwiseGeometry, Frame, Images, InputGeometry, Join, Map, OutputGeometry, Rest,
 };
 use resnet::isa::Portable;
 use resnet::{Aligned, Engine, Error, Isa, Kind, Layer, Network, Operands, Options, Program, Step, Weights};
 
-const MAP: Map = Map { channels: 16, height: 2, width: 3, block: 16, frame: Frame::NONE };
+const MAP: Map = Map { channels: 16, height: 2, width: 3, block: 16, frame: Frame::NONE, rest: Rest::NONE };
 const FRAMED: Map = Map { frame: Frame { top: 1, left: 0, bottom: 0, right: 0 }, ..MAP };
 const NETWORK: &Network = &common::network(
     [1, 16, 2, 3],

@@ -4,7 +4,7 @@ mod common;
 
 use resnet::geometry::{
     Activation, Algorithm, ConvGeometry, DenseGeometry, Direct, Frame, GlobalPoolGeometry, InputGeometry, Map,
-    OutputGeometry, PoolGeometry, Reduction, SoftmaxGeometry,
+    OutputGeometry, PoolGeometry, Reduction, Rest, SoftmaxGeometry,
 };
 use resnet::{Engine, Isa, Kind, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
 
@@ -12,8 +12,8 @@ const BATCH: usize = 2;
 const CLASSES: usize = 10;
 const FRAME: Frame = Frame { top: 1, left: 1, bottom: 1, right: 1 };
 
-const IMAGE: Map = Map { channels: 3, height: 12, width: 12, block: 3, frame: FRAME };
-const STEM: Map = Map { channels: 16, height: 12, width: 12, block: 16, frame: Frame::NONE };
+const IMAGE: Map = Map { channels: 3, height: 12, width: 12, block: 3, frame: FRAME, rest: Rest::NONE };
+const STEM: Map = Map { channels: 16, height: 12, width: 12, block: 16, frame: Frame::NONE, rest: Rest::NONE };
 const POOLED: Map = Map { height: 6, width: 6, frame: FRAME, ..STEM };
 const WIDE: Map = Map { channels: 32, frame: Frame::NONE, ..POOLED };
 
@@ -52,11 +52,12 @@ layer!(Project: ConvGeometry = ConvGeometry {
 layer!(Expand: ConvGeometry = ConvGeometry {
     input: POOLED, output: WIDE, shortcut: Some(WIDE), algorithm: Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }), ..CONV
 });
-layer!(Mean: GlobalPoolGeometry = GlobalPoolGeometry { batch: BATCH, input: WIDE, reduction: Reduction::Mean });
+const MEANS: Map = Map { height: 1, width: 1, frame: Frame::NONE, ..WIDE };
+layer!(Mean: GlobalPoolGeometry = GlobalPoolGeometry { batch: BATCH, input: WIDE, output: MEANS, reduction: Reduction::Mean });
 layer!(Head: DenseGeometry = DenseGeometry { batch: BATCH, features: 32, units: CLASSES, panel: 16, activation: Activation::None });
 layer!(Soft: SoftmaxGeometry = SoftmaxGeometry { batch: BATCH, features: CLASSES });
 layer!(Out: OutputGeometry = OutputGeometry {
-    batch: BATCH, input: Map { channels: CLASSES, height: 1, width: 1, block: 16, frame: Frame::NONE },
+    batch: BATCH, input: Map { channels: CLASSES, height: 1, width: 1, block: 16, frame: Frame::NONE, rest: Rest::NONE },
 });
 
 impl Tiles for Stem {

@@ -3,10 +3,10 @@
 #[expect(dead_code, reason = "other tests need all of it")]
 mod common;
 
-use resnet::geometry::{Activation, ElementwiseGeometry, Frame, Join, Map};
+use resnet::geometry::{Activation, ElementwiseGeometry, Frame, Join, Map, Rest};
 use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Weights};
 
-const MAP: Map = Map { channels: 16, height: 1, width: 1, block: 16, frame: Frame::NONE };
+const MAP: Map = Map { channels: 16, height: 1, width: 1, block: 16, frame: Frame::NONE, rest: Rest::NONE };
 
 struct Relu;
 impl Layer<ElementwiseGeometry> for Relu {

@@ -3,7 +3,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use resnet::geometry::{
-    Activation, Algorithm, ConvGeometry, Direct, ElementwiseGeometry, Frame, InputGeometry, Join, Map,
+    Activation, Algorithm, ConvGeometry, Direct, ElementwiseGeometry, Frame, InputGeometry, Join, Map, Rest,
 };
 use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
 
@@ -11,7 +11,7 @@ use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Tile
 #[path = "../../runtime/tests/common/mod.rs"]
 mod common;
 
-const POINT: Map = Map { channels: 16, height: 1, width: 1, block: 16, frame: Frame::NONE };
+const POINT: Map = Map { channels: 16, height: 1, width: 1, block: 16, frame: Frame::NONE, rest: Rest::NONE };
 
 struct Relu;
 impl Layer<ElementwiseGeometry> for Relu {
@@ -54,7 +54,7 @@ fn meetings(criterion: &mut Criterion) {
 }
 
 const FRAME: Frame = Frame { top: 1, left: 1, bottom: 1, right: 1 };
-const WIDE: Map = Map { channels: 64, height: 28, width: 28, block: 16, frame: FRAME };
+const WIDE: Map = Map { channels: 64, height: 28, width: 28, block: 16, frame: FRAME, rest: Rest::NONE };
 
 struct In;
 impl Layer<InputGeometry> for In {

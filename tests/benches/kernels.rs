@@ -7,7 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use resnet::geometry::{
     Activation, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry,
     FlattenGeometry, Frame, GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, Join, Map, OutputGeometry,
-    PoolGeometry, Reduction, RemapGeometry, SoftmaxGeometry, Strassen, Winograd,
+    PoolGeometry, Reduction, RemapGeometry, Rest, SoftmaxGeometry, Strassen, Winograd,
 };
 use resnet::{Engine, Isa, Layer, Network, Operands, Options, Program, Step, Tile, Tiles, Weights};
 
@@ -158,8 +158,8 @@ layers! {
         MeanPool: pool(256, 56, 2, 0, Reduction::Mean);
     }
     "global pool" global_pool GlobalPoolGeometry {
-        GlobalMean: GlobalPoolGeometry { batch: 1, input: map(2048, 7), reduction: Reduction::Mean };
-        CifarGlobalMean: GlobalPoolGeometry { batch: 1, input: map(64, 8), reduction: Reduction::Mean };
+        GlobalMean: GlobalPoolGeometry { batch: 1, input: map(2048, 7), output: map(2048, 1), reduction: Reduction::Mean };
+        CifarGlobalMean: GlobalPoolGeometry { batch: 1, input: map(64, 8), output: map(64, 1), reduction: Reduction::Mean };
     }
     "elementwise" elementwise ElementwiseGeometry {
         C2Add: elementwise(map(256, 56), Some(map(256, 56)), Join::Sum);
@@ -208,7 +208,7 @@ layers! {
 
 /// A square map without a frame.
 const fn map(channels: usize, size: usize) -> Map {
-    Map { channels, height: size, width: size, block: BLOCK, frame: Frame::NONE }
+    Map { channels, height: size, width: size, block: BLOCK, frame: Frame::NONE, rest: Rest::NONE }
 }
 
 const fn framed(map: Map, width: usize) -> Map {

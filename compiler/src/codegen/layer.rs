@@ -74,9 +74,10 @@ pub(super) fn geometry(kernel: &Kernel) -> (TokenStream, Ident) {
                 left: #left,
             })
         }
-        Kernel::GlobalPool(GlobalPoolGeometry { batch, input, reduction }) => {
-            let (batch, input, reduction) = (number(*batch), map(input), self::reduction(*reduction));
-            quote!(GlobalPoolGeometry { batch: #batch, input: #input, reduction: #reduction })
+        Kernel::GlobalPool(GlobalPoolGeometry { batch, input, output, reduction }) => {
+            let (batch, input, output, reduction) =
+                (number(*batch), map(input), map(output), self::reduction(*reduction));
+            quote!(GlobalPoolGeometry { batch: #batch, input: #input, output: #output, reduction: #reduction })
         }
         Kernel::Dense(DenseGeometry { batch, features, units, panel, activation }) => {
             let (batch, features, units) = (number(*batch), number(*features), number(*units));
@@ -177,7 +178,13 @@ fn map(map: &Map) -> TokenStream {
         let (top, left, bottom, right) = (number(top), number(left), number(bottom), number(right));
         quote!(Frame { top: #top, left: #left, bottom: #bottom, right: #right })
     };
-    quote!(Map { channels: #channels, height: #height, width: #width, block: #block, frame: #frame })
+    let rest = if map.rest.is_none() {
+        quote!(Rest::NONE)
+    } else {
+        let (rows, blocks) = (number(map.rest.rows), number(map.rest.blocks));
+        quote!(Rest { rows: #rows, blocks: #blocks })
+    };
+    quote!(Map { channels: #channels, height: #height, width: #width, block: #block, frame: #frame, rest: #rest })
 }
 
 fn optional(value: &Option<Map>) -> TokenStream {

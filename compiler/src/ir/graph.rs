@@ -60,6 +60,50 @@ pub struct Output {
     pub node: NodeId,
 }
 
+/// Nodes that are computed together, part by part, so that what goes from one to the next never exists whole.
+///
+/// Each but the last is read by the next one alone, as its first operand, and is no result of the network. A chain changes no value: it is
+/// what the plan may make use of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// What the nodes are in the network.
+    pub kind: ChainKind,
+    /// The nodes, in the order they are computed; at least two.
+    pub nodes: Vec<NodeId>,
+    /// Whether they are computed together even if the plan holds that for slower.
+    pub forced: bool,
+}
+
+/// What the nodes of a chain are in the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChainKind {
+    /// The first convolutions and the max-pool behind them: some rows of the pool at a time.
+    StemPool,
+    /// The body of a residual block: some rows of its last convolution at a time.
+    Bottleneck,
+    /// The last convolution and the global pool behind it: some channels at a time.
+    GlobalPool,
+}
+
+impl ChainKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::StemPool, Self::Bottleneck, Self::GlobalPool];
+
+    /// Its name, as in text form and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StemPool => "stem_pool",
+            Self::Bottleneck => "bottleneck",
+            Self::GlobalPool => "global_pool",
+        }
+    }
+
+    /// The chain of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// Why an edit was refused.
 pub type Edit<T> = Result<T, ShapeError>;
 
@@ -68,6 +112,7 @@ pub type Edit<T> = Result<T, ShapeError>;
 pub struct Graph {
     nodes: StableDiGraph<Node, usize, u32>,
     outputs: Vec<Output>,
+    chains: Vec<Chain>,
 }
 
 impl Graph {
@@ -100,6 +145,11 @@ impl Graph {
     /// Makes `node` a result of the network.
     pub fn output(&mut self, name: impl Into<String>, node: NodeId) {
         self.outputs.push(Output { name: name.into(), node });
+    }
+
+    /// Lets nodes be computed together.
+    pub fn chain(&mut self, chain: Chain) {
+        self.chains.push(chain);
     }
 
     /// Replaces what a node does and reads. Its shape must stay the same.
@@ -159,6 +209,7 @@ impl Graph {
         }
         if old != new && self.readers(old).is_empty() {
             self.nodes.remove_node(old.0);
+            self.drop_chains();
         }
         Ok(())
     }
@@ -184,7 +235,15 @@ impl Graph {
         }
         let dead: Vec<_> =
             self.ids().filter(|id| !live.contains(id) && !matches!(self.node(*id).op, Op::Input(_))).collect();
-        dead.iter().filter_map(|id| self.nodes.remove_node(id.0)).map(|node| node.name).collect()
+        let names = dead.iter().filter_map(|id| self.nodes.remove_node(id.0)).map(|node| node.name).collect();
+        self.drop_chains();
+        names
+    }
+
+    /// Chains of which a node was removed are chains no more.
+    fn drop_chains(&mut self) {
+        let nodes = &self.nodes;
+        self.chains.retain(|chain| chain.nodes.iter().all(|id| nodes.contains_node(id.0)));
     }
 
     /// Renames a node.
@@ -244,6 +303,11 @@ impl Graph {
     /// The network's results, in the order they were added.
     pub fn outputs(&self) -> &[Output] {
         &self.outputs
+    }
+
+    /// The nodes that are computed together.
+    pub fn chains(&self) -> &[Chain] {
+        &self.chains
     }
 
     /// All nodes, by rising id.

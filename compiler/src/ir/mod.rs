@@ -11,7 +11,7 @@ mod tensor;
 pub mod text;
 pub mod verify;
 
-pub use graph::{Edit, Graph, Node, NodeId, Output};
+pub use graph::{Chain, ChainKind, Edit, Graph, Node, NodeId, Output};
 pub use op::{Activation, BatchNorm, Conv, Dense, GroupNorm, Layout, Op, Pad, Padding, Pool};
 pub use shape::{ShapeError, infer};
 pub use tensor::{Shape, Tensor};

@@ -11,6 +11,8 @@
 //! - **Parameters**: kernels, biases and the vectors of normalisations are constants.
 //! - **Finite**: every value of every constant is finite.
 //! - **Variance**: `variance + epsilon` of a batch normalisation is positive in every channel.
+//! - **Chains**: a chain has at least two nodes, none of which is in another one; each but the last is read by the next one alone, as
+//!   its first operand, and is no result.
 //!
 //! Names are for people: they need not be unique, nothing hangs on them.
 
@@ -44,6 +46,8 @@ pub enum Invariant {
     Finite,
     /// `variance + epsilon` is positive.
     Variance,
+    /// Each node of a chain but the last is read by the next one alone.
+    Chains,
 }
 
 /// The invariant in a few words.
@@ -61,6 +65,9 @@ impl fmt::Display for Invariant {
             Self::Parameters => "kernels, biases and normalisation vectors are constants",
             Self::Finite => "constants are finite",
             Self::Variance => "variance + epsilon is positive",
+            Self::Chains => {
+                "each node of a chain but the last is read by the next one alone, and no node is in two chains"
+            }
         })
     }
 }
@@ -106,6 +113,7 @@ impl Verifier {
         }
         acyclic(graph, &mut found);
         interface(graph, &mut found);
+        chains(graph, &mut found);
         if found.is_empty() { Ok(()) } else { Err(found) }
     }
 
@@ -224,10 +232,38 @@ fn interface(graph: &Graph, violations: &mut Vec<Violation>) {
     }
 }
 
+fn chains(graph: &Graph, violations: &mut Vec<Violation>) {
+    let mut seen = BTreeSet::new();
+    for chain in graph.chains() {
+        let mut report = |id: Option<&NodeId>, found: &str| {
+            let node = id.filter(|id| graph.contains(**id)).map(|id| graph.node(*id).name.clone()).unwrap_or_default();
+            let found = format!("the chain {} {found}", chain.kind.name());
+            violations.push(Violation { node, invariant: Invariant::Chains, found });
+        };
+        if chain.nodes.len() < 2 {
+            report(chain.nodes.first(), "has fewer than two nodes");
+        }
+        if let Some(id) = chain.nodes.iter().find(|id| !graph.contains(**id)) {
+            report(Some(id), "has a node that was removed");
+            continue;
+        }
+        for id in &chain.nodes {
+            if !seen.insert(*id) {
+                report(Some(id), "has a node of another chain, or one twice");
+            }
+        }
+        for (id, next) in chain.nodes.iter().zip(chain.nodes.iter().skip(1)) {
+            if graph.only_reader(*id) != Some(*next) || graph.operands(*next).first() != Some(id) {
+                report(Some(id), "has a node that is not read by the next one alone, as its first operand");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{BatchNorm, Conv, Padding};
+    use crate::ir::{BatchNorm, Chain, ChainKind, Conv, Padding};
 
     fn constant(graph: &mut Graph, name: &str, shape: &[usize], value: f32) -> NodeId {
         let shape = Shape(shape.to_vec());
@@ -361,6 +397,29 @@ mod tests {
         let conv = graph.operands(norm)[0];
         graph.replace(norm, op, &[conv, bad, variance]).unwrap();
         assert_eq!(broken(&graph), [("norm".to_owned(), Invariant::Variance), ("bad".to_owned(), Invariant::Finite)]);
+    }
+
+    #[test]
+    fn chains_are_rows_of_nodes_that_nobody_else_reads() {
+        let chain = |nodes: &[NodeId]| Chain { kind: ChainKind::Bottleneck, nodes: nodes.to_vec(), forced: false };
+        let (sound, [x, conv, norm, relu]) = sample();
+        let with = |chains: &[&[NodeId]]| {
+            let mut graph = sound.clone();
+            chains.iter().for_each(|nodes| graph.chain(chain(nodes)));
+            broken(&graph)
+        };
+        assert_eq!(with(&[&[conv, norm, relu]]), []);
+        assert_eq!(with(&[&[conv]]), [("conv".to_owned(), Invariant::Chains)]);
+        assert_eq!(with(&[&[conv, relu]]), [("conv".to_owned(), Invariant::Chains)]);
+        assert_eq!(with(&[&[x, conv], &[conv, norm]]), [("conv".to_owned(), Invariant::Chains)]);
+        let mut read_twice = sound.clone();
+        read_twice.output("z", conv);
+        read_twice.chain(chain(&[conv, norm]));
+        assert_eq!(broken(&read_twice), [("conv".to_owned(), Invariant::Chains)]);
+        let mut removed = sound.clone();
+        removed.chain(chain(&[norm, relu]));
+        removed.supersede(relu, norm).unwrap();
+        assert_eq!((removed.chains(), broken(&removed)), (&[][..], vec![]));
     }
 
     #[test]

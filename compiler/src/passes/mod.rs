@@ -9,14 +9,17 @@ mod fold_constants;
 mod fold_pad;
 mod fold_scale;
 mod fuse_activation;
+mod fuse_bottleneck;
+mod fuse_global_pool;
 mod fuse_shortcut_add;
+mod fuse_stem_pool;
 mod remove_dead;
 
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::verify::{Verifier, Violation};
-use crate::ir::{Edit, Graph, NodeId};
+use crate::ir::{Edit, Graph, NodeId, Op};
 
 /// A rewrite of the graph.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +46,7 @@ impl Pass {
 }
 
 /// The passes in the order they run. One stands in it twice, and is switched off in both places.
-pub const PASSES: [Pass; 8] = [
+pub const PASSES: [Pass; 11] = [
     Pass {
         position: "First: what nobody needs must not stand in the way of a rewrite as a second reader.",
         ..REMOVE_DEAD
@@ -92,7 +95,31 @@ pub const PASSES: [Pass; 8] = [
         optional: true,
         run: fuse_shortcut_add::run,
     },
-    Pass { position: "Last: the passes before it leave weights that nothing reads.", ..REMOVE_DEAD },
+    Pass {
+        position: "Behind the rewrites, which leave weights and layers that nobody needs: as readers they would keep layers from their chains.",
+        ..REMOVE_DEAD
+    },
+    Pass {
+        name: "fuse_stem_pool",
+        summary: "Lets the first convs and the max-pool behind them be computed together by rows, if nothing else sees their results.",
+        position: "Behind the rewrites, which give the layers their final form. Chains change nothing; the plan decides whether they pay.",
+        optional: true,
+        run: |graph| fuse_stem_pool::run(graph, std::env::var_os("FORCE").is_some()),
+    },
+    Pass {
+        name: "fuse_global_pool",
+        summary: "Lets the last conv and the global pool be computed together by channels, if nothing else sees the conv's result.",
+        position: "Before fuse_bottleneck: the last block's conv belongs to the pool where both want it.",
+        optional: true,
+        run: |graph| fuse_global_pool::run(graph, std::env::var_os("FORCE").is_some()),
+    },
+    Pass {
+        name: "fuse_bottleneck",
+        summary: "Lets the body of a residual block be computed together by rows, if nothing else sees its results.",
+        position: "Behind the other chains: a layer is in one at most.",
+        optional: true,
+        run: |graph| fuse_bottleneck::run(graph, std::env::var_os("FORCE").is_some()),
+    },
 ];
 
 const REMOVE_DEAD: Pass = Pass {
@@ -232,6 +259,46 @@ fn seen_by_others(graph: &Graph, producer: NodeId, reader: NodeId) -> Option<Str
     })
 }
 
+/// A node and those before it of which each is read by the next alone, as what it reads first, and gives each row of its result from a
+/// few rows of what it reads. None of them is in a chain yet. Or why there is none before it.
+fn chain_back(graph: &Graph, last: NodeId) -> Result<Vec<NodeId>, String> {
+    let taken = |id: NodeId| graph.chains().iter().find(|chain| chain.nodes.contains(&id));
+    if let Some(chain) = taken(last) {
+        return Err(format!("it is in the chain {} already", chain.kind.name()));
+    }
+    let mut nodes = vec![last];
+    let mut at = last;
+    let reason = loop {
+        let Some(before) = graph.operands(at).first().copied() else { break "it reads nothing".to_owned() };
+        let node = graph.node(before);
+        if let Some(reason) = seen_by_others(graph, before, at) {
+            break reason;
+        }
+        if let Some(chain) = taken(before) {
+            break format!("`{}` is in the chain {} already", node.name, chain.kind.name());
+        }
+        let by_rows = match node.op() {
+            Op::Conv(conv) => !conv.shortcut,
+            Op::BatchNorm(_) | Op::Activation(_) | Op::Scale { .. } => true,
+            Op::Pad(pad) => pad.channels == [0, 0],
+            _ => false,
+        };
+        if !by_rows {
+            let shortcut = if matches!(node.op(), Op::Conv(_)) { " with a shortcut" } else { "" };
+            break format!("it follows {}{shortcut} `{}`", node.op().name(), node.name);
+        }
+        nodes.push(before);
+        at = before;
+    };
+    // What only rescales the map before it belongs to a chain with a conv in it.
+    let convs = nodes.iter().skip(1).filter(|id| matches!(graph.node(**id).op(), Op::Conv(_))).count();
+    if convs == 0 {
+        return Err(format!("there is no conv before it that it alone reads: {reason}"));
+    }
+    nodes.reverse();
+    Ok(nodes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,7 +341,10 @@ mod tests {
                 "fold_scale",
                 "fold_batch_norm",
                 "fuse_activation",
-                "fuse_shortcut_add"
+                "fuse_shortcut_add",
+                "fuse_stem_pool",
+                "fuse_global_pool",
+                "fuse_bottleneck"
             ]
         );
         assert!(PASSES.iter().all(|pass| !pass.position.is_empty() && !pass.summary.is_empty()));

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Operands;
-use super::lower::{Buffer, Lowered};
+use super::lower::{Buffer, Lowered, Place};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Where everything lies.
@@ -35,7 +35,7 @@ const LINE: usize = 16;
 pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
     let mut lives: BTreeMap<Buffer, Life> = BTreeMap::new();
     for (index, used) in lowered.buffers.iter().enumerate() {
-        for buffer in [used.input, used.other, used.output].into_iter().flatten() {
+        for Place { buffer, .. } in [used.input, used.other, used.output].into_iter().flatten() {
             lives.entry(buffer).or_insert(Life { first: index, last: index }).last = index;
         }
     }
@@ -99,7 +99,7 @@ pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
         lower_bound = lower_bound.max(alive);
     }
 
-    let offset = |buffer: Option<Buffer>| buffer.and_then(|buffer| offsets.get(&buffer).copied());
+    let offset = |place: Option<Place>| place.and_then(|place| Some(offsets.get(&place.buffer)? + place.offset));
     let operands = lowered
         .buffers
         .iter()
@@ -134,9 +134,9 @@ mod tests {
             let sizes: BTreeMap<Buffer, usize> = (0..count).map(|i| (Buffer::numbered(i), 1 + random(5000))).collect();
             let buffers: Vec<Used> = (0..count)
                 .map(|i| Used {
-                    input: (i > 0).then(|| Buffer::numbered(i - 1)),
-                    other: (i > 2).then(|| Buffer::numbered(random(i - 1))),
-                    output: Some(Buffer::numbered(i)),
+                    input: (i > 0).then(|| Place::numbered(i - 1)),
+                    other: (i > 2).then(|| Place::numbered(random(i - 1))),
+                    output: Some(Place::numbered(i)),
                 })
                 .collect();
             let lowered = Lowered {
@@ -155,7 +155,7 @@ mod tests {
             for (index, (used, at)) in buffers.iter().zip(&arena.operands).enumerate() {
                 for (buffer, offset) in [(used.input, at.input), (used.other, at.other), (used.output, at.output)]
                     .into_iter()
-                    .filter_map(|(b, o)| b.zip(o))
+                    .filter_map(|(place, offset)| Some((place?.buffer, offset?)))
                 {
                     let entry = place.entry(buffer).or_insert((offset, index, index));
                     assert_eq!(entry.0, offset, "a buffer moved");

@@ -213,6 +213,16 @@ impl Layer {
         candidates
     }
 
+    /// The same algorithm with what fits this layer's number of pixels and channels; weights are packed alike.
+    pub(super) fn resize(&self, algorithm: Algorithm) -> Algorithm {
+        match algorithm {
+            Algorithm::Winograd(winograd) => self.winograd(winograd.outputs),
+            Algorithm::Strassen(_) if !self.has_strassen() => self.direct(),
+            Algorithm::Strassen(_) => self.strassen(),
+            Algorithm::Direct(_) | Algorithm::Grouped(_) => algorithm,
+        }
+    }
+
     pub(super) fn direct(&self) -> Algorithm {
         let block = self.block();
         let [height, width] = self.kernel;

@@ -1,16 +1,147 @@
 //! How each tensor lies in the arena: its block size and its frame of zeros.
 //!
 //! A map's frame is as wide as the widest padding of the convolutions that read it. A vector is a map of 1 x 1 pixels.
+//!
+//! What is concatenated is written where it belongs in the concatenation, and a slice is read where it lies: both are parts of a larger
+//! map, if they are whole blocks of it. All parts of a map have its frame.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::bands::Chain;
 use super::choose::Decisions;
-use super::geometry::{Algorithm, BLOCK, Frame, Map};
+use super::geometry::{Algorithm, BLOCK, Frame, Map, Rest};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::ir::{Conv, Graph, NodeId, Op, Shape};
 
 /// The layout of every node that is not a constant.
-pub(super) type Layouts = BTreeMap<NodeId, Map>;
+#[derive(Debug, Default)]
+pub(super) struct Layouts {
+    maps: BTreeMap<NodeId, Map>,
+    parts: BTreeMap<NodeId, Part>,
+}
+
+/// A node whose result is a part of another one's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    /// The concatenation that it belongs to, or the node that it is a slice of.
+    pub of: NodeId,
+    /// Its first block there.
+    pub block: usize,
+}
+
+impl Layouts {
+    /// How the result of a node lies.
+    pub fn get(&self, id: NodeId) -> Option<Map> {
+        self.maps.get(&id).copied()
+    }
+
+    /// What the result of a node is a part of.
+    pub fn part(&self, id: NodeId) -> Option<Part> {
+        self.parts.get(&id).copied()
+    }
+
+    /// Gives the parts of a map its frame, and takes theirs for it.
+    fn share_frames(&mut self) {
+        // A slice of a concatenation may lie two deep.
+        loop {
+            let before = self.maps.clone();
+            for (id, part) in &self.parts {
+                let (Some(one), Some(whole)) = (self.maps.get(id).copied(), self.maps.get(&part.of).copied()) else {
+                    continue;
+                };
+                let frame = widest(one.frame, whole.frame);
+                self.maps.insert(part.of, Map { frame, ..whole });
+                self.maps.insert(*id, Map { frame, ..one });
+            }
+            if self.maps == before {
+                break;
+            }
+        }
+        for (id, part) in &self.parts {
+            let blocks = self.maps.get(&part.of).map_or(0, |whole| whole.blocks());
+            if let Some(map) = self.maps.get_mut(id) {
+                map.rest = Rest { rows: 0, blocks: blocks.saturating_sub(map.blocks()) };
+            }
+        }
+    }
+}
+
+/// The nodes whose results are parts of other nodes' results. Nodes of which only some rows exist at a time are none.
+fn parts(graph: &Graph, rolling: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Part> {
+    let mut parts: BTreeMap<NodeId, Part> = BTreeMap::new();
+    let channels = |id: NodeId| extents(graph.node(id).shape()).map_or(0, |[_, channels, ..]| channels);
+    // What is a slice is none of the operands that are written into a concatenation: it lies elsewhere.
+    for id in graph.topological() {
+        let Op::Slice { channels: [begin, end] } = *graph.node(id).op() else { continue };
+        let Some(of) = graph.operands(id).first().copied() else { continue };
+        let blocks = begin.is_multiple_of(BLOCK) && (end.is_multiple_of(BLOCK) || end == channels(of));
+        if blocks && whole(graph, of, rolling) && by_maps(graph, id) && by_maps(graph, of) {
+            parts.insert(id, Part { of, block: begin / BLOCK });
+        }
+    }
+    let sliced: BTreeSet<NodeId> = parts.values().map(|part| part.of).collect();
+    for id in graph.topological() {
+        if !matches!(graph.node(id).op(), Op::Concat { .. }) || !by_maps(graph, id) {
+            continue;
+        }
+        let operands = graph.operands(id);
+        let each_once = operands.iter().collect::<BTreeSet<_>>().len() == operands.len();
+        let last = operands.len().saturating_sub(1);
+        let fit = operands.iter().enumerate().all(|(position, operand)| {
+            (channels(*operand).is_multiple_of(BLOCK) || position == last)
+                && !matches!(graph.node(*operand).op(), Op::Slice { .. } | Op::Concat { .. })
+                && !parts.contains_key(operand)
+                && !sliced.contains(operand)
+                && whole(graph, *operand, rolling)
+                && by_maps(graph, *operand)
+        });
+        if !(fit && each_once) {
+            continue;
+        }
+        let mut block = 0;
+        for operand in operands {
+            parts.insert(operand, Part { of: id, block });
+            block += channels(operand).div_ceil(BLOCK);
+        }
+    }
+    parts
+}
+
+/// Whether a node writes a map by itself, all of it at one time.
+fn whole(graph: &Graph, id: NodeId, rolling: &BTreeSet<NodeId>) -> bool {
+    let node = graph.node(id);
+    let writes = match node.op() {
+        Op::Conv(_)
+        | Op::BatchNorm(_)
+        | Op::GroupNorm(_)
+        | Op::Activation(_)
+        | Op::MaxPool(_)
+        | Op::AveragePool { .. }
+        | Op::Add { .. }
+        | Op::Multiply { .. }
+        | Op::Scale { .. }
+        | Op::Pad(_)
+        | Op::Subsample { .. }
+        | Op::Concat { .. }
+        | Op::Slice { .. } => true,
+        Op::Input(_)
+        | Op::Constant(_)
+        | Op::GlobalAveragePool
+        | Op::GlobalMaxPool
+        | Op::Flatten
+        | Op::Dense(_)
+        | Op::Softmax => false,
+    };
+    writes && node.shape().map().is_some() && !rolling.contains(&id)
+}
+
+/// Whether all that read a node read it as a map, whose blocks may lie in a larger one.
+fn by_maps(graph: &Graph, id: NodeId) -> bool {
+    graph
+        .readers(id)
+        .into_iter()
+        .all(|reader| !matches!(graph.node(reader).op(), Op::Flatten | Op::Dense(_) | Op::Softmax))
+}
 
 /// Images, channels, height and width of a map or a vector.
 pub(super) fn extents(shape: &Shape) -> Option<[usize; 4]> {
@@ -18,8 +149,8 @@ pub(super) fn extents(shape: &Shape) -> Option<[usize; 4]> {
 }
 
 /// Chooses the layout of every node that is not a constant.
-pub(super) fn layouts(graph: &Graph, decisions: &Decisions) -> Result<Layouts, Diagnostics> {
-    let mut layouts = Layouts::new();
+pub(super) fn layouts(graph: &Graph, decisions: &Decisions, chains: &[Chain]) -> Result<Layouts, Diagnostics> {
+    let mut maps = BTreeMap::new();
     let mut problems = Diagnostics::new();
     for id in graph.topological() {
         let node = graph.node(id);
@@ -55,8 +186,11 @@ pub(super) fn layouts(graph: &Graph, decisions: &Decisions) -> Result<Layouts, D
             }
         }
         let block = if raw(graph, id) { channels.clamp(1, BLOCK) } else { BLOCK };
-        layouts.insert(id, Map { channels, height, width, block, frame });
+        maps.insert(id, Map { channels, height, width, block, frame, rest: Rest::NONE });
     }
+    let rolling = chains.iter().flat_map(|chain| chain.nodes.iter().rev().skip(1)).copied().collect();
+    let mut layouts = Layouts { maps, parts: parts(graph, &rolling) };
+    layouts.share_frames();
     problems.finish(layouts).map(|(layouts, _)| layouts)
 }
 

@@ -8,15 +8,18 @@
 //! The early nodes of a batch run image by image: their steps have the geometry of one image, and their buffers room for one, except those
 //! that later steps read.
 
+mod bands;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bands::Chain;
 use super::choose::{Decisions, Layer};
 use super::geometry::{
     self, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
     GlobalPoolGeometry, GroupNormGeometry, Images, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
     RemapGeometry, SoftmaxGeometry,
 };
-use super::layout::{Layouts, extents};
+use super::layout::{Layouts, Part, extents};
 use super::{Input, Kernel, Operands, Output, Step, pack, tile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::ir::{Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
@@ -32,12 +35,37 @@ impl Buffer {
     }
 }
 
-/// The buffers of a step.
+#[cfg(test)]
+impl Place {
+    pub(super) fn numbered(number: usize) -> Self {
+        Self::start(Buffer(number))
+    }
+}
+
+/// A place in a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub buffer: Buffer,
+    /// In f32 values.
+    pub offset: usize,
+}
+
+impl Place {
+    fn start(buffer: Buffer) -> Self {
+        Self { buffer, offset: 0 }
+    }
+
+    fn after(self, offset: usize) -> Self {
+        Self { offset: self.offset + offset, ..self }
+    }
+}
+
+/// What a step reads and writes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Used {
-    pub input: Option<Buffer>,
-    pub other: Option<Buffer>,
-    pub output: Option<Buffer>,
+    pub input: Option<Place>,
+    pub other: Option<Place>,
+    pub output: Option<Place>,
 }
 
 /// All steps, without places in the arena.
@@ -62,6 +90,7 @@ pub(super) fn lower(
     graph: &Graph,
     layouts: &Layouts,
     decisions: &Decisions,
+    chains: &[Chain],
     early: usize,
 ) -> Result<Lowered, Diagnostics> {
     let [input] = graph.inputs().try_into().map_err(|inputs: Vec<_>| {
@@ -75,10 +104,16 @@ pub(super) fn lower(
         outputs.entry(output.node).or_default().push(index);
     }
     let order = graph.topological();
-    let mut last_read = BTreeMap::new();
-    for (position, id) in order.iter().enumerate() {
+    let positions: BTreeMap<NodeId, usize> = order.iter().enumerate().map(|(position, id)| (*id, position)).collect();
+    // The layers of a chain run where its last one stands.
+    let ends: BTreeMap<NodeId, NodeId> =
+        chains.iter().flat_map(|chain| chain.nodes.iter().filter_map(|id| Some((*id, *chain.nodes.last()?)))).collect();
+    let mut last_read: BTreeMap<NodeId, usize> = BTreeMap::new();
+    for id in &order {
+        let Some(position) = positions.get(ends.get(id).unwrap_or(id)).copied() else { continue };
         for operand in graph.operands(*id) {
-            last_read.insert(operand, position);
+            let last = last_read.entry(operand).or_default();
+            *last = position.max(*last);
         }
     }
 
@@ -100,6 +135,9 @@ pub(super) fn lower(
         current: input,
         homes: BTreeMap::new(),
         occupied: BTreeMap::new(),
+        wholes: BTreeMap::new(),
+        packed: BTreeMap::new(),
+        target: None,
         lowered: Lowered {
             steps: Vec::new(),
             nodes: Vec::new(),
@@ -128,7 +166,13 @@ pub(super) fn lower(
         lowering.position = position;
         lowering.current = id;
         lowering.batch = if lowering.is_early(position) { 1 } else { batch };
-        lowering.node(id);
+        match ends.get(&id) {
+            Some(last) if *last != id => continue,
+            Some(_) => {
+                chains.iter().filter(|chain| chain.nodes.last() == Some(&id)).for_each(|chain| lowering.chain(chain))
+            }
+            None => lowering.node(id),
+        }
         for index in outputs.get(&id).into_iter().flatten() {
             lowering.output(id, *index);
         }
@@ -136,7 +180,7 @@ pub(super) fn lower(
     let Lowered { steps, buffers, kept, .. } = &mut lowering.lowered;
     for (step, used) in steps.iter_mut().zip(buffers).filter(|(step, _)| step.images.count > 1) {
         let [input, other, output] =
-            [used.input, used.other, used.output].map(|buffer| buffer.is_some_and(|buffer| kept.contains(&buffer)));
+            [used.input, used.other, used.output].map(|place| place.is_some_and(|place| kept.contains(&place.buffer)));
         step.images = Images { input, other, output, ..step.images };
     }
     lowering.problems.finish(lowering.lowered).map(|(lowered, _)| lowered)
@@ -158,12 +202,28 @@ struct Lowering<'a> {
     position: usize,
     /// The node at hand.
     current: NodeId,
-    /// The buffer of each node.
-    homes: BTreeMap<NodeId, Buffer>,
+    /// Where the result of each node lies, and how.
+    homes: BTreeMap<NodeId, (Map, Place)>,
     /// Position until which each buffer is read.
     occupied: BTreeMap<Buffer, usize>,
+    /// Where the maps lie that parts are written into.
+    wholes: BTreeMap<NodeId, Place>,
+    /// Where the weights of a node begin, of its channels from one on, if they are packed already.
+    packed: BTreeMap<(NodeId, usize), usize>,
+    /// What the node at hand is to write, in place of a buffer of its own.
+    target: Option<Target>,
     lowered: Lowered,
     problems: Diagnostics,
+}
+
+/// A part of a result that a node is to compute.
+#[derive(Clone, Copy)]
+struct Target {
+    place: Place,
+    /// Rows above and below the rows at hand that a window covers and that are not there.
+    padding: [usize; 2],
+    /// Of a convolution, the first channel and the one behind the last, if they are not all.
+    channels: Option<[usize; 2]>,
 }
 
 /// What a node becomes.
@@ -184,10 +244,18 @@ impl Lowering<'_> {
     }
 
     fn node(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let Some(map) = self.layouts.get(id) else { return };
+        if let Some(draft) = self.compute(id, map) {
+            self.push(node.name.clone(), node.shape().0.clone(), draft);
+        }
+    }
+
+    /// The step of a node that writes such a map; the steps before it are listed already.
+    fn compute(&mut self, id: NodeId, map: Map) -> Option<Draft> {
         let graph = self.graph;
         let operands = graph.operands(id);
-        let (Some(&map), op) = (self.layouts.get(&id), graph.node(id).op()) else { return };
-        let draft = match op {
+        match graph.node(id).op() {
             Op::Constant(_) => None,
             Op::Input(layout) => {
                 let output = self.fresh(id, map);
@@ -221,9 +289,6 @@ impl Lowering<'_> {
                 let nothing = Pad { channels: [0, 0], spatial: Padding::default() };
                 self.remap(id, map, *stride, &nothing, &operands)
             }
-        };
-        if let Some(draft) = draft {
-            self.push(graph.node(id).name.clone(), graph.node(id).shape().0.clone(), draft);
         }
     }
 
@@ -252,11 +317,11 @@ impl Lowering<'_> {
         self.push(name, shape, draft);
     }
 
-    /// The layout and the buffer of a node that is read.
-    fn read(&mut self, id: NodeId) -> Option<(Map, Buffer)> {
-        match (self.layouts.get(&id), self.homes.get(&id)) {
-            (Some(map), Some(buffer)) => Some((*map, *buffer)),
-            _ => {
+    /// How the result of a node that is read lies, and where.
+    fn read(&mut self, id: NodeId) -> Option<(Map, Place)> {
+        match self.homes.get(&id) {
+            Some(home) => Some(*home),
+            None => {
                 let node = self.graph.node(id);
                 self.problems.push(
                     Diagnostic::error(
@@ -285,39 +350,74 @@ impl Lowering<'_> {
         value
     }
 
-    /// A buffer of its own for a node's result.
-    fn fresh(&mut self, id: NodeId, map: Map) -> Buffer {
-        let buffer = self.scratch(map);
-        self.settle(id, buffer);
-        buffer
+    /// Where the packed weights of a node begin, and whether they were packed before.
+    fn pack(&mut self, id: NodeId, pack: impl FnOnce(&mut Vec<f32>)) -> (usize, bool) {
+        let channel = self.target.and_then(|target| target.channels).map_or(0, |[from, _]| from);
+        if let Some(weights) = self.packed.get(&(id, channel)) {
+            return (*weights, true);
+        }
+        let weights = self.lowered.weights.len();
+        pack(&mut self.lowered.weights);
+        self.packed.insert((id, channel), weights);
+        (weights, false)
     }
 
-    fn scratch(&mut self, map: Map) -> Buffer {
+    /// A place of its own for a node's result.
+    fn fresh(&mut self, id: NodeId, map: Map) -> Place {
+        if let Some(target) = self.target {
+            return target.place;
+        }
+        let place = match self.layouts.part(id) {
+            Some(part) => self.within(part),
+            None => self.scratch(map),
+        };
+        self.settle(id, map, place);
+        place
+    }
+
+    /// The place of a part, in the larger map that it belongs to.
+    fn within(&mut self, part: Part) -> Place {
+        let map = self.layouts.get(part.of);
+        let whole = match (self.wholes.get(&part.of), map) {
+            (Some(place), _) => *place,
+            (None, Some(map)) => self.scratch(map),
+            (None, None) => return Place::start(Buffer(0)),
+        };
+        self.wholes.insert(part.of, whole);
+        whole.after(part.block * map.map_or(0, Map::plane))
+    }
+
+    fn scratch(&mut self, map: Map) -> Place {
         let buffer = Buffer(self.lowered.sizes.len());
         self.lowered.sizes.insert(buffer, map.len().saturating_mul(self.batch));
-        buffer
+        Place::start(buffer)
     }
 
-    fn settle(&mut self, id: NodeId, buffer: Buffer) {
-        let until = self.last_read.get(&id).copied().unwrap_or(self.position);
+    fn settle(&mut self, id: NodeId, map: Map, place: Place) {
+        let buffer = place.buffer;
+        // A part is needed for as long as what it belongs to.
+        let of = self.layouts.part(id).map(|part| part.of);
+        let read = |id: NodeId| self.last_read.get(&id).copied().unwrap_or(self.position);
+        let until = read(id).max(of.map_or(0, read));
         let occupied = self.occupied.entry(buffer).or_default();
         *occupied = until.max(*occupied);
         if self.is_early(self.position) && !self.is_early(until) && self.lowered.kept.insert(buffer) {
             self.lowered.sizes.entry(buffer).and_modify(|size| *size = size.saturating_mul(self.all));
         }
-        self.homes.insert(id, buffer);
+        self.homes.insert(id, (map, place));
     }
 
-    /// The buffer of `over` for a node's result when nobody reads it later and the layouts agree, else one of its own.
-    fn in_place(&mut self, id: NodeId, map: Map, over: Option<(Map, Buffer)>, but: Option<Buffer>) -> Buffer {
+    /// The place of `over` for a node's result when nobody reads it later and the layouts agree, else one of its own.
+    fn in_place(&mut self, id: NodeId, map: Map, over: Option<(Map, Place)>, but: Option<Place>) -> Place {
         match over {
-            Some((other, buffer))
+            _ if self.target.is_some() || self.layouts.part(id).is_some() => self.fresh(id, map),
+            Some((other, place))
                 if other == map
-                    && but != Some(buffer)
-                    && self.occupied.get(&buffer).is_some_and(|until| *until <= self.position) =>
+                    && but.is_none_or(|but| but.buffer != place.buffer)
+                    && self.occupied.get(&place.buffer).is_some_and(|until| *until <= self.position) =>
             {
-                self.settle(id, buffer);
-                buffer
+                self.settle(id, map, place);
+                place
             }
             _ => self.fresh(id, map),
         }
@@ -326,8 +426,14 @@ impl Lowering<'_> {
     fn conv(&mut self, id: NodeId, map: Map, conv: &Conv, operands: &[NodeId]) -> Option<Draft> {
         let (read, home) = self.read(*operands.first()?)?;
         let (mut input, mut from) = (read, home);
-        let kernel = self.weight(operands.get(1))?;
-        let bias = if conv.bias { Some(self.weight(operands.get(2))?) } else { None };
+        let mut kernel = self.weight(operands.get(1))?;
+        let mut bias = if conv.bias { Some(self.weight(operands.get(2))?) } else { None };
+        if let Some(channels) = self.target.and_then(|target| target.channels) {
+            kernel = along_first_axis(&kernel, channels)?;
+            if let Some(whole) = &bias {
+                bias = Some(along_first_axis(whole, channels)?);
+            }
+        }
         let shortcut = if conv.shortcut { Some(self.read(*operands.last()?)?) } else { None };
         let outputs = map.channels;
         let mut stride = conv.stride;
@@ -352,7 +458,12 @@ impl Lowering<'_> {
             (input, from, stride) = (gathered, buffer, [1, 1]);
         }
         let (window, first_block) = pack::windows(input.channels, outputs, conv.groups, input.block);
-        let decision = *self.decisions.get(&id)?;
+        let mut decision = *self.decisions.get(&id)?;
+        if self.target.is_some() {
+            let layer = Layer::of(self.graph, id, conv)?;
+            let part = Layer { batch: self.batch, outputs, output: [map.height, map.width], ..layer };
+            decision.algorithm = part.resize(decision.algorithm);
+        }
         let mut geometry = ConvGeometry {
             batch: self.batch,
             input,
@@ -372,20 +483,22 @@ impl Lowering<'_> {
             geometry.algorithm = Layer::of(self.graph, id, conv)?.direct();
         }
         let tiles = tile::tiles(&geometry, &first_block, decision.pixels);
-        let weights = self.lowered.weights.len();
-        let parameters = pack::Parameters {
-            conv: &geometry,
-            first_block: &first_block,
-            groups: conv.groups,
-            kernel: &kernel,
-            bias: bias.as_ref(),
-        };
-        pack::conv(&mut self.lowered.weights, parameters);
+        let (weights, again) = self.pack(id, |weights| {
+            let parameters = pack::Parameters {
+                conv: &geometry,
+                first_block: &first_block,
+                groups: conv.groups,
+                kernel: &kernel,
+                bias: bias.as_ref(),
+            };
+            pack::conv(weights, parameters);
+        });
         let output = self.in_place(id, map, shortcut, Some(from));
-        let parameters = (kernel.shape().len() + bias.map_or(0, |bias| bias.shape().len())) as u64;
+        let parameters =
+            if again { 0 } else { kernel.shape().len() + bias.map_or(0, |bias| bias.shape().len()) } as u64;
         Some(Draft {
             summary: conv_summary(conv, read, &geometry),
-            used: Used { input: Some(from), other: shortcut.map(|(_, buffer)| buffer), output: Some(output) },
+            used: Used { input: Some(from), other: shortcut.map(|(_, place)| place), output: Some(output) },
             weights: Some(weights),
             network_output: None,
             parameters,
@@ -409,8 +522,7 @@ impl Lowering<'_> {
             scales.push(scale);
             shifts.push(at(&beta, channel, 0.0) - f64::from(*mean) * scale);
         }
-        let weights = self.lowered.weights.len();
-        pack::affine(&mut self.lowered.weights, &scales, &shifts);
+        let (weights, again) = self.pack(id, |weights| pack::affine(weights, &scales, &shifts));
         let output = self.in_place(id, map, Some((input, from)), None);
         let geometry = ElementwiseGeometry {
             batch: self.batch,
@@ -425,7 +537,7 @@ impl Lowering<'_> {
         let used = Used { input: Some(from), other: None, output: Some(output) };
         Some(Draft {
             weights: Some(weights),
-            parameters: 2 * map.channels as u64,
+            parameters: if again { 0 } else { 2 * map.channels as u64 },
             ..draft(Kernel::Elementwise(geometry), used, summary)
         })
     }
@@ -456,8 +568,8 @@ impl Lowering<'_> {
 
     fn scale(&mut self, id: NodeId, map: Map, factor: f64, operands: &[NodeId]) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
-        let weights = self.lowered.weights.len();
-        pack::affine(&mut self.lowered.weights, &vec![factor; map.channels], &vec![0.0; map.channels]);
+        let (factors, shifts) = (vec![factor; map.channels], vec![0.0; map.channels]);
+        let (weights, _) = self.pack(id, |weights| pack::affine(weights, &factors, &shifts));
         let output = self.in_place(id, map, Some((input, from)), None);
         let geometry = ElementwiseGeometry {
             batch: self.batch,
@@ -473,9 +585,13 @@ impl Lowering<'_> {
         Some(Draft { weights: Some(weights), ..draft(Kernel::Elementwise(geometry), used, summary) })
     }
 
-    /// A step per operand, into one map; the last is returned.
+    /// A step per operand, into one map; the last is returned. None where the operands lie there already.
     fn concat(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
-        let parts = operands.iter().map(|operand| self.read(*operand)).collect::<Option<Vec<(Map, Buffer)>>>()?;
+        if let Some(place) = self.wholes.get(&id).copied() {
+            self.settle(id, map, place);
+            return None;
+        }
+        let parts = operands.iter().map(|operand| self.read(*operand)).collect::<Option<Vec<(Map, Place)>>>()?;
         let output = self.fresh(id, map);
         let (mut to, mut last): (usize, Option<(Vec<usize>, Draft)>) = (0, None);
         for ((input, from), operand) in parts.into_iter().zip(operands) {
@@ -495,6 +611,10 @@ impl Lowering<'_> {
 
     fn slice(&mut self, id: NodeId, map: Map, begin: usize, operands: &[NodeId]) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
+        if let Some(part) = self.layouts.part(id) {
+            self.settle(id, map, from.after(part.block * input.plane()));
+            return None;
+        }
         let output = self.fresh(id, map);
         let count = map.channels;
         let geometry = ChannelsGeometry { batch: self.batch, input, output: map, from: begin, to: 0, count };
@@ -516,7 +636,7 @@ impl Lowering<'_> {
             Some(other) => Some(self.read(*other)?),
             None => None,
         };
-        let output = self.in_place(id, map, Some((input, from)), other.map(|(_, buffer)| buffer));
+        let output = self.in_place(id, map, Some((input, from)), other.map(|(_, place)| place));
         let geometry = ElementwiseGeometry {
             batch: self.batch,
             input,
@@ -531,14 +651,15 @@ impl Lowering<'_> {
             op => op.name(),
         };
         let summary = format!("{name} {}{}", size(map), epilogue(false, kind));
-        let used = Used { input: Some(from), other: other.map(|(_, buffer)| buffer), output: Some(output) };
+        let used = Used { input: Some(from), other: other.map(|(_, place)| place), output: Some(output) };
         Some(draft(Kernel::Elementwise(geometry), used, summary))
     }
 
     fn pool(&mut self, id: NodeId, map: Map, pool: &Pool, reduction: Reduction, operands: &[NodeId]) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
         let output = self.fresh(id, map);
-        let Padding { top, left, bottom, right } = pool.padding;
+        let Padding { left, right, .. } = pool.padding;
+        let [top, bottom] = self.target.map_or([pool.padding.top, pool.padding.bottom], |target| target.padding);
         let geometry = PoolGeometry {
             batch: self.batch,
             input,
@@ -555,36 +676,17 @@ impl Lowering<'_> {
 
     fn global_pool(&mut self, id: NodeId, map: Map, reduction: Reduction, operands: &[NodeId]) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
-        let kernel = Kernel::GlobalPool(GlobalPoolGeometry { batch: self.batch, input, reduction });
-        let summary = format!("{} {}", self.graph.node(id).op().name(), size(input));
-        if map.frame.is_none() {
-            let output = self.fresh(id, map);
-            return Some(draft(kernel, Used { input: Some(from), other: None, output: Some(output) }, summary));
-        }
-        // The kernel writes a vector; a reader that pads wants zeros around it.
-        let bare = Map { frame: Frame::NONE, ..map };
-        let vector = self.scratch(bare);
-        let node = self.graph.node(id);
-        let used = Used { input: Some(from), other: None, output: Some(vector) };
-        self.push(node.name.clone(), node.shape().0.clone(), draft(kernel, used, summary));
         let output = self.fresh(id, map);
-        let geometry = RemapGeometry {
-            batch: self.batch,
-            input: bare,
-            output: map,
-            stride: [1, 1],
-            channels_before: 0,
-            top: 0,
-            left: 0,
-        };
-        let used = Used { input: Some(vector), other: None, output: Some(output) };
-        Some(draft(Kernel::Remap(geometry), used, format!("frame {}", size(map))))
+        let geometry = GlobalPoolGeometry { batch: self.batch, input, output: map, reduction };
+        let summary = format!("{} {}", self.graph.node(id).op().name(), size(input));
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        Some(draft(Kernel::GlobalPool(geometry), used, summary))
     }
 
     fn flatten(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
         let (input, from) = self.read(*operands.first()?)?;
         if input.height == 1 && input.width == 1 && input.frame.is_none() {
-            self.settle(id, from);
+            self.settle(id, map, from);
             return None;
         }
         let output = self.fresh(id, map);
@@ -635,13 +737,22 @@ impl Lowering<'_> {
             output: map,
             stride,
             channels_before: pad.channels[0],
-            top: pad.spatial.top,
+            top: self.target.map_or(pad.spatial.top, |target| target.padding[0]),
             left: pad.spatial.left,
         };
         let used = Used { input: Some(from), other: None, output: Some(output) };
         let name = self.graph.node(id).op().name();
         Some(draft(Kernel::Remap(geometry), used, format!("{name} {} -> {}", size(input), size(map))))
     }
+}
+
+/// Some entries of a tensor along its first axis.
+fn along_first_axis(tensor: &Tensor, [from, to]: [usize; 2]) -> Option<Tensor> {
+    let mut shape = tensor.shape().clone();
+    let first = shape.0.first_mut()?;
+    let each = tensor.values().len().checked_div(*first)?;
+    *first = to - from;
+    Tensor::new(shape, tensor.values().get(from * each..to * each)?.to_vec())
 }
 
 /// Whether a strided 1 x 1 convolution is worth a copy of just the pixels it reads: when enough panels read them.

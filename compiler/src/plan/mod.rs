@@ -4,6 +4,7 @@
 //! `runtime/src/geometry.rs` defines them), its register tiles, its places in the arena and in the packed weights.
 
 mod arena;
+mod bands;
 mod choose;
 mod denormal;
 #[path = "../../../runtime/src/geometry.rs"]
@@ -18,6 +19,7 @@ mod variants;
 
 use std::fmt;
 
+pub use bands::Verdict;
 pub use choose::{Decisions, Layer, layers};
 pub use tile::{Tile, Tiles};
 pub use tuning::{Decision, Pixels, Tuned, Tuning};
@@ -45,6 +47,8 @@ pub struct Plan {
     pub arena: usize,
     /// The most f32 values that are alive at once: no arena can be smaller.
     pub arena_lower_bound: usize,
+    /// What became of the chains of the graph: layers that may be computed together.
+    pub chains: Vec<Verdict>,
     /// The packed weights as they lie in the blob behind its header.
     pub weights: Vec<f32>,
     /// Says which plan the packed weights belong to.
@@ -171,10 +175,14 @@ impl Kernel {
     }
 }
 
-/// `conv1: conv 7x7 ...`, then places and algorithm on lines of their own; offsets and lengths in f32 values.
+/// What became of the chains; then `conv1: conv 7x7 ...`, with places and algorithm on lines of their own; offsets and lengths in f32
+/// values.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "arena {}, at least {}; weights {}", self.arena, self.arena_lower_bound, self.weights.len())?;
+        for verdict in &self.chains {
+            writeln!(f, "{verdict}")?;
+        }
         for step in &self.steps {
             let Operands { input, other, output, weights, network_output } = step.operands;
             let places: Vec<String> = [
@@ -250,8 +258,9 @@ pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), D
 /// # Errors
 /// As [`plan`].
 pub fn carry_out(graph: &Graph, decisions: &Decisions, early: usize) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let layouts = layout::layouts(graph, decisions)?;
-    let mut lowered = lower::lower(graph, &layouts, decisions, early)?;
+    let (chains, verdicts) = bands::decide(graph, decisions, early);
+    let layouts = layout::layouts(graph, decisions, &chains)?;
+    let mut lowered = lower::lower(graph, &layouts, decisions, &chains, early)?;
     let arena = arena::assign(&lowered)?;
     let mut steps = lowered.steps;
     for (step, operands) in steps.iter_mut().zip(&arena.operands) {
@@ -269,6 +278,7 @@ pub fn carry_out(graph: &Graph, decisions: &Decisions, early: usize) -> Result<(
         outputs: lowered.outputs,
         arena: arena.length,
         arena_lower_bound: arena.lower_bound,
+        chains: verdicts,
         weights: lowered.weights,
         fingerprint,
     };

@@ -236,10 +236,10 @@ pub(super) fn affine(into: &mut Vec<f32>, scale: &[f64], shift: &[f64]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::geometry::{Activation, Direct, Frame, Grouped, Map};
+    use super::super::geometry::{Activation, Direct, Frame, Grouped, Map, Rest};
     use super::*;
 
-    const EMPTY: Map = Map { channels: 0, height: 0, width: 0, block: BLOCK, frame: Frame::NONE };
+    const EMPTY: Map = Map { channels: 0, height: 0, width: 0, block: BLOCK, frame: Frame::NONE, rest: Rest::NONE };
     const PLAIN: ConvGeometry = ConvGeometry {
         batch: 1,
         input: EMPTY,
@@ -305,7 +305,14 @@ mod tests {
         ] {
             let kernel_size = [2, 3];
             let (window, first_block) = windows(channels, outputs, groups, block);
-            let map = |channels, block, height, width| Map { channels, height, width, block, frame: Frame::NONE };
+            let map = |channels, block, height, width| Map {
+                channels,
+                height,
+                width,
+                block,
+                frame: Frame::NONE,
+                rest: Rest::NONE,
+            };
             let geometry = ConvGeometry {
                 input: map(channels, block, 2, 3),
                 output: map(outputs, BLOCK, 1, 1),
@@ -349,8 +356,8 @@ mod tests {
         let (inputs, outputs) = (64, 96);
         let strassen = Strassen { band: 1, depth: 1 };
         let geometry = ConvGeometry {
-            input: Map { channels: inputs, height: 2, width: 1, block: BLOCK, frame: Frame::NONE },
-            output: Map { channels: outputs, height: 2, width: 1, block: BLOCK, frame: Frame::NONE },
+            input: Map { channels: inputs, height: 2, width: 1, block: BLOCK, frame: Frame::NONE, rest: Rest::NONE },
+            output: Map { channels: outputs, height: 2, width: 1, block: BLOCK, frame: Frame::NONE, rest: Rest::NONE },
             kernel: [1, 1],
             window: 4,
             activation: Activation::None,
@@ -397,7 +404,8 @@ mod tests {
 
     #[test]
     fn panels_within_groups_hold_a_row_of_the_kernel_per_channel() {
-        let map = |height, width| Map { channels: 24, height, width, block: BLOCK, frame: Frame::NONE };
+        let map =
+            |height, width| Map { channels: 24, height, width, block: BLOCK, frame: Frame::NONE, rest: Rest::NONE };
         let geometry = ConvGeometry {
             input: map(2, 3),
             output: map(1, 1),

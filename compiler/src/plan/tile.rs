@@ -104,12 +104,12 @@ fn best(extent: usize, most: usize, vectors: usize) -> Tile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::geometry::{Activation, BLOCK, Direct, Frame, Map};
+    use super::super::geometry::{Activation, BLOCK, Direct, Frame, Map, Rest};
     use super::*;
 
     #[test]
     fn tiles_within_groups_leave_registers_for_the_weights() {
-        let map = |width| Map { channels: 32, height: 1, width, block: BLOCK, frame: Frame::NONE };
+        let map = |width| Map { channels: 32, height: 1, width, block: BLOCK, frame: Frame::NONE, rest: Rest::NONE };
         let pixels = |columns: usize, stride: usize| {
             let conv = ConvGeometry {
                 batch: 1,
@@ -139,7 +139,7 @@ mod tests {
     fn tiles_wrap_where_a_row_would_leave_small_ones() {
         let avx2 = |width: usize, bound: Option<usize>| {
             let frame = Frame { top: 1, left: 1, bottom: 1, right: 1 };
-            let map = |frame| Map { channels: 32, height: width, width, block: BLOCK, frame };
+            let map = |frame| Map { channels: 32, height: width, width, block: BLOCK, frame, rest: Rest::NONE };
             let conv = ConvGeometry {
                 batch: 1,
                 input: map(frame),

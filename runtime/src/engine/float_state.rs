@@ -117,13 +117,13 @@ mod unknown {
 mod tests {
     use super::*;
     use crate::engine::{Engine, Operands, Step, Weights};
-    use crate::geometry::{Activation, DenseGeometry, Frame, InputGeometry, Map, OutputGeometry};
+    use crate::geometry::{Activation, DenseGeometry, Frame, InputGeometry, Map, OutputGeometry, Rest};
     use crate::isa::{Isa, Kind};
     use crate::network::{Network, Output};
     use crate::program::{Layer, Options, Program};
 
     /// Sixteen values as a map, which lies in memory as a vector does.
-    const MAP: Map = Map { channels: 16, height: 1, width: 1, block: 16, frame: Frame::NONE };
+    const MAP: Map = Map { channels: 16, height: 1, width: 1, block: 16, frame: Frame::NONE, rest: Rest::NONE };
 
     struct In;
     impl Layer<InputGeometry> for In {

@@ -5,7 +5,7 @@ use crate::error::{Error, Place, Problem};
 use crate::geometry::{
     BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
     GlobalPoolGeometry, GroupNormGeometry, Images, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
-    SoftmaxGeometry,
+    Rest, SoftmaxGeometry,
 };
 use crate::isa::{Isa, Kind};
 use crate::kernel::{
@@ -84,6 +84,11 @@ pub struct Step {
 pub(super) struct Span {
     pub(super) start: Start,
     length: usize,
+    /// To where another image's is.
+    next: usize,
+    /// Of rows of a larger map, the distance of its blocks; of some of its blocks, the distance of its images: and how much of that
+    /// they are.
+    parts: [Option<[usize; 2]>; 2],
 }
 
 /// Where a range begins.
@@ -100,11 +105,43 @@ pub(super) enum Start {
 impl Span {
     /// From its start to where a step finds an image, if there is one place for each.
     pub(super) const fn of_image(&self, each: bool, image: usize) -> usize {
-        if each || !matches!(self.start, Start::At(_)) { image * self.length } else { 0 }
+        if each || !matches!(self.start, Start::At(_)) { image * self.next } else { 0 }
+    }
+
+    const fn new(start: Start, length: usize) -> Self {
+        Self { start, length, next: length, parts: [None; 2] }
     }
 
     const fn at(start: usize, length: usize) -> Self {
-        Self { start: Start::At(start), length }
+        Self::new(Start::At(start), length)
+    }
+
+    /// Maps of so many images.
+    const fn of(start: usize, images: usize, map: Map) -> Self {
+        let rows = if map.rest.rows == 0 { None } else { Some([map.plane(), map.rows() * map.row()]) };
+        let blocks = if map.rest.blocks == 0 { None } else { Some([map.len(), map.span(1)]) };
+        Self { start: Start::At(start), length: map.span(images), next: images * map.len(), parts: [rows, blocks] }
+    }
+
+    /// Of so many images with a place for each.
+    fn times(self, images: usize) -> Self {
+        let length = self.next.saturating_mul(images.saturating_sub(1)).saturating_add(self.length);
+        Self { length, ..self }
+    }
+
+    /// Whether two ranges of the arena have nothing in common: other rows of one map, or other blocks of its images, may lie between
+    /// each other.
+    fn apart(&self, start: usize, other: &Self, other_start: usize) -> bool {
+        if start + self.length <= other_start || other_start + other.length <= start {
+            return true;
+        }
+        self.parts.iter().zip(&other.parts).any(|parts| match parts {
+            (Some([period, length]), Some([other_period, other_length])) if period == other_period => {
+                let ahead = (other_start + period - start % period) % period;
+                *length <= ahead && ahead + other_length <= *period
+            }
+            _ => false,
+        })
     }
 }
 
@@ -114,6 +151,8 @@ const fn same_layout(a: Map, b: Map) -> bool {
         && a.frame.left == b.frame.left
         && a.frame.bottom == b.frame.bottom
         && a.frame.right == b.frame.right
+        && a.rest.rows == b.rest.rows
+        && a.rest.blocks == b.rest.blocks
 }
 
 impl Step {
@@ -136,21 +175,24 @@ impl Step {
     }
 
     const fn with_vector(self, batch: usize, channels: usize) -> Self {
-        self.with_result(batch, Map { channels, height: 1, width: 1, block: BLOCK, frame: Frame::NONE })
+        self.with_result(
+            batch,
+            Map { channels, height: 1, width: 1, block: BLOCK, frame: Frame::NONE, rest: Rest::NONE },
+        )
     }
 
     /// A convolution; `operands.other` is its shortcut.
     pub const fn conv<I: Isa, L: Layer<ConvGeometry> + Tiles>(name: &'static str, operands: Operands) -> Self {
         const { check_conv::<I::TileOf<L>>(&L::GEOMETRY, I::LANES) };
         let geometry = const { L::GEOMETRY };
-        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
-        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let input = Span::of(operands.input, geometry.batch, geometry.input);
+        let output = Span::of(operands.output, geometry.batch, geometry.output);
         let mut step =
             Self::new::<I>(name, I::enter::<Conv<L>>, input, output).with_result(geometry.batch, geometry.output);
         step.weights = Some(Span::at(operands.weights, conv_weights(&geometry)));
         step.scratch = conv_scratch::<I::TileOf<L>>(&geometry, I::LANES);
         if let Some(shortcut) = geometry.shortcut {
-            step.other = Some(Span::at(operands.other, geometry.batch * shortcut.len()));
+            step.other = Some(Span::of(operands.other, geometry.batch, shortcut));
             step.over_other = same_layout(shortcut, geometry.output);
         }
         step.with_work(Work::conv::<I::TileOf<L>>(&geometry, I::LANES))
@@ -160,8 +202,8 @@ impl Step {
     pub const fn pool<I: Isa, L: Layer<PoolGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_pool(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
-        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
-        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let input = Span::of(operands.input, geometry.batch, geometry.input);
+        let output = Span::of(operands.output, geometry.batch, geometry.output);
         Self::new::<I>(name, I::enter::<Pool<L>>, input, output)
             .with_result(geometry.batch, geometry.output)
             .with_work(Work::pool(&geometry))
@@ -171,13 +213,13 @@ impl Step {
     pub const fn elementwise<I: Isa, L: Layer<ElementwiseGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_elementwise(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
-        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
-        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let input = Span::of(operands.input, geometry.batch, geometry.input);
+        let output = Span::of(operands.output, geometry.batch, geometry.output);
         let mut step = Self::new::<I>(name, I::enter::<Elementwise<L>>, input, output)
             .with_result(geometry.batch, geometry.output);
         step.over_input = same_layout(geometry.input, geometry.output);
         if let Some(other) = geometry.other {
-            step.other = Some(Span::at(operands.other, geometry.batch * other.len()));
+            step.other = Some(Span::of(operands.other, geometry.batch, other));
             step.over_other = same_layout(other, geometry.output) && !repeats(other, geometry.output);
         }
         if geometry.affine {
@@ -190,8 +232,8 @@ impl Step {
     pub const fn group_norm<I: Isa, L: Layer<GroupNormGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_group_norm(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
-        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
-        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let input = Span::of(operands.input, geometry.batch, geometry.input);
+        let output = Span::of(operands.output, geometry.batch, geometry.output);
         let mut step =
             Self::new::<I>(name, I::enter::<GroupNorm<L>>, input, output).with_result(geometry.batch, geometry.output);
         step.over_input = same_layout(geometry.input, geometry.output);
@@ -203,8 +245,8 @@ impl Step {
     pub const fn remap<I: Isa, L: Layer<RemapGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_remap(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
-        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
-        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let input = Span::of(operands.input, geometry.batch, geometry.input);
+        let output = Span::of(operands.output, geometry.batch, geometry.output);
         Self::new::<I>(name, I::enter::<Remap<L>>, input, output)
             .with_result(geometry.batch, geometry.output)
             .with_work(Work::remap(&geometry))
@@ -214,8 +256,8 @@ impl Step {
     pub const fn channels<I: Isa, L: Layer<ChannelsGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_channels(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
-        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
-        let output = Span::at(operands.output, geometry.batch * geometry.output.len());
+        let input = Span::of(operands.input, geometry.batch, geometry.input);
+        let output = Span::of(operands.output, geometry.batch, geometry.output);
         let step = Self::new::<I>(name, I::enter::<Channels<L>>, input, output).with_work(Work::channels(&geometry));
         // The parts of a concatenation before the last leave a map that is not whole.
         if geometry.to + geometry.count == geometry.output.channels {
@@ -229,10 +271,10 @@ impl Step {
     pub const fn global_pool<I: Isa, L: Layer<GlobalPoolGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_global_pool(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
-        let input = Span::at(operands.input, geometry.batch * geometry.input.len());
-        let output = Span::at(operands.output, geometry.batch * geometry.input.blocks() * BLOCK);
+        let input = Span::of(operands.input, geometry.batch, geometry.input);
+        let output = Span::of(operands.output, geometry.batch, geometry.output);
         Self::new::<I>(name, I::enter::<GlobalPool<L>>, input, output)
-            .with_vector(geometry.batch, geometry.input.channels)
+            .with_result(geometry.batch, geometry.output)
             .with_work(Work::global_pool(&geometry))
     }
 
@@ -265,7 +307,7 @@ impl Step {
         const { check_flatten(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
         let map = geometry.input;
-        let input = Span::at(operands.input, geometry.batch * map.len());
+        let input = Span::of(operands.input, geometry.batch, map);
         let length = geometry.batch * vector_length(map.channels * map.height * map.width);
         let output = Span::at(operands.output, length);
         Self::new::<I>(name, I::enter::<Flatten<L>>, input, output)
@@ -278,8 +320,8 @@ impl Step {
         const { check_input(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
         let map = geometry.output;
-        let input = Span { start: Start::Input, length: geometry.batch * map.channels * map.height * map.width };
-        let output = Span::at(operands.output, geometry.batch * map.len());
+        let input = Span::new(Start::Input, geometry.batch * map.channels * map.height * map.width);
+        let output = Span::of(operands.output, geometry.batch, map);
         Self::new::<I>(name, I::enter::<Input<L>>, input, output)
             .with_result(geometry.batch, geometry.output)
             .with_work(Work::input(&geometry))
@@ -290,9 +332,9 @@ impl Step {
         const { check_output(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
         let map = geometry.input;
-        let input = Span::at(operands.input, geometry.batch * map.len());
+        let input = Span::of(operands.input, geometry.batch, map);
         let length = geometry.batch * map.channels * map.height * map.width;
-        let output = Span { start: Start::Output(operands.network_output), length };
+        let output = Span::new(Start::Output(operands.network_output), length);
         Self::new::<I>(name, I::enter::<Output<L>>, input, output).with_work(Work::output(&geometry))
     }
 
@@ -328,7 +370,7 @@ impl Step {
         }
         let all = |span: Span, each: bool| {
             let count = if each || !matches!(span.start, Start::At(_)) { self.images.count } else { 1 };
-            Span { length: span.length.saturating_mul(count), ..span }
+            span.times(count)
         };
         let input = all(self.input, self.images.input);
         let other = self.other.map(|other| all(other, self.images.other));
@@ -340,7 +382,7 @@ impl Step {
             (Place::Weights, self.weights, memory.weights),
         ];
         for (place, span, available) in places {
-            let Some(Span { start, length }) = span else { continue };
+            let Some(Span { start, length, .. }) = span else { continue };
             let expected = match start {
                 Start::At(start) if start % BLOCK != 0 => return fail(Problem::Alignment { place, start }),
                 Start::At(start) if start.checked_add(length).is_none_or(|end| end > available) => {
@@ -361,10 +403,9 @@ impl Step {
             (Place::Input, Some(input), self.over_input && self.images.input == self.images.output),
             (Place::Other, other, self.over_other && self.images.other == self.images.output),
         ] {
-            let Some(Span { start: Start::At(start), length }) = span else { continue };
-            let Span { start: Start::At(to), length: written } = output else { continue };
-            let apart = start + length <= to || to + written <= start;
-            if !(apart || allowed && start == to) {
+            let Some(span @ Span { start: Start::At(start), .. }) = span else { continue };
+            let Span { start: Start::At(to), .. } = output else { continue };
+            if !(span.apart(start, &output, to) || allowed && start == to) {
                 return fail(Problem::Overlap { place });
             }
         }

@@ -6,7 +6,7 @@
 use crate::geometry::{
     Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
     GlobalPoolGeometry, GroupNormGeometry, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
-    RemapGeometry, SoftmaxGeometry, Winograd,
+    RemapGeometry, Rest, SoftmaxGeometry, Winograd,
 };
 use crate::kernel::{RegisterTile, conv_weights, dense_tile, dense_weights, vector_length};
 
@@ -74,8 +74,8 @@ impl Work {
             operation,
             input: size(input),
             output: size(output),
-            bytes_read: bytes(batch * input.len()),
-            bytes_written: bytes(batch * output.len()),
+            bytes_read: bytes(batch * input.values()),
+            bytes_written: bytes(batch * output.values()),
             ..Self::NONE
         }
     }
@@ -87,7 +87,7 @@ impl Work {
 
     const fn with_other(self, batch: usize, other: Option<Map>) -> Self {
         match other {
-            Some(other) => Self { bytes_read: self.bytes_read + bytes(batch * other.len()), ..self },
+            Some(other) => Self { bytes_read: self.bytes_read + bytes(batch * other.values()), ..self },
             None => self,
         }
     }
@@ -154,7 +154,7 @@ impl Work {
             Reduction::Max => "global max",
             Reduction::Mean | Reduction::MeanWithPadding => "global mean",
         };
-        Self::new(operation, pool.batch, pool.input, vector(pool.input.channels))
+        Self::new(operation, pool.batch, pool.input, pool.output)
     }
 
     /// A dense layer, in vectors of so many lanes.
@@ -193,18 +193,18 @@ const fn size(map: Map) -> [usize; 3] {
 
 /// A vector as a map of one pixel.
 const fn vector(features: usize) -> Map {
-    Map { channels: features, height: 1, width: 1, block: BLOCK, frame: Frame::NONE }
+    Map { channels: features, height: 1, width: 1, block: BLOCK, frame: Frame::NONE, rest: Rest::NONE }
 }
 
 /// A map as the caller has it: without gaps.
 const fn outside(map: Map) -> Map {
-    Map { block: map.channels, frame: Frame::NONE, ..map }
+    Map { block: map.channels, frame: Frame::NONE, rest: Rest::NONE, ..map }
 }
 
 /// Values of a map in the rows and columns that windows reach: all, unless the windows lie apart.
 const fn reached(map: Map, outputs: [usize; 3], kernel: [usize; 2], stride: [usize; 2]) -> usize {
     let [_, height, width] = outputs;
-    let mut extents = [map.plane() / map.row(), map.row() / map.block];
+    let mut extents = [map.rows(), map.row() / map.block];
     if kernel[0] < stride[0] && height * kernel[0] < extents[0] {
         extents[0] = height * kernel[0];
     }
@@ -219,8 +219,14 @@ mod tests {
     use super::*;
     use crate::geometry::{Activation, Direct};
 
-    const MAP: Map =
-        Map { channels: 20, height: 8, width: 6, block: BLOCK, frame: Frame { top: 1, left: 1, bottom: 1, right: 1 } };
+    const MAP: Map = Map {
+        channels: 20,
+        height: 8,
+        width: 6,
+        block: BLOCK,
+        frame: Frame { top: 1, left: 1, bottom: 1, right: 1 },
+        rest: Rest::NONE,
+    };
 
     #[test]
     fn strided_windows_reach_a_part() {
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_convolution_reads_its_maps_and_weights() {
-        let output = Map { channels: 32, height: 4, width: 3, block: BLOCK, frame: Frame::NONE };
+        let output = Map { channels: 32, height: 4, width: 3, block: BLOCK, frame: Frame::NONE, rest: Rest::NONE };
         let conv = ConvGeometry {
             batch: 2,
             input: MAP,

@@ -239,6 +239,8 @@ pub(crate) const fn check_remap(remap: &RemapGeometry) {
 
 pub(crate) const fn check_global_pool(pool: &GlobalPoolGeometry) {
     check_map(pool.input, true);
+    check_map(pool.output, true);
+    check_same_size(Map { height: 1, width: 1, ..pool.input }, pool.output);
     assert!(pool.batch > 0, "a global pooling layer has no images");
 }
 

@@ -30,11 +30,11 @@ impl<L: Layer<ElementwiseGeometry>> Kernel for Elementwise<L> {
             for unit in arguments.share.units(geometry.batch * blocks * output.height) {
                 let (plane, y) = (unit / output.height, unit % output.height);
                 let block = plane % blocks;
-                let from = arguments.input.add(plane * input.plane() + input.interior() + y * input.row());
-                let to = arguments.output.add(plane * output.plane() + output.interior() + y * output.row());
+                let from = arguments.input.add(input.block_at(plane) + input.interior() + y * input.row());
+                let to = arguments.output.add(output.block_at(plane) + output.interior() + y * output.row());
                 let other = match geometry.other {
-                    Some(other) if repeated => arguments.other.add(plane * other.plane() + other.interior()),
-                    Some(other) => arguments.other.add(plane * other.plane() + other.interior() + y * other.row()),
+                    Some(other) if repeated => arguments.other.add(other.block_at(plane) + other.interior()),
+                    Some(other) => arguments.other.add(other.block_at(plane) + other.interior() + y * other.row()),
                     None => std::ptr::null(),
                 };
                 for vector in 0..BLOCK / I::LANES {

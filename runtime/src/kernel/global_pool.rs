@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Arguments, Kernel};
+use super::{Arguments, Kernel, clear_frames};
 use crate::geometry::{BLOCK, GlobalPoolGeometry, Reduction};
 use crate::isa::Isa;
 use crate::program::Layer;
@@ -14,12 +14,13 @@ impl<L: Layer<GlobalPoolGeometry>> Kernel for GlobalPool<L> {
     #[inline(always)]
     unsafe fn run<I: Isa>(arguments: &Arguments) {
         let geometry = const { L::GEOMETRY };
-        let input = const { L::GEOMETRY.input };
+        let (input, output) = const { (L::GEOMETRY.input, L::GEOMETRY.output) };
         // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
         unsafe {
+            clear_frames(arguments.output, output, geometry.batch, arguments.share);
             for unit in arguments.share.units(geometry.batch * input.blocks()) {
-                let from = arguments.input.add(unit * input.plane() + input.interior());
-                let to = arguments.output.add(unit * BLOCK);
+                let from = arguments.input.add(input.block_at(unit) + input.interior());
+                let to = arguments.output.add(output.block_at(unit) + output.interior());
                 for vector in 0..BLOCK / I::LANES {
                     let from = from.add(vector * I::LANES);
                     let at = |y: usize, x: usize| from.add(y * input.row() + x * BLOCK);

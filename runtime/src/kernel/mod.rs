@@ -137,9 +137,9 @@ unsafe fn clear_frames(to: *mut f32, map: Map, batch: usize, share: Share) {
     let between = (frame.left + frame.right) * map.block;
     let below = frame.right * map.block + frame.bottom * map.row();
     for plane in share.of(batch * map.blocks()) {
-        // SAFETY: the plane lies in the maps; above + height * (width * block + between) - between + below is its length.
+        // SAFETY: the plane lies in the maps; above + height * (width * block + between) - between + below is the length of its part.
         unsafe {
-            let mut at = to.add(plane * map.plane());
+            let mut at = to.add(map.block_at(plane));
             at.write_bytes(0, above);
             at = at.add(above + map.width * map.block);
             if between > 0 {

@@ -21,8 +21,8 @@ impl<L: Layer<PoolGeometry>> Kernel for Pool<L> {
             for unit in arguments.share.units(geometry.batch * output.blocks() * output.height) {
                 let (plane, y) = (unit / output.height, unit % output.height);
                 let rows = Span::of::<L>(y, 0, input.height);
-                let from = arguments.input.add(plane * input.plane() + input.interior() + rows.first * input.row());
-                let mut to = arguments.output.add(plane * output.plane() + output.interior() + y * output.row());
+                let from = arguments.input.add(input.block_at(plane) + input.interior() + rows.first * input.row());
+                let mut to = arguments.output.add(output.block_at(plane) + output.interior() + y * output.row());
                 for x in 0..output.width {
                     let columns = Span::of::<L>(x, 1, input.width);
                     let from = from.add(columns.first * BLOCK);

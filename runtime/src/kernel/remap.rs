@@ -24,7 +24,7 @@ impl<L: Layer<RemapGeometry>> Kernel for Remap<L> {
             for unit in arguments.share.units(geometry.batch * output.blocks() * output.height) {
                 let (plane, y) = (unit / output.height, unit % output.height);
                 let (image, block) = (plane / output.blocks(), plane % output.blocks());
-                let to = arguments.output.add(plane * output.plane() + output.interior() + y * output.row());
+                let to = arguments.output.add(output.block_at(plane) + output.interior() + y * output.row());
                 to.write_bytes(0, output.width * BLOCK);
                 let from_y = y * down;
                 if from_y < geometry.top || from_y - geometry.top >= input.height || block < whole {

@@ -7,12 +7,15 @@
 //! %2 = constant "conv1.bias" : [2] = [0.5, -1.25]
 //! %3 = conv(%0, %1, bias: %2) "conv1" kernel=[3, 3] padding=[1, 1, 1, 1] activation=relu : [1, 16, 32, 32]
 //! output "logits" = %3
+//! chain bottleneck(%7, %9, %11)
 //! ```
 //!
 //! A node is `%NUMBER = OPERATION(OPERANDS) "NAME" ATTRIBUTES : SHAPE`; it reads only nodes above it. Operands that may be
 //! absent carry a label. Attributes at their defaults are left out: `layout=nchw`, `stride=[1, 1]`,
 //! `padding=[0, 0, 0, 0]` (top, left, bottom, right), `dilation=[1, 1]`, `groups=1`, `ceil_mode=false`, `channels=[0, 0]`,
 //! `spatial=[0, 0, 0, 0]`; no `activation` is none. An activation on its own is an operation of its name, `relu(%3)`. The shape is checked against the operands.
+//!
+//! A chain names what its nodes are, and may end with `forced`.
 //!
 //! Constants of at most [`INLINE`] elements carry their values, each so that it reads back to the same bits; a value that is
 //! not finite is written as its bits, `0x7fc00000`. Greater ones carry a [`fingerprint`] by which [`parse`] knows the values

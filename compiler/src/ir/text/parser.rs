@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::{Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, NodeId, Op, Pad, Shape, Tensor};
+use super::super::{
+    Activation, BatchNorm, Chain, ChainKind, Conv, Dense, Graph, GroupNorm, NodeId, Op, Pad, Shape, Tensor,
+};
 use super::attributes::{Attribute, Attributes, Value, missing};
 use super::fingerprint;
 use super::lexer::{Fault, Token, tokens};
@@ -103,6 +105,7 @@ impl Parser<'_> {
                 }
                 Ok(())
             }
+            Some((Token::Word(word), _)) if word == "chain" => self.chain(&mut reader),
             Some((Token::Node(number), column)) => {
                 if self.nodes.contains_key(number) {
                     return Err(Fault::new(*column, format!("`%{number}` is defined twice")));
@@ -116,9 +119,39 @@ impl Parser<'_> {
             }
             Some((token, column)) => {
                 let fault = Fault::new(*column, format!("a line does not start with {}", token.describe()));
-                Err(fault.expected("a node, `%0 = ...`, or `output \"name\" = %0`"))
+                Err(fault.expected("a node, `%0 = ...`, `output \"name\" = %0`, or `chain kind(%0, %1)`"))
             }
         }
+    }
+
+    /// Reads a chain, behind its first word.
+    fn chain(&mut self, reader: &mut Reader) -> Result<(), Fault> {
+        let kinds = ChainKind::ALL.map(ChainKind::name).join("`, `");
+        let kind = match reader.next() {
+            Some((Token::Word(word), column)) => ChainKind::named(word).ok_or_else(|| {
+                Fault::new(*column, format!("there is no chain `{word}`")).expected(format!("one of `{kinds}`"))
+            })?,
+            found => return Err(reader.fault(found, &format!("one of `{kinds}`"))),
+        };
+        let written = reader.operands()?;
+        let forced = match reader.rest {
+            [(Token::Word(word), _)] if word == "forced" => true,
+            _ => {
+                reader.finish()?;
+                false
+            }
+        };
+        let mut nodes = Vec::with_capacity(written.len());
+        for Written { label, node, column } in written {
+            if label.is_some() {
+                return Err(Fault::new(column, "a node of a chain has no label"));
+            }
+            nodes.push(self.known(node, column)?);
+        }
+        if let Some(nodes) = nodes.into_iter().collect::<Option<Vec<_>>>() {
+            self.graph.chain(Chain { kind, nodes, forced });
+        }
+        Ok(())
     }
 
     /// The node of a number; `None` when its own line was wrong, which has been said there.

@@ -48,6 +48,11 @@ fn write(graph: &Graph, text: &mut String) -> fmt::Result {
         quote(text, &output.name)?;
         writeln!(text, " = %{}", number(output.node))?;
     }
+    for chain in graph.chains() {
+        let nodes: Vec<String> = chain.nodes.iter().map(|id| format!("%{}", number(*id))).collect();
+        let forced = if chain.forced { " forced" } else { "" };
+        writeln!(text, "chain {}({}){forced}", chain.kind.name(), nodes.join(", "))?;
+    }
     Ok(())
 }
 

@@ -44,6 +44,8 @@ output "logits" = %17
 output "prob" = %18
 output "both" = %29
 output "most" = %31
+chain stem_pool(%7, %8)
+chain bottleneck(%25, %26, %27) forced
 "#;
 
 #[test]
@@ -140,6 +142,11 @@ fn each_error_has_its_text() {
         ("%2 = pad(%0) \"p\" channels=[18446744073709551615, 0] : [1]", 6, "does not fit in memory"),
         ("%2 = pad(%0) \"p\" channels=[9223372036854775807, 0] : [1]", 6, "does not fit in memory"),
         ("output %0", 8, "unexpected `%0`"),
+        ("chain %0", 7, "unexpected `%0`"),
+        ("chain pair(%0, %1)", 7, "there is no chain `pair`"),
+        ("chain bottleneck(%0, %9)", 22, "`%9` is not defined"),
+        ("chain bottleneck(%0, x: %1)", 22, "has no label"),
+        ("chain bottleneck(%0, %1) always", 26, "unexpected `always`"),
         ("output \"y\" = %0 %1", 17, "unexpected `%1`"),
         ("%2 = relu(%0) \"r\" ; : [1]", 19, "has no meaning here"),
     ] {

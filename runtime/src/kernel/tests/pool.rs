@@ -108,14 +108,14 @@ macro_rules! global_cases {
 }
 
 global_cases! {
-    SevenBySeven: GlobalPoolGeometry { batch: 1, input: map(96, 7, 7, Frame::NONE), reduction: Reduction::Mean };
-    Framed: GlobalPoolGeometry { batch: 3, input: map(20, 3, 5, frame(1)), reduction: Reduction::Mean };
-    OnePixel: GlobalPoolGeometry { batch: 2, input: map(16, 1, 1, Frame::NONE), reduction: Reduction::Mean };
-    Most: GlobalPoolGeometry { batch: 3, input: map(20, 3, 5, frame(1)), reduction: Reduction::Max };
+    SevenBySeven: GlobalPoolGeometry { batch: 1, input: map(96, 7, 7, Frame::NONE), output: map(96, 1, 1, Frame::NONE), reduction: Reduction::Mean };
+    Framed: GlobalPoolGeometry { batch: 3, input: map(20, 3, 5, frame(1)), output: map(20, 1, 1, frame(2)), reduction: Reduction::Mean };
+    OnePixel: GlobalPoolGeometry { batch: 2, input: map(16, 1, 1, Frame::NONE), output: map(16, 1, 1, Frame::NONE), reduction: Reduction::Mean };
+    Most: GlobalPoolGeometry { batch: 3, input: map(20, 3, 5, frame(1)), output: map(20, 1, 1, Frame::NONE), reduction: Reduction::Max };
 }
 
 fn test_global<L: Layer<GlobalPoolGeometry>>(seed: u64) {
-    let GlobalPoolGeometry { batch, input: from, reduction } = L::GEOMETRY;
+    let GlobalPoolGeometry { batch, input: from, output: to, reduction } = L::GEOMETRY;
     check_global_pool(&L::GEOMETRY);
     let pixels = from.height * from.width;
     let input = random(seed, batch * from.channels * pixels);
@@ -126,16 +126,10 @@ fn test_global<L: Layer<GlobalPoolGeometry>>(seed: u64) {
             _ => (channel.iter().map(|value| f64::from(*value)).sum::<f64>() / pixels as f64, 1.0),
         })
         .collect();
-    let to = map(from.channels, 1, 1, Frame::NONE);
     let memory = Memory { input: &to_map(&input, from, batch), other: None, weights: &[], scratch: |_| 0 };
-    run_everywhere::<GlobalPool<L>>(
-        &memory,
-        &Guarded::unwritten(batch * from.blocks() * BLOCK),
-        None,
-        |kind, output| {
-            assert_close(kind, &from_map(output, to, batch), &expected, 1e-6);
-        },
-    );
+    run_everywhere::<GlobalPool<L>>(&memory, &Guarded::unwritten(batch * to.len()), None, |kind, output| {
+        assert_close(kind, &from_map(output, to, batch), &expected, 1e-6);
+    });
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::ProptestConfig;
 
-use crate::geometry::{Activation, BLOCK, Frame, Map};
+use crate::geometry::{Activation, BLOCK, Frame, Map, Rest};
 use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::{Arguments, Claim, Kernel, Share};
 
@@ -21,12 +21,12 @@ pub const fn frame(width: usize) -> Frame {
 
 /// A map in blocks of 16.
 pub const fn map(channels: usize, height: usize, width: usize, frame: Frame) -> Map {
-    Map { channels, height, width, block: BLOCK, frame }
+    Map { channels, height, width, block: BLOCK, frame, rest: Rest::NONE }
 }
 
 /// A map that is one block of as many channels as there are.
 pub const fn raw(channels: usize, height: usize, width: usize, frame: Frame) -> Map {
-    Map { channels, height, width, block: channels, frame }
+    Map { channels, height, width, block: channels, frame, rest: Rest::NONE }
 }
 
 /// Memory with guards around it.
