@@ -1,14 +1,17 @@
 //! Stage 2: rewrites of the graph.
 //!
-//! [`PASSES`] is the list in the order they run, each with the reason it stands where it does. Each can be switched off; the
-//! graph is right after any selection of them. The driver verifies the graph before the first and after each.
+//! [`PASSES`] is the list in the order they run, each with the reason it stands where it does. Each can be switched off, and one
+//! that weighs costs can be told to rewrite wherever it is right: [`Switches`]. The graph is right after any selection of
+//! them. The driver verifies the graph before the first and after each.
 
+mod affine;
 pub mod equivalence;
 mod fold_batch_norm;
 mod fold_constants;
 mod fold_pad;
 mod fold_scale;
 mod fuse_activation;
+mod fuse_projection;
 mod fuse_shortcut_add;
 mod remove_dead;
 
@@ -16,7 +19,7 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::verify::{Verifier, Violation};
-use crate::ir::{Edit, Graph, NodeId};
+use crate::ir::{Conv, Edit, Graph, NodeId, Op, Padding, Tensor};
 
 /// A rewrite of the graph.
 #[derive(Debug, Clone, Copy)]
@@ -27,21 +30,89 @@ pub struct Pass {
     pub summary: &'static str,
     /// Why it stands where it does in the order.
     pub position: &'static str,
-    run: fn(&mut Graph) -> Edit<PassReport>,
+    run: Rewrite,
+}
+
+/// Two kinds of rewrite.
+#[derive(Debug, Clone, Copy)]
+enum Rewrite {
+    /// One that pays wherever it is right.
+    Always(fn(&mut Graph) -> Edit<PassReport>),
+    /// One that weighs what it costs.
+    Weighed(fn(&mut Graph, Eagerness) -> Edit<PassReport>),
+}
+
+/// How far a pass goes that weighs what its rewrite costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Eagerness {
+    /// It rewrites where the program becomes faster by all that is known when it runs.
+    #[default]
+    WherePays,
+    /// It rewrites wherever the result stays right, whatever it costs.
+    WhereRight,
 }
 
 impl Pass {
-    /// Rewrites the graph.
+    /// Rewrites the graph. Only a pass that weighs costs heeds how eager it is to be.
     ///
     /// # Errors
     /// When the graph refuses an edit: an error of the pass, never of the network.
-    pub fn run(&self, graph: &mut Graph) -> Edit<PassReport> {
-        (self.run)(graph)
+    pub fn run(&self, graph: &mut Graph, eagerness: Eagerness) -> Edit<PassReport> {
+        match self.run {
+            Rewrite::Always(run) => run(graph),
+            Rewrite::Weighed(run) => run(graph, eagerness),
+        }
+    }
+}
+
+/// Which passes do not run, and which do more than by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Names of passes that do not run.
+    pub disabled: BTreeSet<String>,
+    /// Names of passes that rewrite wherever it is right, whether it pays or not: [`Eagerness::WhereRight`].
+    pub forced: BTreeSet<String>,
+}
+
+/// Passes that are switched off, and no others told anything.
+impl From<BTreeSet<String>> for Switches {
+    fn from(disabled: BTreeSet<String>) -> Self {
+        Self { disabled, forced: BTreeSet::new() }
+    }
+}
+
+impl Switches {
+    /// Whether every name is that of a pass, and none is switched both ways.
+    ///
+    /// # Errors
+    /// `E-PASS` for every name that no pass has; else as [`Switches::agree`].
+    pub fn check(&self) -> Result<(), Diagnostics> {
+        let known = names();
+        let unknown = self.disabled.union(&self.forced).filter(|name| !known.contains(&name.as_str()));
+        let errors: Vec<_> = unknown.map(|name| unknown_pass(name)).collect();
+        if errors.is_empty() { self.agree() } else { Err(Diagnostics(errors)) }
+    }
+
+    /// Whether no pass is switched both ways.
+    ///
+    /// # Errors
+    /// `E-PASS` for every name that is both switched off and forced.
+    pub fn agree(&self) -> Result<(), Diagnostics> {
+        let both = self.disabled.intersection(&self.forced).map(|name| {
+            Diagnostic::error("E-PASS", format!("the pass `{name}` is switched off and forced at once"))
+                .expected("one of both at most")
+        });
+        let errors: Vec<_> = both.collect();
+        if errors.is_empty() { Ok(()) } else { Err(Diagnostics(errors)) }
+    }
+
+    fn eagerness(&self, pass: &Pass) -> Eagerness {
+        if self.forced.contains(pass.name) { Eagerness::WhereRight } else { Eagerness::WherePays }
     }
 }
 
 /// The passes in the order they run. One stands in it twice, and is switched off in both places.
-pub const PASSES: [Pass; 8] = [
+pub const PASSES: [Pass; 9] = [
     Pass {
         position: "First: what nobody needs must not stand in the way of a rewrite as a second reader.",
         ..REMOVE_DEAD
@@ -50,39 +121,45 @@ pub const PASSES: [Pass; 8] = [
         name: "fold_constants",
         summary: "Computes what depends on constants alone; always right but for one rounding to f32.",
         position: "Before the rewrites of layers: what it computes is a constant to every later pass.",
-        run: fold_constants::run,
+        run: Rewrite::Always(fold_constants::run),
     },
     Pass {
         name: "fold_pad",
         summary: "Makes zeros around a map the padding of the conv or pool that reads it, if the pool takes them for what they are.",
         position: "Before the rewrites of layers: a pad that is gone is no reader of the layer before it.",
-        run: fold_pad::run,
+        run: Rewrite::Always(fold_pad::run),
     },
     Pass {
         name: "fold_scale",
         summary: "Multiplies a constant factor into the conv or dense layer before it, or into those behind it, if nothing else sees what it scales.",
         position: "Before fold_batch_norm: a scale that is gone does not stand between a layer and its normalisation. Those \
                    behind a normalisation go with it.",
-        run: fold_scale::run,
+        run: Rewrite::Always(fold_scale::run),
     },
     Pass {
         name: "fold_batch_norm",
         summary: "Multiplies a batch normalisation into the conv or dense layer before it, if nothing else sees that layer's result.",
         position: "Before the fusions: it needs the bare layer, and it brings the activation behind it next to the layer.",
-        run: fold_batch_norm::run,
+        run: Rewrite::Always(fold_batch_norm::run),
     },
     Pass {
         name: "fuse_activation",
         summary: "Lets the operation before an activation apply it, if nothing else sees that operation's result.",
         position: "Before fuse_shortcut_add: an add takes its activation along, and a conv with an activation of its own shows \
                    itself as one that no add may follow in the same epilogue.",
-        run: fuse_activation::run,
+        run: Rewrite::Always(fuse_activation::run),
     },
     Pass {
         name: "fuse_shortcut_add",
         summary: "Lets a conv add the shortcut to its result, if the add is the only one to see that result.",
         position: "After the passes that give convs and adds their final form.",
-        run: fuse_shortcut_add::run,
+        run: Rewrite::Always(fuse_shortcut_add::run),
+    },
+    Pass {
+        name: "fuse_projection",
+        summary: "Makes the two 1x1 convs of a projection block one over both of their inputs, if nothing else sees the carried conv's result.",
+        position: "After fuse_shortcut_add, which lets one of the two carry the other's result.",
+        run: Rewrite::Weighed(fuse_projection::run),
     },
     Pass { position: "Last: the passes before it leave weights that nothing reads.", ..REMOVE_DEAD },
 ];
@@ -91,7 +168,7 @@ const REMOVE_DEAD: Pass = Pass {
     name: "remove_dead",
     summary: "Removes what no result of the network depends on; always right.",
     position: "",
-    run: remove_dead::run,
+    run: Rewrite::Always(remove_dead::run),
 };
 
 /// What a pass did.
@@ -151,11 +228,11 @@ pub fn names() -> Vec<&'static str> {
 /// Runs the passes in order, but for those that are switched off.
 ///
 /// # Errors
-/// `E-PASS` for every name in `disabled` that no pass has; `E-INTERNAL`, with the pass and the node, when the graph breaks an
-/// invariant before the first pass or after one.
-pub fn run(graph: &mut Graph, disabled: &BTreeSet<String>) -> Result<Vec<PassReport>, Diagnostics> {
+/// As [`Switches::check`]; `E-INTERNAL`, with the pass and the node, when the graph breaks an invariant before the first pass or
+/// after one.
+pub fn run(graph: &mut Graph, switches: &Switches) -> Result<Vec<PassReport>, Diagnostics> {
     let mut reports = Vec::new();
-    run_each(&PASSES, graph, disabled, &mut |_, report| {
+    run_each(&PASSES, graph, switches, &mut |_, report| {
         reports.push(report);
         Ok(())
     })?;
@@ -166,18 +243,14 @@ pub fn run(graph: &mut Graph, disabled: &BTreeSet<String>) -> Result<Vec<PassRep
 fn run_each(
     passes: &[Pass],
     graph: &mut Graph,
-    disabled: &BTreeSet<String>,
+    switches: &Switches,
     after: &mut dyn FnMut(&Graph, PassReport) -> Result<(), Diagnostics>,
 ) -> Result<(), Diagnostics> {
-    let known = names();
-    let unknown: Vec<_> = disabled.iter().filter(|name| !known.contains(&name.as_str())).collect();
-    if !unknown.is_empty() {
-        return Err(Diagnostics(unknown.into_iter().map(|name| unknown_pass(name)).collect()));
-    }
+    switches.check()?;
     let mut verifier = Verifier::default();
     verifier.verify(graph).map_err(|violations| internal("before the passes", violations))?;
-    for pass in passes.iter().filter(|pass| !disabled.contains(pass.name)) {
-        let report = pass.run(graph).map_err(|error| {
+    for pass in passes.iter().filter(|pass| !switches.disabled.contains(pass.name)) {
+        let report = pass.run(graph, switches.eagerness(pass)).map_err(|error| {
             let message = format!("the pass {} made an edit that does not fit: {}", pass.name, error.message);
             Diagnostics::from(Diagnostic::error("E-INTERNAL", message).about(error.node))
         })?;
@@ -223,6 +296,35 @@ fn seen_by_others(graph: &Graph, producer: NodeId, reader: NodeId) -> Option<Str
     })
 }
 
+/// The value of a layer's parameter.
+fn constant_value(graph: &Graph, id: NodeId) -> Result<&Tensor, String> {
+    graph.value(id).ok_or_else(|| format!("`{}` is computed, not constant", graph.node(id).name))
+}
+
+/// The channels that lie together in memory: only whole blocks of them can be written and read within another map.
+const BLOCK: usize = crate::plan::geometry::BLOCK;
+
+/// Refuses a map that has no whole blocks of channels.
+fn whole_blocks(graph: &Graph, id: NodeId) -> Result<(), String> {
+    let node = graph.node(id);
+    match node.shape().0.get(1) {
+        Some(channels) if channels.is_multiple_of(BLOCK) => Ok(()),
+        Some(channels) => Err(format!("`{}` has {channels} channels, no multiple of {BLOCK}", node.name)),
+        None => Err(format!("`{}` has no channels", node.name)),
+    }
+}
+
+/// Whether a node is a conv that wants a frame of zeros around its input `x`: one that pads, or that looks at more than a pixel at a
+/// time, which minimal filtering may extend.
+fn frames(graph: &Graph, reader: NodeId, x: NodeId) -> bool {
+    match graph.node(reader).op() {
+        Op::Conv(Conv { kernel, padding, .. }) => {
+            graph.operands(reader).first() == Some(&x) && (*kernel != [1, 1] || *padding != Padding::default())
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,8 +332,9 @@ mod tests {
 
     #[test]
     fn unknown_names_are_refused_all_at_once() {
-        let disabled = ["fold_batchnorm", "remove_dead", "xyz"].map(str::to_owned).into();
-        let errors = run(&mut Graph::new(), &disabled).unwrap_err();
+        let disabled: BTreeSet<String> = ["fold_batchnorm", "remove_dead"].map(str::to_owned).into();
+        let forced = ["xyz"].map(str::to_owned).into();
+        let errors = run(&mut Graph::new(), &Switches { disabled, forced }).unwrap_err();
         let texts: Vec<_> = errors.0.iter().map(|error| (error.message.as_str(), error.hint.as_deref())).collect();
         assert_eq!(
             texts,
@@ -243,11 +346,22 @@ mod tests {
     }
 
     #[test]
+    fn a_pass_is_switched_one_way() {
+        let [disabled, forced] = [&["fold_pad", "remove_dead"], &["fuse_projection", "fold_pad"]]
+            .map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let errors = run(&mut Graph::new(), &Switches { disabled, forced }).unwrap_err();
+        assert_eq!(
+            errors.to_string(),
+            "error[E-PASS]: the pass `fold_pad` is switched off and forced at once\n  expected: one of both at most"
+        );
+    }
+
+    #[test]
     fn a_broken_graph_is_an_internal_error_with_its_time_and_node() {
         let mut graph = Graph::new();
         let x = graph.input("x", Layout::Nhwc, [1, 2]);
         graph.output("y", x);
-        let errors = run(&mut graph, &BTreeSet::new()).unwrap_err();
+        let errors = run(&mut graph, &Switches::default()).unwrap_err();
         assert_eq!(
             errors.to_string(),
             "error[E-INTERNAL]: x: before the passes, the graph breaks an invariant: an input laid out as [N, H, W, C] has four axes; its shape is [1, 2]"
@@ -265,7 +379,8 @@ mod tests {
                 "fold_scale",
                 "fold_batch_norm",
                 "fuse_activation",
-                "fuse_shortcut_add"
+                "fuse_shortcut_add",
+                "fuse_projection"
             ]
         );
         assert!(PASSES.iter().all(|pass| !pass.position.is_empty() && !pass.summary.is_empty()));
