@@ -7,7 +7,7 @@ use crate::codegen::{self, Item};
 use crate::diagnostic::Diagnostics;
 use crate::frontend::{self, Changes, Network, WeightSource};
 use crate::ir::Graph;
-use crate::passes::{self, PassReport};
+use crate::passes::{self, PassReport, Switches};
 use crate::plan::{self, Plan, Settings};
 
 /// What is to be compiled, and how.
@@ -23,6 +23,8 @@ pub struct Options {
     pub changes: Changes,
     /// Names of passes that are not to run.
     pub disabled_passes: BTreeSet<String>,
+    /// Names of passes that are to rewrite wherever it is right, whether it pays or not.
+    pub forced_passes: BTreeSet<String>,
     /// What the plan is to heed.
     pub settings: Settings,
 }
@@ -36,8 +38,14 @@ impl Options {
             batch: 1,
             changes: Changes::default(),
             disabled_passes: BTreeSet::new(),
+            forced_passes: BTreeSet::new(),
             settings: Settings::default(),
         }
+    }
+
+    /// How the passes are to run.
+    pub fn switches(&self) -> Switches {
+        Switches { disabled: self.disabled_passes.clone(), forced: self.forced_passes.clone() }
     }
 }
 
@@ -102,7 +110,7 @@ pub fn compile_network(
     progress(Stage::Optimise);
     let mut graph = network.graph.clone();
     graph.remember();
-    let reports = passes::run(&mut graph, &options.disabled_passes)?;
+    let reports = passes::run(&mut graph, &options.switches())?;
     progress(Stage::Plan);
     let (plan, warnings) = plan::plan(&graph, &options.settings)?;
     Ok(Compiled { network, graph, passes: reports, plan, warnings })

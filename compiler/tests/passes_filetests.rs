@@ -1,6 +1,7 @@
 //! Every pass, before and after, as text: `filetests/passes/*.txt`.
 //!
-//! A file starts with comments; one of them, `# passes: NAME...`, names the passes that run. The graph before follows,
+//! A file starts with comments; one of them, `# passes: NAME...`, names the passes that run, and `# forced: NAME...` those of them
+//! that rewrite wherever it is right. The graph before follows,
 //! then a line `---`, the reports as comments, and the graph after. `RESNET_BLESS=1` writes the second half anew.
 
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use resnetc::ir::text::{parse, print};
-use resnetc::passes;
+use resnetc::passes::{self, Switches};
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests/passes");
@@ -22,11 +23,14 @@ fn files() -> Vec<PathBuf> {
 fn result(file: &Path, before: &str) -> String {
     let chosen = before.lines().find_map(|line| line.strip_prefix("# passes:")).expect("a line `# passes:`");
     let chosen: BTreeSet<&str> = chosen.split_whitespace().collect();
+    let forced = before.lines().find_map(|line| line.strip_prefix("# forced:")).unwrap_or_default();
+    let forced = forced.split_whitespace().map(str::to_owned).collect();
     let names = passes::names();
     assert!(chosen.iter().all(|name| names.contains(name)), "{}: unknown pass in {chosen:?}", file.display());
     let disabled = names.iter().filter(|name| !chosen.contains(*name)).map(|name| (*name).to_owned()).collect();
     let mut graph = parse(before, &mut |_, _| None).unwrap_or_else(|errors| panic!("{}:\n{errors}", file.display()));
-    let reports = passes::run(&mut graph, &disabled).unwrap_or_else(|errors| panic!("{}:\n{errors}", file.display()));
+    let reports = passes::run(&mut graph, &Switches { disabled, forced })
+        .unwrap_or_else(|errors| panic!("{}:\n{errors}", file.display()));
     let mut text = String::new();
     for report in reports {
         for change in report.changes {

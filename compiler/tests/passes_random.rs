@@ -1,8 +1,8 @@
 //! The passes on random graphs, held against the interpreter; text form and verifier on the way.
 //!
-//! **The bound.** With u = 2^-24, a folded constant is `w (1 + d)`, |d| <= u (or off by at most 2^-150, where f32 is
-//! subnormal). The optimised graph is walked with, for every value v, an e(v) that its distance from the exact value cannot
-//! exceed: e = 0 for the input and for constants of the original graph, u |c| + 2^-150 for those a pass made, and for
+//! **The bound**, after each pass. With u = 2^-24, a folded constant is `w (1 + d)`, |d| <= u (or off by at most 2^-150, where f32 is
+//! subnormal). The graph after the pass is walked with, for every value v, an e(v) that its distance from the exact value cannot
+//! exceed: e = 0 for the input and for constants of the graph before the pass, u |c| + 2^-150 for those the pass made, and for
 //! every operation what its definition makes of that: for conv and dense
 //! `|Δ(w x)| <= |e_w| (|x| + e_x) + |w| e_x`, plus e of bias and shortcut; for batch_norm |scale| e_x; a sum adds; a mean is
 //! the mean and a maximum at most the maximum of the e of its window; a product moves by at most
@@ -17,7 +17,7 @@ use resnetc::ir::interpreter::{self, Operand, Values, evaluate};
 use resnetc::ir::text::{parse, print};
 use resnetc::ir::verify::verify;
 use resnetc::ir::{Activation, BatchNorm, Conv, Dense, Graph, Op, Shape, Tensor};
-use resnetc::passes;
+use resnetc::passes::{self, Eagerness, PASSES, Switches};
 
 #[path = "support/random.rs"]
 mod random;
@@ -33,7 +33,7 @@ fn apply(op: &Op, operands: &[(&Shape, &[f64])]) -> Vec<f64> {
     evaluate(op, &operands).unwrap()
 }
 
-/// How far each value of `graph` can be from exact, see the head of the file. `known` are the original's constants.
+/// How far each value of `graph` can be from exact, see the head of the file. `known` are the constants before the pass.
 fn bounds(graph: &Graph, values: &Values, known: &BTreeMap<&str, &Tensor>) -> Values {
     let mut errors = Values::new();
     for id in graph.topological() {
@@ -135,28 +135,53 @@ fn steepest(activation: Activation) -> f64 {
     }
 }
 
-/// Runs the passes but for `disabled` and compares every result of the network.
-fn compare(original: &Graph, x: &[f64], disabled: &BTreeSet<String>) {
+/// Runs one pass after another as `switches` say, and compares every result of the network after each with what it was before it.
+///
+/// So every constant that is not the graph's before is one that a single pass made, and was rounded once.
+fn compare(original: &Graph, x: &[f64], switches: &Switches) {
     let mut graph = original.clone();
-    passes::run(&mut graph, disabled).unwrap_or_else(|errors| panic!("{disabled:?}:\n{errors}"));
-    let (exact, found) = (run(original, x), run(&graph, x));
-    let known = original.ids().filter_map(|id| Some((original.node(id).name.as_str(), original.value(id)?))).collect();
-    let bounds = bounds(&graph, &found, &known);
-    if ["fold_constants", "fold_batch_norm", "fold_scale"].iter().all(|pass| disabled.contains(*pass)) {
+    let mut exact = run(&graph, x);
+    for pass in PASSES.iter().filter(|pass| !switches.disabled.contains(pass.name)) {
+        let before = graph.clone();
+        let eagerness = if switches.forced.contains(pass.name) { Eagerness::WhereRight } else { Eagerness::WherePays };
+        let report = pass.run(&mut graph, eagerness).unwrap_or_else(|error| panic!("{}: {error}", pass.name));
+        assert_eq!(verify(&graph), Ok(()), "{}", pass.name);
+        if report.changes.is_empty() {
+            assert_eq!(print(&before), print(&graph), "{} tells what it changes", pass.name);
+            continue;
+        }
+        let found = run(&graph, x);
+        hold(pass.name, (&before, &exact), (&graph, &found));
+        exact = found;
+    }
+    let mut whole = original.clone();
+    passes::run(&mut whole, switches).unwrap_or_else(|errors| panic!("{switches:?}:\n{errors}"));
+    assert_eq!(print(&whole), print(&graph), "{switches:?}");
+}
+
+/// Compares the results of a graph with those before a pass.
+fn hold(pass: &str, (before, exact): (&Graph, &Values), (graph, found): (&Graph, &Values)) {
+    let known = before.ids().filter_map(|id| Some((before.node(id).name.as_str(), before.value(id)?))).collect();
+    let bounds = bounds(graph, found, &known);
+    if !MAKES_CONSTANTS.contains(&pass) {
         assert!(graph.outputs().iter().all(|output| bounds[&output.node].iter().all(|bound| *bound == 0.0)));
     }
-    assert_eq!(original.outputs().len(), graph.outputs().len());
-    for (before, after) in original.outputs().iter().zip(graph.outputs()) {
+    assert_eq!(before.outputs().len(), graph.outputs().len());
+    for (before, after) in before.outputs().iter().zip(graph.outputs()) {
         let (exact, found, bounds) = (&exact[&before.node], &found[&after.node], &bounds[&after.node]);
         let most = exact.iter().fold(1.0_f64, |most, value| most.max(value.abs()));
         assert_eq!(exact.len(), found.len());
         for ((exact, found), bound) in exact.iter().zip(found).zip(bounds) {
             let distance = (exact - found).abs();
             assert!(bound.is_finite());
-            assert!(distance <= bound + 1e-9 * most, "{disabled:?}: {found} for {exact}, bound {bound:e}");
+            assert!(distance <= bound + 1e-9 * most, "{pass}: {found} for {exact}, bound {bound:e}");
         }
     }
 }
+
+/// The passes that put new constants into the graph.
+const MAKES_CONSTANTS: [&str; 6] =
+    ["fold_constants", "fold_scale", "fold_preprocess", "fold_batch_norm", "fuse_projection", "merge_siblings"];
 
 fn read_back(graph: &Graph) -> Graph {
     let text = print(graph);
@@ -180,12 +205,16 @@ proptest! {
     fn passes_change_no_result(seed: u64, size in 1_usize..14) {
         let (graph, x) = random(seed, size);
         prop_assert_eq!(verify(&graph), Ok(()));
-        compare(&graph, &x, &BTreeSet::new());
-        compare(&graph, &x, &only(&passes::names()));
+        let all = only(&passes::names());
+        compare(&graph, &x, &Switches::default());
+        compare(&graph, &x, &Switches { forced: all.clone(), ..Switches::default() });
+        compare(&graph, &x, &all.clone().into());
         for name in passes::names() {
-            compare(&graph, &x, &only(&[name]));
+            let disabled = only(&[name]);
+            let forced = if seed.is_multiple_of(2) { all.difference(&disabled).cloned().collect() } else { BTreeSet::new() };
+            compare(&graph, &x, &Switches { disabled, forced });
         }
-        compare(&graph, &x, &only(&["fold_constants", "fold_batch_norm", "fold_scale"]));
+        compare(&graph, &x, &only(&MAKES_CONSTANTS).into());
     }
 
     #[test]
@@ -197,7 +226,7 @@ proptest! {
             graph.outputs().iter().map(|output| values[&output.node].clone()).collect::<Vec<_>>()
         };
         prop_assert!(outputs(&graph) == outputs(&back));
-        passes::run(&mut graph, &BTreeSet::new()).unwrap();
+        passes::run(&mut graph, &Default::default()).unwrap();
         read_back(&graph);
     }
 
@@ -213,15 +242,19 @@ proptest! {
 #[test]
 fn optimising_is_repeatable_and_done_after_once() {
     let mut busy = BTreeSet::new();
-    for seed in 0..50 {
+    for seed in 0..100 {
         let (graph, _) = random(seed, 10);
+        let forced = if seed % 2 == 0 { BTreeSet::new() } else { only(&passes::names()) };
+        let switches = Switches { forced, ..Switches::default() };
         let mut texts = [graph.clone(), graph].map(|mut graph| {
-            let reports = passes::run(&mut graph, &BTreeSet::new()).unwrap();
+            let reports = passes::run(&mut graph, &switches).unwrap();
             (print(&graph), reports, graph)
         });
         assert_eq!((&texts[0].0, &texts[0].1), (&texts[1].0, &texts[1].1));
-        busy.extend(texts[0].1.iter().filter(|report| !report.changes.is_empty()).map(|report| report.pass));
-        let again = passes::run(&mut texts[0].2, &BTreeSet::new()).unwrap();
+        if switches.forced.is_empty() {
+            busy.extend(texts[0].1.iter().filter(|report| !report.changes.is_empty()).map(|report| report.pass));
+        }
+        let again = passes::run(&mut texts[0].2, &switches).unwrap();
         assert!(again.iter().all(|report| report.changes.is_empty()), "{again:?}");
     }
     assert_eq!(busy, passes::names().into_iter().collect(), "the random graphs give every pass something to do");
@@ -232,7 +265,7 @@ fn a_chain_of_two_thousand_blocks_takes_no_recursion_and_no_quadratic_time() {
     let graph = chain(2000);
     let start = Instant::now();
     let mut optimised = graph.clone();
-    let reports = passes::run(&mut optimised, &BTreeSet::new()).unwrap();
+    let reports = passes::run(&mut optimised, &Default::default()).unwrap();
     assert!(reports.iter().any(|report| report.pass == "fold_batch_norm" && report.changes.len() > 1000));
     read_back(&optimised);
     read_back(&graph);

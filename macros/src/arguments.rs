@@ -28,6 +28,8 @@ pub struct Arguments {
     pub batch: usize,
     /// Passes that are not to run.
     pub without: Vec<LitStr>,
+    /// Passes that are to rewrite wherever it is right.
+    pub with: Vec<LitStr>,
     /// Whether every convolution is a sum of products.
     pub exact: bool,
     /// The path of a file of measured decisions.
@@ -48,11 +50,12 @@ pub enum Weights {
     Runtime,
 }
 
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "model",
     "weights",
     "batch",
     "without",
+    "with",
     "exact",
     "tuning",
     "include_top",
@@ -111,6 +114,7 @@ struct Fields {
     weights: Option<Weights>,
     batch: Option<usize>,
     without: Option<Vec<LitStr>>,
+    with: Option<Vec<LitStr>>,
     exact: Option<bool>,
     tuning: Option<LitStr>,
     changes: Changes,
@@ -168,7 +172,8 @@ impl Fields {
             "model" => self.model = errors.keep(text(value, "a path or the name of a network: \"models/net.yaml\"")),
             "weights" => self.weights = errors.keep(weights(value)),
             "batch" => self.batch = errors.keep(batch(value)),
-            "without" => self.without = errors.keep(without(value)),
+            "without" => self.without = errors.keep(passes(value, "fold_batch_norm")),
+            "with" => self.with = errors.keep(passes(value, "merge_siblings")),
             "exact" => self.exact = errors.keep(flag(value)),
             "tuning" => self.tuning = errors.keep(text(value, "the path of a file: \"models/net.tuning.yaml\"")),
             "include_top" => structure.include_top = errors.keep(flag(value)),
@@ -212,6 +217,7 @@ impl Fields {
                 weights: self.weights.unwrap_or(Weights::Own),
                 batch: self.batch.unwrap_or(1),
                 without: self.without.unwrap_or_default(),
+                with: self.with.unwrap_or_default(),
                 exact: self.exact.unwrap_or(false),
                 tuning: self.tuning,
                 changes: self.changes,
@@ -284,8 +290,8 @@ fn outputs(value: TokenStream) -> syn::Result<Vec<String>> {
     Ok(names.iter().map(LitStr::value).collect())
 }
 
-fn without(value: TokenStream) -> syn::Result<Vec<LitStr>> {
-    list(value, "a list of names of passes: [\"fold_batch_norm\"]")
+fn passes(value: TokenStream, example: &str) -> syn::Result<Vec<LitStr>> {
+    list(value, &format!("a list of names of passes: [\"{example}\"]"))
 }
 
 /// One of the words that a key of a spec takes.
@@ -395,13 +401,12 @@ mod tests {
 
     #[test]
     fn everything_is_read() {
-        let text =
-            "/// Doc.\npub(crate) struct A { model: \"m.yaml\", weights: runtime, batch: 4, without: [\"a\", \"b\"], }";
+        let text = "/// Doc.\npub(crate) struct A { model: \"m.yaml\", weights: runtime, batch: 4, without: [\"a\", \"b\"], with: [\"c\"] }";
         let arguments = syn::parse_str::<Arguments>(text).unwrap();
         assert_eq!(arguments.name, "A");
         assert_eq!(arguments.model.value(), "m.yaml");
         assert!(matches!(arguments.weights, Weights::Runtime));
-        assert_eq!((arguments.batch, arguments.without.len()), (4, 2));
+        assert_eq!((arguments.batch, arguments.without.len(), arguments.with.len()), (4, 2, 1));
     }
 
     #[test]

@@ -96,6 +96,7 @@ fn options(arguments: &Arguments, root: &Path) -> Options {
         batch: arguments.batch,
         changes: changes(arguments, root),
         disabled_passes: arguments.without.iter().map(syn::LitStr::value).collect::<BTreeSet<_>>(),
+        forced_passes: arguments.with.iter().map(syn::LitStr::value).collect::<BTreeSet<_>>(),
         settings: Settings { exact: arguments.exact, ..Settings::default() },
     }
 }
@@ -143,7 +144,12 @@ fn at_literals(arguments: &Arguments, options: &Options, problems: &Diagnostics,
         let named = weights.iter().chain(&tuning).find(|(_, path)| place == Some(path));
         let span = match named {
             Some((literal, _)) => literal.span(),
-            None => match arguments.without.iter().find(|pass| problem.subject.as_deref() == Some(&pass.value())) {
+            None => match arguments
+                .without
+                .iter()
+                .chain(&arguments.with)
+                .find(|pass| problem.subject.as_deref() == Some(&pass.value()))
+            {
                 Some(pass) => pass.span(),
                 None => arguments.model.span(),
             },

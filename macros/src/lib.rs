@@ -35,6 +35,7 @@ use proc_macro::TokenStream;
 /// | `weights` | the path of a file, or `"seed:N"`, or the word `runtime`; the model's own when left out |
 /// | `batch` | images per call, from 1, which it is when left out |
 /// | `without` | names of passes that are not to run, such as `["fold_batch_norm"]` |
+/// | `with` | names of passes that are to rewrite wherever it is right, whether it pays or not, such as `["merge_siblings"]` |
 /// | `exact` | `true` computes every convolution as a sum of products: without Winograd's minimal filtering and Strassen's multiplication, whose rounding errors are a few times larger |
 /// | `tuning` | the path of a file in which `resnetc tune` wrote how layers are best computed on a machine |
 /// | `include_top` | whether the classifier is a part of the network: `true` or `false` |

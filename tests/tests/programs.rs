@@ -62,7 +62,7 @@ fn case(what: String, graph: Graph, disabled: &BTreeSet<String>, input: &[f32]) 
         graph,
     };
     let mut graph = network.graph.clone();
-    let reports = passes::run(&mut graph, disabled).unwrap();
+    let reports = passes::run(&mut graph, &disabled.clone().into()).unwrap();
     // Some graphs of several images run together, some partly and some wholly image by image.
     let nodes = graph.topological().len();
     let tuning = if what.len().is_multiple_of(2) { by_strassen(&graph) } else { Tuning::default() };

@@ -1,6 +1,5 @@
 //! `resnetc graph`
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -10,6 +9,7 @@ use super::progress::Progress;
 use super::{Failure, compile, output};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::drawing::{Drawing, dot, html, svg, text};
+use crate::passes::Switches;
 use crate::pipeline::Stage;
 use crate::{package, passes};
 
@@ -73,11 +73,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     progress.stage(Stage::Optimise);
     let mut graph = network.graph.clone();
-    let disabled = options.disabled_passes.iter().cloned().chain(skipped).collect();
-    let done = passes::run(&mut graph, &disabled);
+    let mut switches = options.switches();
+    switches.forced.retain(|pass| !skipped.contains(pass));
+    switches.disabled.extend(skipped);
+    let done = passes::run(&mut graph, &switches);
     progress.clear();
     done?;
-    let state = state(arguments, &options.disabled_passes);
+    let state = state(arguments, &options.switches());
     let drawing = Drawing::new(&network.name, &state, &network.graph, &graph);
     let drawn = match format {
         Format::Svg => svg::write(&drawing),
@@ -135,14 +137,16 @@ fn skipped(last: Option<&str>) -> Result<Vec<String>, Failure> {
 }
 
 /// Which state of the graph is drawn, in words.
-fn state(arguments: &Arguments, disabled: &BTreeSet<String>) -> String {
-    let state = match arguments.after.as_deref() {
+fn state(arguments: &Arguments, switches: &Switches) -> String {
+    let mut state = match arguments.after.as_deref() {
         None => "after all passes".to_owned(),
         Some("none") => return "before the passes".to_owned(),
         Some(pass) => format!("after the pass {pass}"),
     };
-    if disabled.is_empty() {
-        return state;
+    for (word, names) in [("but", &switches.disabled), ("forcing", &switches.forced)] {
+        if !names.is_empty() {
+            state += &format!(" {word} {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+        }
     }
-    format!("{state} but {}", disabled.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+    state
 }

@@ -46,6 +46,10 @@ pub struct CompilerOptions {
     #[arg(long, value_name = "NAME")]
     pub no_pass: Vec<String>,
 
+    /// Let a pass rewrite wherever it is right, whether it pays or not; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub pass: Vec<String>,
+
     /// Compute every convolution as sums of products: no Winograd and no Strassen, whose rounding errors are a few times larger
     #[arg(long)]
     pub exact: bool,
@@ -64,7 +68,7 @@ pub struct CompilerOptions {
 impl CompilerOptions {
     /// The options of the compiler for `model` and so many images per call.
     pub fn options(&self, model: &str, batch: usize) -> Result<Options, Failure> {
-        Ok(Options {
+        let options = Options {
             model: model.to_owned(),
             weights: self.weights.as_deref().map(weights).transpose()?,
             batch,
@@ -73,12 +77,15 @@ impl CompilerOptions {
                 surroundings: self.surroundings.surroundings()?,
             },
             disabled_passes: self.no_pass.iter().cloned().collect::<BTreeSet<_>>(),
+            forced_passes: self.pass.iter().cloned().collect::<BTreeSet<_>>(),
             settings: Settings {
                 exact: self.exact,
                 tuning: self.tuning.as_deref().map(tuning::read).transpose()?.unwrap_or_default(),
                 image_by_image: None,
             },
-        })
+        };
+        options.switches().agree().map_err(Failure::Usage)?;
+        Ok(options)
     }
 }
 

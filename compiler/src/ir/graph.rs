@@ -214,6 +214,13 @@ impl Graph {
         Ok(())
     }
 
+    /// Removes a node that nothing reads and that is no result of the network, so that it no longer counts as a reader of what it
+    /// read. Whether it was one.
+    pub fn remove_unread(&mut self, id: NodeId) -> bool {
+        let unread = self.readers(id).is_empty() && self.outputs.iter().all(|output| output.node != id);
+        unread && self.nodes.remove_node(id.0).is_some()
+    }
+
     /// From now on, each node tells which of today's it computes: see [`Node::computes`].
     pub fn remember(&mut self) {
         let ids: Vec<_> = self.ids().collect();
@@ -483,6 +490,18 @@ mod tests {
         graph.supersede(b, a).unwrap();
         assert!(!graph.contains(b));
         assert_eq!((graph.readers(a), graph.operands(c), graph.outputs()[0].node), (vec![c], vec![a], a));
+    }
+
+    #[test]
+    fn what_is_read_is_not_removed() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 1, 1]);
+        let a = graph.add("a", RELU, &[x]).unwrap();
+        let b = graph.add("b", RELU, &[a]).unwrap();
+        let y = graph.add("y", RELU, &[x]).unwrap();
+        graph.output("y", y);
+        assert_eq!([y, a, b, a].map(|id| graph.remove_unread(id)), [false, false, true, true]);
+        assert_eq!((graph.readers(x), graph.contains(y)), (vec![y], true));
     }
 
     #[test]

@@ -6,8 +6,9 @@
 //! Normalisations and scales in a row are folded together: the products are taken in f64 and rounded to f32 once. Weights that f32
 //! cannot hold are left as they were.
 
-use super::{PassReport, seen_by_others};
-use crate::ir::{BatchNorm, Edit, Graph, NodeId, Op, Tensor};
+use super::affine::{lines, row};
+use super::{PassReport, constant_value, seen_by_others};
+use crate::ir::{Edit, Graph, NodeId, Op, Tensor};
 
 pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
     let mut report = PassReport::new("fold_batch_norm");
@@ -36,17 +37,6 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
         }
     }
     Ok(report)
-}
-
-/// The normalisation, and normalisations and scales that follow it straight, each the only one to see the one before.
-fn row(graph: &Graph, first: NodeId) -> Vec<NodeId> {
-    let mut row = Vec::new();
-    let mut next = Some(first);
-    while let Some(id) = next.filter(|id| matches!(graph.node(*id).op(), Op::BatchNorm(_) | Op::Scale { .. })) {
-        row.push(id);
-        next = graph.only_reader(id).filter(|_| graph.node(id).op().activation().is_none());
-    }
-    row
 }
 
 /// A layer with a normalisation in it.
@@ -83,23 +73,12 @@ fn fold(graph: &Graph, id: NodeId, row: &[NodeId]) -> Result<Folded, String> {
     };
     let reads = graph.operands(*layer);
     let [x, kernel, rest @ ..] = reads.as_slice() else { return Err("its layer has no weights".to_owned()) };
-    let constant =
-        |id: &NodeId| graph.value(*id).ok_or_else(|| format!("`{}` is computed, not constant", graph.node(*id).name));
-    let kernel = constant(kernel)?;
+    let kernel = constant_value(graph, *kernel)?;
     let old_bias = match rest {
-        [bias, ..] if has_bias => Some(constant(bias)?),
+        [bias, ..] if has_bias => Some(constant_value(graph, *bias)?),
         _ => None,
     };
-    let mut channels = Vec::new();
-    for id in row {
-        let vectors = graph.operands(*id);
-        let vectors = vectors.iter().skip(1).map(constant).collect::<Result<Vec<_>, _>>()?;
-        channels = match graph.node(*id).op() {
-            Op::BatchNorm(norm) => then(channels, &lines(norm, &vectors)?),
-            Op::Scale { factor } => then(channels.clone(), &vec![Line { scale: *factor, shift: 0.0 }; channels.len()]),
-            other => return Err(format!("{} `{}` is no normalisation", other.name(), graph.node(*id).name)),
-        };
-    }
+    let channels = lines(graph, row, node.shape().0.get(1).copied().unwrap_or(0))?;
 
     let outputs = channels.len();
     let per_output = kernel.values().len().checked_div(outputs).unwrap_or(0).max(1);
@@ -120,46 +99,4 @@ fn fold(graph: &Graph, id: NodeId, row: &[NodeId]) -> Result<Folded, String> {
         kernel: Tensor::new(kernel.shape().clone(), weights).ok_or_else(fill)?,
         bias: Tensor::new([outputs], bias).ok_or_else(fill)?,
     })
-}
-
-/// `scale x + shift`: what normalisations do to a channel.
-#[derive(Debug, Clone, Copy)]
-struct Line {
-    scale: f64,
-    shift: f64,
-}
-
-impl Line {
-    fn at(self, x: f64) -> f64 {
-        self.scale * x + self.shift
-    }
-}
-
-/// The lines of `first`, which may be none, with those of `second` behind them.
-fn then(first: Vec<Line>, second: &[Line]) -> Vec<Line> {
-    if first.is_empty() {
-        return second.to_vec();
-    }
-    first
-        .iter()
-        .zip(second)
-        .map(|(first, second)| Line { scale: first.scale * second.scale, shift: second.at(first.shift) })
-        .collect()
-}
-
-/// The line of each channel of a normalisation.
-fn lines(norm: &BatchNorm, vectors: &[&Tensor]) -> Result<Vec<Line>, String> {
-    let mut vectors = vectors.iter().map(|tensor| tensor.values().iter().map(|value| f64::from(*value)).collect());
-    let gamma: Option<Vec<f64>> = if norm.gamma { vectors.next() } else { None };
-    let beta: Option<Vec<f64>> = if norm.beta { vectors.next() } else { None };
-    let (Some(mean), Some(variance)) = (vectors.next(), vectors.next()) else {
-        return Err("it has no running statistics".to_owned());
-    };
-    let gamma = gamma.unwrap_or_else(|| vec![1.0; mean.len()]);
-    let beta = beta.unwrap_or_else(|| vec![0.0; mean.len()]);
-    let scales = gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + norm.epsilon).sqrt());
-    Ok(scales
-        .zip(mean.iter().zip(&beta))
-        .map(|(scale, (mean, beta))| Line { scale, shift: beta - scale * mean })
-        .collect())
 }

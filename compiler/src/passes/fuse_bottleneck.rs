@@ -9,10 +9,10 @@
 //!
 //! A layer is in one chain at most.
 
-use super::{PassReport, chain_back};
+use super::{Eagerness, PassReport, chain_back};
 use crate::ir::{Chain, ChainKind, Edit, Graph, NodeId, Op};
 
-pub(super) fn run(graph: &mut Graph, forced: bool) -> Edit<PassReport> {
+pub(super) fn run(graph: &mut Graph, eagerness: Eagerness) -> Edit<PassReport> {
     let mut report = PassReport::new("fuse_bottleneck");
     for id in graph.topological() {
         if !ends_body(graph, id) {
@@ -27,7 +27,7 @@ pub(super) fn run(graph: &mut Graph, forced: bool) -> Edit<PassReport> {
                     name,
                     format!("may be computed together with the block from `{first}` on, {count} layers, by rows"),
                 );
-                graph.chain(Chain { kind: ChainKind::Bottleneck, nodes, forced });
+                graph.chain(Chain { kind: ChainKind::Bottleneck, nodes, forced: eagerness == Eagerness::WhereRight });
             }
             Err(reason) => report.refused(name, reason),
         }

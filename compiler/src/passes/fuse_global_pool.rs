@@ -3,10 +3,10 @@
 //! Right when the conv's result goes to the pool alone: a channel of the pool depends on that channel of the map, all of it, and on no
 //! other.
 
-use super::{PassReport, seen_by_others};
+use super::{Eagerness, PassReport, seen_by_others};
 use crate::ir::{Chain, ChainKind, Edit, Graph, NodeId, Op};
 
-pub(super) fn run(graph: &mut Graph, forced: bool) -> Edit<PassReport> {
+pub(super) fn run(graph: &mut Graph, eagerness: Eagerness) -> Edit<PassReport> {
     let mut report = PassReport::new("fuse_global_pool");
     for id in graph.topological() {
         if !matches!(graph.node(id).op(), Op::GlobalAveragePool | Op::GlobalMaxPool) {
@@ -17,7 +17,11 @@ pub(super) fn run(graph: &mut Graph, forced: bool) -> Edit<PassReport> {
             Ok(conv) => {
                 let conv_name = &graph.node(conv).name;
                 report.changed(name, format!("may be computed together with conv `{conv_name}`, by channels"));
-                graph.chain(Chain { kind: ChainKind::GlobalPool, nodes: vec![conv, id], forced });
+                graph.chain(Chain {
+                    kind: ChainKind::GlobalPool,
+                    nodes: vec![conv, id],
+                    forced: eagerness == Eagerness::WhereRight,
+                });
             }
             Err(reason) => report.refused(name, reason),
         }

@@ -1,8 +1,10 @@
 //! Stage 2: rewrites of the graph.
 //!
-//! [`PASSES`] is the list in the order they run, each with the reason it stands where it does. Each can be switched off; the
-//! graph is right after any selection of them. The driver verifies the graph before the first and after each.
+//! [`PASSES`] is the list in the order they run, each with the reason it stands where it does. Each can be switched off, and one
+//! that weighs costs can be told to rewrite wherever it is right: [`Switches`]. The graph is right after any selection of
+//! them. The driver verifies the graph before the first and after each.
 
+mod affine;
 pub mod equivalence;
 mod fold_batch_norm;
 mod fold_constants;
@@ -11,6 +13,7 @@ mod fold_scale;
 mod fuse_activation;
 mod fuse_bottleneck;
 mod fuse_global_pool;
+mod fuse_projection;
 mod fuse_shortcut_add;
 mod fuse_stem_pool;
 mod remove_dead;
@@ -19,7 +22,7 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ir::verify::{Verifier, Violation};
-use crate::ir::{Edit, Graph, NodeId, Op};
+use crate::ir::{Conv, Edit, Graph, NodeId, Op, Padding, Tensor};
 
 /// A rewrite of the graph.
 #[derive(Debug, Clone, Copy)]
@@ -32,21 +35,89 @@ pub struct Pass {
     pub position: &'static str,
     /// Whether it is a choice: the others clean up what no program can be made of, and run in every one that is measured.
     pub optional: bool,
-    run: fn(&mut Graph) -> Edit<PassReport>,
+    run: Rewrite,
+}
+
+/// Two kinds of rewrite.
+#[derive(Debug, Clone, Copy)]
+enum Rewrite {
+    /// One that pays wherever it is right.
+    Always(fn(&mut Graph) -> Edit<PassReport>),
+    /// One that weighs what it costs.
+    Weighed(fn(&mut Graph, Eagerness) -> Edit<PassReport>),
+}
+
+/// How far a pass goes that weighs what its rewrite costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Eagerness {
+    /// It rewrites where the program becomes faster by all that is known when it runs.
+    #[default]
+    WherePays,
+    /// It rewrites wherever the result stays right, whatever it costs.
+    WhereRight,
 }
 
 impl Pass {
-    /// Rewrites the graph.
+    /// Rewrites the graph. Only a pass that weighs costs heeds how eager it is to be.
     ///
     /// # Errors
     /// When the graph refuses an edit: an error of the pass, never of the network.
-    pub fn run(&self, graph: &mut Graph) -> Edit<PassReport> {
-        (self.run)(graph)
+    pub fn run(&self, graph: &mut Graph, eagerness: Eagerness) -> Edit<PassReport> {
+        match self.run {
+            Rewrite::Always(run) => run(graph),
+            Rewrite::Weighed(run) => run(graph, eagerness),
+        }
+    }
+}
+
+/// Which passes do not run, and which do more than by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Names of passes that do not run.
+    pub disabled: BTreeSet<String>,
+    /// Names of passes that rewrite wherever it is right, whether it pays or not: [`Eagerness::WhereRight`].
+    pub forced: BTreeSet<String>,
+}
+
+/// Passes that are switched off, and no others told anything.
+impl From<BTreeSet<String>> for Switches {
+    fn from(disabled: BTreeSet<String>) -> Self {
+        Self { disabled, forced: BTreeSet::new() }
+    }
+}
+
+impl Switches {
+    /// Whether every name is that of a pass, and none is switched both ways.
+    ///
+    /// # Errors
+    /// `E-PASS` for every name that no pass has; else as [`Switches::agree`].
+    pub fn check(&self) -> Result<(), Diagnostics> {
+        let known = names();
+        let unknown = self.disabled.union(&self.forced).filter(|name| !known.contains(&name.as_str()));
+        let errors: Vec<_> = unknown.map(|name| unknown_pass(name)).collect();
+        if errors.is_empty() { self.agree() } else { Err(Diagnostics(errors)) }
+    }
+
+    /// Whether no pass is switched both ways.
+    ///
+    /// # Errors
+    /// `E-PASS` for every name that is both switched off and forced.
+    pub fn agree(&self) -> Result<(), Diagnostics> {
+        let both = self.disabled.intersection(&self.forced).map(|name| {
+            Diagnostic::error("E-PASS", format!("the pass `{name}` is switched off and forced at once"))
+                .expected("one of both at most")
+        });
+        let errors: Vec<_> = both.collect();
+        if errors.is_empty() { Ok(()) } else { Err(Diagnostics(errors)) }
+    }
+
+    fn eagerness(&self, pass: &Pass) -> Eagerness {
+        if self.forced.contains(pass.name) { Eagerness::WhereRight } else { Eagerness::WherePays }
     }
 }
 
 /// The passes in the order they run. One stands in it twice, and is switched off in both places.
-pub const PASSES: [Pass; 11] = [
+pub const PASSES: [Pass; 12] = [
     Pass {
         position: "First: what nobody needs must not stand in the way of a rewrite as a second reader.",
         ..REMOVE_DEAD
@@ -56,14 +127,14 @@ pub const PASSES: [Pass; 11] = [
         summary: "Computes what depends on constants alone; always right but for one rounding to f32.",
         position: "Before the rewrites of layers: what it computes is a constant to every later pass.",
         optional: false,
-        run: fold_constants::run,
+        run: Rewrite::Always(fold_constants::run),
     },
     Pass {
         name: "fold_pad",
         summary: "Makes zeros around a map the padding of the conv or pool that reads it, if the pool takes them for what they are.",
         position: "Before the rewrites of layers: a pad that is gone is no reader of the layer before it.",
         optional: true,
-        run: fold_pad::run,
+        run: Rewrite::Always(fold_pad::run),
     },
     Pass {
         name: "fold_scale",
@@ -71,14 +142,14 @@ pub const PASSES: [Pass; 11] = [
         position: "Before fold_batch_norm: a scale that is gone does not stand between a layer and its normalisation. Those \
                    behind a normalisation go with it.",
         optional: true,
-        run: fold_scale::run,
+        run: Rewrite::Always(fold_scale::run),
     },
     Pass {
         name: "fold_batch_norm",
         summary: "Multiplies a batch normalisation into the conv or dense layer before it, if nothing else sees that layer's result.",
         position: "Before the fusions: it needs the bare layer, and it brings the activation behind it next to the layer.",
         optional: true,
-        run: fold_batch_norm::run,
+        run: Rewrite::Always(fold_batch_norm::run),
     },
     Pass {
         name: "fuse_activation",
@@ -86,14 +157,21 @@ pub const PASSES: [Pass; 11] = [
         position: "Before fuse_shortcut_add: an add takes its activation along, and a conv with an activation of its own shows \
                    itself as one that no add may follow in the same epilogue.",
         optional: true,
-        run: fuse_activation::run,
+        run: Rewrite::Always(fuse_activation::run),
     },
     Pass {
         name: "fuse_shortcut_add",
         summary: "Lets a conv add the shortcut to its result, if the add is the only one to see that result.",
         position: "After the passes that give convs and adds their final form.",
         optional: true,
-        run: fuse_shortcut_add::run,
+        run: Rewrite::Always(fuse_shortcut_add::run),
+    },
+    Pass {
+        name: "fuse_projection",
+        summary: "Makes the two 1x1 convs of a projection block one over both of their inputs, if nothing else sees the carried conv's result.",
+        position: "After fuse_shortcut_add, which lets one of the two carry the other's result.",
+        optional: true,
+        run: Rewrite::Weighed(fuse_projection::run),
     },
     Pass {
         position: "Behind the rewrites, which leave weights and layers that nobody needs: as readers they would keep layers from their chains.",
@@ -104,21 +182,21 @@ pub const PASSES: [Pass; 11] = [
         summary: "Lets the first convs and the max-pool behind them be computed together by rows, if nothing else sees their results.",
         position: "Behind the rewrites, which give the layers their final form. Chains change nothing; the plan decides whether they pay.",
         optional: true,
-        run: |graph| fuse_stem_pool::run(graph, std::env::var_os("FORCE").is_some()),
+        run: Rewrite::Weighed(fuse_stem_pool::run),
     },
     Pass {
         name: "fuse_global_pool",
         summary: "Lets the last conv and the global pool be computed together by channels, if nothing else sees the conv's result.",
         position: "Before fuse_bottleneck: the last block's conv belongs to the pool where both want it.",
         optional: true,
-        run: |graph| fuse_global_pool::run(graph, std::env::var_os("FORCE").is_some()),
+        run: Rewrite::Weighed(fuse_global_pool::run),
     },
     Pass {
         name: "fuse_bottleneck",
         summary: "Lets the body of a residual block be computed together by rows, if nothing else sees its results.",
         position: "Behind the other chains: a layer is in one at most.",
         optional: true,
-        run: |graph| fuse_bottleneck::run(graph, std::env::var_os("FORCE").is_some()),
+        run: Rewrite::Weighed(fuse_bottleneck::run),
     },
 ];
 
@@ -127,7 +205,7 @@ const REMOVE_DEAD: Pass = Pass {
     summary: "Removes what no result of the network depends on; always right.",
     position: "",
     optional: false,
-    run: remove_dead::run,
+    run: Rewrite::Always(remove_dead::run),
 };
 
 /// What a pass did.
@@ -187,11 +265,11 @@ pub fn names() -> Vec<&'static str> {
 /// Runs the passes in order, but for those that are switched off.
 ///
 /// # Errors
-/// `E-PASS` for every name in `disabled` that no pass has; `E-INTERNAL`, with the pass and the node, when the graph breaks an
-/// invariant before the first pass or after one.
-pub fn run(graph: &mut Graph, disabled: &BTreeSet<String>) -> Result<Vec<PassReport>, Diagnostics> {
+/// As [`Switches::check`]; `E-INTERNAL`, with the pass and the node, when the graph breaks an invariant before the first pass or
+/// after one.
+pub fn run(graph: &mut Graph, switches: &Switches) -> Result<Vec<PassReport>, Diagnostics> {
     let mut reports = Vec::new();
-    run_each(&PASSES, graph, disabled, &mut |_, report| {
+    run_each(&PASSES, graph, switches, &mut |_, report| {
         reports.push(report);
         Ok(())
     })?;
@@ -202,18 +280,14 @@ pub fn run(graph: &mut Graph, disabled: &BTreeSet<String>) -> Result<Vec<PassRep
 fn run_each(
     passes: &[Pass],
     graph: &mut Graph,
-    disabled: &BTreeSet<String>,
+    switches: &Switches,
     after: &mut dyn FnMut(&Graph, PassReport) -> Result<(), Diagnostics>,
 ) -> Result<(), Diagnostics> {
-    let known = names();
-    let unknown: Vec<_> = disabled.iter().filter(|name| !known.contains(&name.as_str())).collect();
-    if !unknown.is_empty() {
-        return Err(Diagnostics(unknown.into_iter().map(|name| unknown_pass(name)).collect()));
-    }
+    switches.check()?;
     let mut verifier = Verifier::default();
     verifier.verify(graph).map_err(|violations| internal("before the passes", violations))?;
-    for pass in passes.iter().filter(|pass| !disabled.contains(pass.name)) {
-        let report = pass.run(graph).map_err(|error| {
+    for pass in passes.iter().filter(|pass| !switches.disabled.contains(pass.name)) {
+        let report = pass.run(graph, switches.eagerness(pass)).map_err(|error| {
             let message = format!("the pass {} made an edit that does not fit: {}", pass.name, error.message);
             Diagnostics::from(Diagnostic::error("E-INTERNAL", message).about(error.node))
         })?;
@@ -299,6 +373,35 @@ fn chain_back(graph: &Graph, last: NodeId) -> Result<Vec<NodeId>, String> {
     Ok(nodes)
 }
 
+/// The value of a layer's parameter.
+fn constant_value(graph: &Graph, id: NodeId) -> Result<&Tensor, String> {
+    graph.value(id).ok_or_else(|| format!("`{}` is computed, not constant", graph.node(id).name))
+}
+
+/// The channels that lie together in memory: only whole blocks of them can be written and read within another map.
+const BLOCK: usize = crate::plan::geometry::BLOCK;
+
+/// Refuses a map that has no whole blocks of channels.
+fn whole_blocks(graph: &Graph, id: NodeId) -> Result<(), String> {
+    let node = graph.node(id);
+    match node.shape().0.get(1) {
+        Some(channels) if channels.is_multiple_of(BLOCK) => Ok(()),
+        Some(channels) => Err(format!("`{}` has {channels} channels, no multiple of {BLOCK}", node.name)),
+        None => Err(format!("`{}` has no channels", node.name)),
+    }
+}
+
+/// Whether a node is a conv that wants a frame of zeros around its input `x`: one that pads, or that looks at more than a pixel at a
+/// time, which minimal filtering may extend.
+fn frames(graph: &Graph, reader: NodeId, x: NodeId) -> bool {
+    match graph.node(reader).op() {
+        Op::Conv(Conv { kernel, padding, .. }) => {
+            graph.operands(reader).first() == Some(&x) && (*kernel != [1, 1] || *padding != Padding::default())
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,8 +409,9 @@ mod tests {
 
     #[test]
     fn unknown_names_are_refused_all_at_once() {
-        let disabled = ["fold_batchnorm", "remove_dead", "xyz"].map(str::to_owned).into();
-        let errors = run(&mut Graph::new(), &disabled).unwrap_err();
+        let disabled: BTreeSet<String> = ["fold_batchnorm", "remove_dead"].map(str::to_owned).into();
+        let forced = ["xyz"].map(str::to_owned).into();
+        let errors = run(&mut Graph::new(), &Switches { disabled, forced }).unwrap_err();
         let texts: Vec<_> = errors.0.iter().map(|error| (error.message.as_str(), error.hint.as_deref())).collect();
         assert_eq!(
             texts,
@@ -319,11 +423,22 @@ mod tests {
     }
 
     #[test]
+    fn a_pass_is_switched_one_way() {
+        let [disabled, forced] = [&["fold_pad", "remove_dead"], &["fuse_projection", "fold_pad"]]
+            .map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let errors = run(&mut Graph::new(), &Switches { disabled, forced }).unwrap_err();
+        assert_eq!(
+            errors.to_string(),
+            "error[E-PASS]: the pass `fold_pad` is switched off and forced at once\n  expected: one of both at most"
+        );
+    }
+
+    #[test]
     fn a_broken_graph_is_an_internal_error_with_its_time_and_node() {
         let mut graph = Graph::new();
         let x = graph.input("x", Layout::Nhwc, [1, 2]);
         graph.output("y", x);
-        let errors = run(&mut graph, &BTreeSet::new()).unwrap_err();
+        let errors = run(&mut graph, &Switches::default()).unwrap_err();
         assert_eq!(
             errors.to_string(),
             "error[E-INTERNAL]: x: before the passes, the graph breaks an invariant: an input laid out as [N, H, W, C] has four axes; its shape is [1, 2]"
@@ -342,6 +457,7 @@ mod tests {
                 "fold_batch_norm",
                 "fuse_activation",
                 "fuse_shortcut_add",
+                "fuse_projection",
                 "fuse_stem_pool",
                 "fuse_global_pool",
                 "fuse_bottleneck"

@@ -137,7 +137,7 @@ impl Builder {
         let maps: Vec<_> = self.pool.iter().copied().filter(|id| self.extents(*id).len() == 4).collect();
         let x = if self.dice.chance(75) { *maps.last().unwrap() } else { self.dice.pick(&maps) };
         let shape = self.extents(x);
-        match self.dice.below(27) {
+        match self.dice.below(32) {
             0..=3 => {
                 let conv = self.conv(x, None);
                 self.norm(conv);
@@ -266,11 +266,116 @@ impl Builder {
                     self.push(Op::MaxPool(pool), &[y]);
                 }
             }
+            26 | 27 => self.projection(x),
+            28 | 29 => self.siblings(x),
             _ => {
                 let (spatial, channels) = (self.dice.padding(2), self.dice.below(2));
                 self.push(Op::Pad(Pad { channels: [0, channels], spatial }), &[x]);
             }
         }
+    }
+
+    /// A conv without padding, groups and dilation.
+    fn plain(&mut self, x: NodeId, out: usize, kernel: [usize; 2], stride: [usize; 2]) -> NodeId {
+        let channels = self.extents(x)[1];
+        let mut operands = vec![x, self.tensor(&[out, channels, kernel[0], kernel[1]], -0.7, 0.7)];
+        let bias = self.dice.chance(50);
+        if bias {
+            operands.push(self.tensor(&[out], -1.0, 1.0));
+        }
+        let padding = Padding::default();
+        let conv =
+            Conv { kernel, stride, padding, dilation: [1, 1], groups: 1, bias, shortcut: false, activation: None };
+        self.push(Op::Conv(conv), &operands)
+    }
+
+    /// A map with a whole block of channels, mostly.
+    fn widen(&mut self, x: NodeId) -> NodeId {
+        let out = self.dice.pick(&[16, 16, 16, 5]);
+        let wide = self.plain(x, out, [1, 1], [1, 1]);
+        if self.dice.chance(50) { self.push(Op::Activation(Activation::Relu), &[wide]) } else { wide }
+    }
+
+    /// A block whose two 1x1 convs are added, with a stride or without; another conv may read the same pixels.
+    fn projection(&mut self, x: NodeId) {
+        let x = self.widen(x);
+        let stride = self.dice.pick(&[[1, 1], [2, 2], [1, 2]]);
+        let mut main = x;
+        if self.dice.chance(50) {
+            let out = self.dice.pick(&[16, 16, 3]);
+            main = self.plain(main, out, [1, 1], stride);
+            main = self.push(Op::Activation(Activation::Relu), &[main]);
+            let shape = self.extents(main);
+            main = self.conv(main, Some(&shape));
+        } else {
+            let pool = Pool { kernel: [1, 1], stride, padding: Padding::default(), ceil_mode: false };
+            main = self.push(Op::MaxPool(pool), &[main]);
+        }
+        let out = 1 + self.dice.below(3);
+        let mut sides = [self.plain(main, out, [1, 1], [1, 1]), self.plain(x, out, [1, 1], stride)];
+        if self.dice.chance(60) {
+            sides = sides.map(|side| self.norm(side));
+        }
+        if self.dice.chance(50) {
+            sides.reverse();
+        }
+        let activation = self.activation(40);
+        self.push(Op::Add { activation }, &sides);
+    }
+
+    /// Convs that read the same map alike, and are read by convs.
+    fn siblings(&mut self, x: NodeId) {
+        let [_, _, h, w] = self.extents(x)[..] else { unreachable!() };
+        let kernel = [1 + self.dice.below(h.min(2)), 1 + self.dice.below(w.min(2))];
+        let stride = [0; 2].map(|_| 1 + self.dice.below(2));
+        let activation = self.any_activation();
+        let mut last = Vec::new();
+        for _ in 0..2 + self.dice.below(2) {
+            let out = self.dice.pick(&[16, 16, 16, 2]);
+            let mut part = self.plain(x, out, kernel, stride);
+            if self.dice.chance(60) {
+                part = self.norm(part);
+            }
+            if self.dice.chance(80) {
+                part = self.push(Op::Activation(activation), &[part]);
+            }
+            if self.dice.chance(80) {
+                part = self.plain(part, 2, [1, 1], [1, 1]);
+            }
+            last.push(part);
+        }
+        self.push(Op::Concat { operands: last.len() }, &last);
+    }
+
+    /// What exporters put in front of a network: its input normalised, and a conv behind that.
+    fn preprocess(&mut self, x: NodeId) {
+        let mut y = x;
+        for _ in 0..1 + self.dice.below(3) {
+            y = match self.dice.below(3) {
+                0 => self.scale(y),
+                1 => self.norm(y),
+                _ => {
+                    // Without a shift.
+                    let channels = self.extents(y)[1];
+                    let operands = [
+                        y,
+                        self.tensor(&[channels], -1.5, 1.5),
+                        self.tensor(&[channels], 0.0, 0.0),
+                        self.tensor(&[channels], 0.5, 2.0),
+                    ];
+                    let norm = BatchNorm { epsilon: 1e-5, gamma: true, beta: false, activation: None };
+                    self.push(Op::BatchNorm(norm), &operands)
+                }
+            };
+        }
+        // What grows next reads the conv, or what is in front, and may keep it.
+        if self.dice.chance(70) {
+            self.pool.clear();
+        }
+        match self.dice.chance(50) {
+            true => self.conv(y, None),
+            false => self.plain(y, 3, [2, 2], [1, 1]),
+        };
     }
 
     fn scale(&mut self, x: NodeId) -> NodeId {
@@ -349,6 +454,9 @@ pub fn random(seed: u64, size: usize) -> (Graph, Vec<f64>) {
     let values = (0..shape.iter().product()).map(|_| dice.real(-2.0, 2.0)).collect();
     let x = builder.graph.input("x", Layout::Nchw, shape);
     builder.pool.push(x);
+    if builder.dice.chance(30) {
+        builder.preprocess(x);
+    }
     for _ in 0..size {
         builder.grow();
     }

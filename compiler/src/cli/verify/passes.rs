@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let network = model::load_seeded(&options, Some("verifying the passes"), &mut progress)?;
     let graph = &network.graph;
     let inputs = given(arguments, graph)?;
-    let compared = compare(graph, &options.disabled_passes, &inputs, &mut |pass, node| {
+    let compared = compare(graph, &options.switches(), &inputs, &mut |pass, node| {
         progress.line(&format!("Interpreting {pass} {node}"));
     });
     progress.clear();
