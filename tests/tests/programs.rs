@@ -14,8 +14,9 @@ use resnetc::codegen::{Item, Weights};
 use resnetc::frontend::Network;
 use resnetc::ir::interpreter::{self, Values};
 use resnetc::ir::{
-    Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor,
+    Activation, BatchNorm, ChainKind, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor,
 };
+use resnetc::passes::Switches;
 use resnetc::pipeline::Compiled;
 use resnetc::plan::geometry::{Algorithm, Strassen};
 use resnetc::plan::{Decision, Layer, Tuned, Tuning};
@@ -50,7 +51,7 @@ fn by_strassen(graph: &Graph) -> Tuning {
 }
 
 /// `None` when the plan refuses the graph for `reason`.
-fn case(what: String, graph: Graph, disabled: &BTreeSet<String>, input: &[f32]) -> Result<Case, String> {
+fn case(what: String, graph: Graph, switches: &Switches, input: &[f32]) -> Result<Case, String> {
     let network = Network {
         name: what.clone(),
         description: String::new(),
@@ -62,7 +63,7 @@ fn case(what: String, graph: Graph, disabled: &BTreeSet<String>, input: &[f32]) 
         graph,
     };
     let mut graph = network.graph.clone();
-    let reports = passes::run(&mut graph, &disabled.clone().into()).unwrap();
+    let reports = passes::run(&mut graph, switches).unwrap();
     // Some graphs of several images run together, some partly and some wholly image by image.
     let nodes = graph.topological().len();
     let tuning = if what.len().is_multiple_of(2) { by_strassen(&graph) } else { Tuning::default() };
@@ -323,6 +324,50 @@ fn preactivated() -> Graph {
     net.finish(y, 10)
 }
 
+/// Chains of every form: a stem of two convs, and zeros before its pool; bodies of two and three convs, with groups, with a stride, with a
+/// larger kernel, in pre-activation form, with a shortcut that they read or another one; a global pool behind a conv of more channels
+/// than a part has.
+fn chained(batch: usize) -> Graph {
+    let (mut net, x) = Chosen::new([batch, 3, 45, 38], Layout::Nchw);
+    let y = net.conv(x, 16, [3, 3], 2, 1);
+    let y = net.relu(y);
+    let y = net.conv(y, 40, [3, 3], 1, 1);
+    let y = net.then(Op::Pad(Pad { channels: [0, 0], spatial: Padding::same(1) }), &[y]);
+    let pool = Pool { kernel: [3, 3], stride: [1, 1], padding: Padding::default(), ceil_mode: false };
+    let mut y = net.then(Op::MaxPool(pool), &[y]);
+    for (middle, kernel, groups) in [(48, [3, 3], 1), (16, [5, 3], 1), (64, [3, 3], 16), (32, [7, 1], 2)] {
+        let a = net.conv(y, middle, [1, 1], 1, 1);
+        let a = net.relu(a);
+        let a = net.conv(a, middle, kernel, 1, groups);
+        let a = net.relu(a);
+        let a = net.conv(a, 40, [1, 1], 1, 1);
+        y = net.add(a, y);
+    }
+    let a = net.conv(y, 64, [3, 3], 1, 1);
+    let a = net.relu(a);
+    let a = net.conv(a, 40, [3, 3], 1, 1);
+    y = net.add(a, y);
+    let shortcut = net.conv(y, 72, [3, 3], 2, 1);
+    let a = net.conv(y, 24, [1, 1], 1, 1);
+    let a = net.relu(a);
+    let a = net.conv(a, 32, [3, 3], 2, 1);
+    let a = net.conv(a, 72, [1, 1], 1, 1);
+    y = net.add(a, shortcut);
+    for _ in 0..2 {
+        let a = net.norm(y);
+        let a = net.relu(a);
+        let a = net.conv(a, 32, [1, 1], 1, 1);
+        let a = net.norm(a);
+        let a = net.relu(a);
+        let a = net.conv(a, 32, [3, 3], 1, 1);
+        let a = net.conv(a, 72, [1, 1], 1, 1);
+        y = net.then(Op::Add { activation: None }, &[a, y]);
+    }
+    let y = net.conv(y, 100, [1, 1], 1, 1);
+    let y = net.activation(y, Activation::Sigmoid);
+    net.finish(y, 10)
+}
+
 /// Group normalisation before and behind convolutions, with groups inside of blocks, of whole blocks and across blocks; last on a map
 /// that a pool reads too, and so stays.
 fn group_normalised(batch: usize) -> Graph {
@@ -423,13 +468,14 @@ fn widen(mut graph: Graph, seed: u64) -> Graph {
 }
 
 fn cases() -> Vec<Case> {
-    let none: BTreeSet<String> = BTreeSet::new();
     let all: BTreeSet<String> = passes::names().into_iter().map(str::to_owned).collect();
+    let (every, none) = (Switches::default(), Switches::from(all.clone()));
+    let forced = Switches { forced: all, ..Switches::default() };
     let mut cases = Vec::new();
     let mut chosen = |what: &str, graph: Graph| {
-        for (disabled, passes) in [(&none, "every pass"), (&all, "no pass")] {
+        for (switches, passes) in [(&every, "every pass"), (&none, "no pass"), (&forced, "passes forced")] {
             let count = graph.node(graph.inputs()[0]).shape().len();
-            cases.push(case(format!("{what}, {passes}"), graph.clone(), disabled, &pseudo(count, 5)).unwrap());
+            cases.push(case(format!("{what}, {passes}"), graph.clone(), switches, &pseudo(count, 5)).unwrap());
         }
     };
     chosen("bottlenecks", bottlenecks(1, Layout::Nchw));
@@ -440,21 +486,22 @@ fn cases() -> Vec<Case> {
         chosen(&format!("squeeze and excitation{images}"), excited(batch));
         chosen(&format!("group normalisation{images}"), group_normalised(batch));
         chosen(&format!("branches{images}"), branches(batch));
+        chosen(&format!("chains{images}"), chained(batch));
         chosen(&format!("vectors{images}"), vectors(batch));
     }
     chosen("pre-activation", preactivated());
     chosen("pyramid", pyramid(1, Layout::Nchw, |_| true));
     chosen("pyramid, two images, channels last", pyramid(2, Layout::Nhwc, |_| true));
     let deep = random::chain(60);
-    cases.push(case("chain of 60 blocks".to_owned(), deep, &none, &[0.1, -0.2, 0.3, 0.4]).unwrap());
+    cases.push(case("chain of 60 blocks".to_owned(), deep, &every, &[0.1, -0.2, 0.3, 0.4]).unwrap());
     let (mut seed, mut refused) = (0, 0);
-    while cases.len() < 75 {
+    while cases.len() < 95 {
         seed += 1;
         let (graph, input) = random::random(seed, 4 + seed as usize % 8);
         let graph = if seed.is_multiple_of(3) { widen(graph, seed) } else { graph };
         let input: Vec<f32> = input.into_iter().map(|value| value as f32).collect();
-        let disabled = if seed.is_multiple_of(2) { &none } else { &all };
-        match case(format!("random graph {seed}"), graph, disabled, &input) {
+        let switches = [&every, &none, &forced][seed as usize % 3];
+        match case(format!("random graph {seed}"), graph, switches, &input) {
             Ok(case) => cases.push(case),
             Err(reason) => {
                 assert!(reason.contains("is read where a map is needed"), "random graph {seed}: {reason}");
@@ -466,6 +513,11 @@ fn cases() -> Vec<Case> {
     let strassen = |case: &&Case| case.compiled.plan.to_string().contains("    strassen, ");
     let strassen = cases.iter().filter(strassen).count();
     assert!(strassen >= 5, "only {strassen} networks have layers by Strassen's multiplication");
+    for kind in ChainKind::ALL {
+        let chains = cases.iter().flat_map(|case| &case.compiled.plan.chains);
+        let parts = chains.filter(|chain| chain.kind == kind && chain.parts > 1).count();
+        assert!(parts >= 2, "only {parts} chains {} are computed in parts", kind.name());
+    }
     let partly = |case: &&Case| {
         let mut counts: Vec<usize> = case.compiled.plan.steps.iter().map(|step| step.images.count).collect();
         counts.dedup();
@@ -598,7 +650,7 @@ fn outputs_take_no_room_in_the_arena() {
         let plan = |wanted: fn(&str) -> bool| {
             let graph = pyramid(1, Layout::Nchw, wanted);
             let count = graph.node(graph.inputs()[0]).shape().len();
-            case("pyramid".to_owned(), graph, &disabled, &pseudo(count, 5)).unwrap().compiled.plan
+            case("pyramid".to_owned(), graph, &disabled.clone().into(), &pseudo(count, 5)).unwrap().compiled.plan
         };
         // An input that is an output cannot have its channels as they come.
         let (all, one) = (plan(|name| name != "loop"), plan(|name| name == "self"));
@@ -624,7 +676,7 @@ fn generated_code_is_the_same_every_time() {
     let once = || {
         let graph = bottlenecks(1, Layout::Nchw);
         let count = graph.node(graph.inputs()[0]).shape().len();
-        let case = case("again".to_owned(), graph, &BTreeSet::new(), &vec![0.0; count]).unwrap();
+        let case = case("again".to_owned(), graph, &Switches::default(), &vec![0.0; count]).unwrap();
         (case.compiled.source(&item()), case.compiled.plan.blob())
     };
     assert!(once() == once());

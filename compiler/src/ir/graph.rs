@@ -218,7 +218,9 @@ impl Graph {
     /// read. Whether it was one.
     pub fn remove_unread(&mut self, id: NodeId) -> bool {
         let unread = self.readers(id).is_empty() && self.outputs.iter().all(|output| output.node != id);
-        unread && self.nodes.remove_node(id.0).is_some()
+        let removed = unread && self.nodes.remove_node(id.0).is_some();
+        self.drop_chains();
+        removed
     }
 
     /// From now on, each node tells which of today's it computes: see [`Node::computes`].

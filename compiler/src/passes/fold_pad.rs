@@ -34,6 +34,7 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
                     }
                     report.changed(name, format!("folded into {} `{}`", op.name(), graph.node(id).name));
                     graph.replace(id, op, &operands)?;
+                    graph.remove_unread(pad);
                 }
                 Err(reason) => {
                     report.refused(name, reason);

@@ -67,6 +67,7 @@ mod tests {
             }),
             operands: Operands { weights, ..Operands::default() },
             images: Images::TOGETHER,
+            part: None,
         }
     }
 

@@ -302,6 +302,7 @@ impl Lowering<'_> {
             kernel: draft.kernel,
             operands: Operands { weights: draft.weights, network_output: draft.network_output, ..Operands::default() },
             images: Images { count: self.all / self.batch, ..Images::TOGETHER },
+            part: None,
         });
         self.lowered.nodes.push(self.current);
         self.lowered.buffers.push(draft.used);

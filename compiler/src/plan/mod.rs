@@ -96,6 +96,17 @@ pub struct Step {
     pub operands: Operands,
     /// How often it runs, and where it finds each image.
     pub images: Images,
+    /// The part of its layer's result that it computes, where others compute the rest.
+    pub part: Option<Section>,
+}
+
+/// A part of a map: some channels, some rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Section {
+    /// The first channel, and the one behind the last.
+    pub channels: [usize; 2],
+    /// The first row, and the one behind the last.
+    pub rows: [usize; 2],
 }
 
 /// A kernel with its geometry.

@@ -162,23 +162,28 @@ struct Forms<L, const PIXELS: usize>(PhantomData<L>);
 impl<L: Layer<ConvGeometry>, const PIXELS: usize> Forms<L, PIXELS> {
     /// A bit for each size.
     const NEEDED: u32 = {
-        let (mut needed, mut first) = (0, 0);
-        while first < Shape::<L>::TILES {
-            let tiles = group_from::<L>(first);
-            let mut product = 0;
-            while product < Shape::<L>::PRODUCTS {
-                let side = Shape::<L>::WINOGRAD.side(Shape::<L>::STRIDE);
-                let (begin, end) = Shape::<L>::having((product / side, product % side), first, tiles);
-                if begin < end {
+        let side = Shape::<L>::WINOGRAD.side(Shape::<L>::STRIDE);
+        let (mut needed, mut product) = (0, 0);
+        while product < Shape::<L>::PRODUCTS {
+            let at = (product / side, product % side);
+            // The tiles that have a product are a run: of the groups in it, all but the first and the last are alike.
+            let (from, to) = Shape::<L>::having(at, 0, Shape::<L>::TILES);
+            if from < to {
+                let (first, last) = (from / Shape::<L>::GROUP, (to - 1) / Shape::<L>::GROUP);
+                let groups = [first, if first < last { first + 1 } else { last }, last];
+                let mut index = 0;
+                while index < groups.len() {
+                    let first = groups[index] * Shape::<L>::GROUP;
+                    let (begin, end) = Shape::<L>::having(at, first, group_from::<L>(first));
                     let Even { size, whole, count } = Even::new(end - begin, PIXELS);
                     needed |= 1 << size;
                     if whole < count {
                         needed |= 1 << (size - 1);
                     }
+                    index += 1;
                 }
-                product += 1;
             }
-            first += Shape::<L>::GROUP;
+            product += 1;
         }
         needed
     };

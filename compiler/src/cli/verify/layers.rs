@@ -1,5 +1,6 @@
 //! The program against the interpreter, layer by layer.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -10,9 +11,9 @@ use crate::cli::npy::{self, Array};
 use crate::cli::progress::Progress;
 use crate::diagnostic::Diagnostic;
 use crate::ir::interpreter::Distance;
-use crate::ir::{Graph, NodeId, interpreter};
+use crate::ir::{Graph, NodeId, Shape, interpreter};
 use crate::pipeline::Compiled;
-use crate::plan::Step;
+use crate::plan::{Section, Step};
 
 /// A layer of the program that does not compute what the interpreter says.
 #[derive(Debug)]
@@ -65,9 +66,10 @@ pub fn compare_layers(
                 continue;
             }
             let path = folder.join(format!("{index}.npy"));
+            let expected = of_section(graph.node(id).shape(), values, step.part);
             match npy::read(&path) {
-                Ok(got) if got.values.len() == values.len() => {
-                    let distance = Distance::between(got.wide(), values.iter().copied());
+                Ok(got) if got.values.len() == expected.len() => {
+                    let distance = Distance::between(got.wide(), expected.iter().copied());
                     if distance.relative() > ROUNDING {
                         let (layer, summary) = (step.name.clone(), step.summary.clone());
                         first = Some(Departure { index, layer, summary, distance });
@@ -97,8 +99,21 @@ pub fn compare_layers(
 fn writes(graph: &Graph, step: &Step, id: NodeId) -> bool {
     match step.operands.network_output {
         Some(output) => graph.outputs().get(output).is_some_and(|output| output.node == id),
-        None => step.name == graph.node(id).name && step.shape == graph.node(id).shape().0,
+        None => step.name == graph.node(id).name && (step.part.is_some() || step.shape == graph.node(id).shape().0),
     }
+}
+
+/// The part of a map's values that a step computes.
+fn of_section<'a>(shape: &Shape, values: &'a [f64], section: Option<Section>) -> Cow<'a, [f64]> {
+    let (Some(Section { channels, rows }), Some([_, all, height, width])) = (section, shape.map()) else {
+        return Cow::Borrowed(values);
+    };
+    let plane = height * width;
+    let computed = |at: &usize| {
+        let (channel, row) = (at / plane % all, at % plane / width);
+        (channels[0]..channels[1]).contains(&channel) && (rows[0]..rows[1]).contains(&row)
+    };
+    values.iter().enumerate().filter(|(at, _)| computed(at)).map(|(_, value)| *value).collect()
 }
 
 #[cfg(test)]
@@ -112,7 +127,8 @@ mod tests {
         interpreter::walk(graph, &inputs, &mut |id, values| {
             for (index, step) in compiled.plan.steps.iter().enumerate() {
                 if writes(graph, step, id) {
-                    write(&folder.join(format!("{index}.npy")), values);
+                    let values = of_section(graph.node(id).shape(), values, step.part);
+                    write(&folder.join(format!("{index}.npy")), &values);
                 }
             }
             ControlFlow::Continue(())

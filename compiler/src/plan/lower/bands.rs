@@ -1,5 +1,6 @@
 //! Chains of layers to steps, band by band.
 
+use super::super::Section;
 use super::super::bands::{Band, Chain, Turn, Window, bands, window};
 use super::super::geometry::{BLOCK, Frame, Map, RemapGeometry, Rest};
 use super::{Draft, Kernel, Lowering, Place, Target, Used, draft, size};
@@ -37,23 +38,27 @@ impl Lowering<'_> {
             let target = Map { channels: to - from, ..whole };
             self.target = Some(Target { place: part, padding: [0, 0], channels: Some([from, to]) });
             let computed = self.compute(conv, target);
-            self.list(conv, target, computed);
+            let rows = [0, whole.height];
+            self.list(conv, target, Section { channels: [from, to], rows }, computed);
             self.homes.insert(conv, (target, part));
             let (view, offset) = channels(map, from, to);
             self.target = Some(Target { place: output.after(offset), padding: [0, 0], channels: None });
             let pooled = self.compute(pool, view);
-            self.list(pool, view, pooled);
+            self.list(pool, view, Section { channels: [from, to], rows: [0, 1] }, pooled);
         }
         self.target = None;
         self.homes.extend(home);
     }
 
     /// Lists a step that computes a part of a node.
-    fn list(&mut self, id: NodeId, map: Map, drafted: Option<Draft>) {
+    fn list(&mut self, id: NodeId, map: Map, section: Section, drafted: Option<Draft>) {
         if let Some(draft) = drafted {
             self.current = id;
             let shape = vec![self.all, map.channels, map.height, map.width];
             self.push(self.graph.node(id).name.clone(), shape, draft);
+            if let Some(step) = self.lowered.steps.last_mut() {
+                step.part = Some(section);
+            }
         }
     }
 
@@ -199,7 +204,8 @@ impl Lowering<'_> {
 
         let drafted = self.compute(id, target);
         self.target = None;
-        self.list(id, target, drafted);
+        let rows = [turn.rows.from.unsigned_abs(), turn.rows.to.unsigned_abs()];
+        self.list(id, target, Section { channels: [0, target.channels], rows }, drafted);
         if let Some((id, home)) = saved_shortcut {
             self.homes.insert(id, home);
         }
