@@ -9,10 +9,12 @@ pub mod equivalence;
 mod fold_batch_norm;
 mod fold_constants;
 mod fold_pad;
+mod fold_preprocess;
 mod fold_scale;
 mod fuse_activation;
 mod fuse_projection;
 mod fuse_shortcut_add;
+mod merge_siblings;
 mod remove_dead;
 
 use std::collections::BTreeSet;
@@ -24,7 +26,7 @@ use crate::ir::{Conv, Edit, Graph, NodeId, Op, Padding, Tensor};
 /// A rewrite of the graph.
 #[derive(Debug, Clone, Copy)]
 pub struct Pass {
-    /// Its name: what `--no-pass` takes.
+    /// Its name: what `--no-pass` and `--pass` take.
     pub name: &'static str,
     /// What it does and when that is right, in one line.
     pub summary: &'static str,
@@ -112,7 +114,7 @@ impl Switches {
 }
 
 /// The passes in the order they run. One stands in it twice, and is switched off in both places.
-pub const PASSES: [Pass; 9] = [
+pub const PASSES: [Pass; 11] = [
     Pass {
         position: "First: what nobody needs must not stand in the way of a rewrite as a second reader.",
         ..REMOVE_DEAD
@@ -135,6 +137,13 @@ pub const PASSES: [Pass; 9] = [
         position: "Before fold_batch_norm: a scale that is gone does not stand between a layer and its normalisation. Those \
                    behind a normalisation go with it.",
         run: Rewrite::Always(fold_scale::run),
+    },
+    Pass {
+        name: "fold_preprocess",
+        summary: "Multiplies the normalisation of the network's input into the convs that read it, if they pad no shifted values.",
+        position: "Before fold_batch_norm, which could not fold what stands in front of the first layer and would only refuse it, \
+                   and which takes the conv's new bias along. After fold_scale, which takes what is a scale alone.",
+        run: Rewrite::Always(fold_preprocess::run),
     },
     Pass {
         name: "fold_batch_norm",
@@ -160,6 +169,13 @@ pub const PASSES: [Pass; 9] = [
         summary: "Makes the two 1x1 convs of a projection block one over both of their inputs, if nothing else sees the carried conv's result.",
         position: "After fuse_shortcut_add, which lets one of the two carry the other's result.",
         run: Rewrite::Weighed(fuse_projection::run),
+    },
+    Pass {
+        name: "merge_siblings",
+        summary: "Makes convs that read the same map alike one conv, if none of them adds a shortcut.",
+        position: "After fuse_projection: a block's first conv and its projection, where both passes could have the latter, are \
+                   better off there.",
+        run: Rewrite::Weighed(merge_siblings::run),
     },
     Pass { position: "Last: the passes before it leave weights that nothing reads.", ..REMOVE_DEAD },
 ];
@@ -377,10 +393,12 @@ mod tests {
                 "fold_constants",
                 "fold_pad",
                 "fold_scale",
+                "fold_preprocess",
                 "fold_batch_norm",
                 "fuse_activation",
                 "fuse_shortcut_add",
-                "fuse_projection"
+                "fuse_projection",
+                "merge_siblings"
             ]
         );
         assert!(PASSES.iter().all(|pass| !pass.position.is_empty() && !pass.summary.is_empty()));
