@@ -50,8 +50,12 @@ fn cat() -> String {
 #[test]
 fn wrong_arguments_exit_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 24] = [
+    let cases: [(&[&str], &str); 25] = [
         (&[], "Usage"),
+        (
+            &["inspect", "resnet18", "--pass", "fold_pad", "--no-pass", "fold_pad"],
+            "`fold_pad` is switched off and forced",
+        ),
         (&["compute"], "unrecognized subcommand"),
         (&["compile"], "<MODEL>"),
         (&["compile", "resnet18", "--batch", "0"], "whole number from 1"),
@@ -100,7 +104,7 @@ fn bad_models_exit_with_1_and_leave_nothing() {
     fs::write(folder.path().join("bad.onnx"), "no protobuf \u{ff}").unwrap();
     fs::write(folder.path().join("bad.safetensors"), "no tensors").unwrap();
     let before = names(folder.path());
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["compile", "bad.yaml", "--weights", "seed:1", "-o", "out"], "bad.yaml:"),
         (&["compile", "bad.onnx", "-o", "out"], "bad.onnx"),
         (&["compile", "missing.yaml", "-o", "out"], "missing.yaml"),
@@ -114,6 +118,7 @@ fn bad_models_exit_with_1_and_leave_nothing() {
         ),
         (&["compile", "cifar-resnet20", "--weights", "bad.safetensors", "-o", "out"], "bad.safetensors"),
         (&["compile", "cifar-resnet20", "--no-pass", "fold_batch_nrom", "-o", "out"], "fold_batch_norm"),
+        (&["compile", "cifar-resnet20", "--pass", "merge_sibling", "-o", "out"], "did you mean `merge_siblings`?"),
     ];
     for (arguments, word) in cases {
         let output = tool(folder.path(), arguments);
@@ -165,7 +170,7 @@ fn inspect_tables_layers_and_passes() {
 }
 
 #[test]
-fn passes_can_be_switched_off() {
+fn passes_can_be_switched_off_and_forced() {
     let count = |arguments: &[&str]| {
         let json: serde_json::Value = serde_json::from_str(&done(&tool(Path::new(ROOT), arguments))).unwrap();
         json["layers"].as_array().unwrap().len()
@@ -173,6 +178,21 @@ fn passes_can_be_switched_off() {
     let all = count(&["inspect", "cifar-resnet20", "--json"]);
     let fewer = count(&["inspect", "cifar-resnet20", "--json", "--no-pass", "fold_batch_norm"]);
     assert!(fewer > all, "{fewer} {all}");
+
+    let explained = |arguments: &[&str]| {
+        let mut all =
+            vec!["inspect", "keras-resnet50", "--include-top", "false", "--input-shape", "32,32", "--explain"];
+        all.extend(arguments);
+        done(&tool(Path::new(ROOT), &all))
+    };
+    let part = "conv3_block1_1_conv: a part of conv `";
+    let shown = explained(&[]);
+    assert!(shown.contains("; `conv3_block1_1_conv` reads the same pixels") && !shown.contains(part), "{shown}");
+    // Without the shortcut in a conv, the block's first conv and its projection are alike but for the activation.
+    let shown = explained(&["--no-pass", "fuse_shortcut_add"]);
+    assert!(shown.contains("conv3_block1_1_conv: left alone: does not pay: ") && !shown.contains(part), "{shown}");
+    let shown = explained(&["--no-pass", "fuse_shortcut_add", "--pass", "merge_siblings"]);
+    assert!(shown.contains(part), "{shown}");
 }
 
 #[test]

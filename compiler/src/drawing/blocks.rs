@@ -2,7 +2,7 @@
 //!
 //! A layer that no edge passes by is one that every path goes through. Between two such layers that do not follow each other
 //! straight, paths lie side by side: that is a block. The layer where they meet belongs to it, and an activation behind
-//! that. A layer that reads another twice is a block by itself. One walk over the layers in topological order finds all of them.
+//! that, or the conv that several became whose results were added there. A layer that reads another twice is a block by itself. One walk over the layers in topological order finds all of them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -43,7 +43,7 @@ pub(super) fn find(layers: &[Layer]) -> Vec<Unit> {
         if index - begin == 1 && layers.get(begin).is_some_and(|layer| layer.operands.len() < 2) {
             units.push(Unit::Layer(begin));
         } else {
-            while reach <= index && layers.get(index).is_some_and(|next| is_activation_of(next, index - 1)) {
+            while reach <= index && layers.get(index).is_some_and(|next| belongs_to(next, index - 1)) {
                 reach = reach.max(passed.get(index).copied().unwrap_or_default());
                 index += 1;
             }
@@ -69,8 +69,11 @@ fn last_readers(layers: &[Layer]) -> Vec<usize> {
     last
 }
 
-fn is_activation_of(layer: &Layer, index: usize) -> bool {
-    layer.operands == [index] && layer.parts.first().is_some_and(|part| part.family == Family::Activation)
+/// Whether a layer is an activation of one where paths meet, or the convs whose sum is what meets there.
+fn belongs_to(layer: &Layer, index: usize) -> bool {
+    let is_activation = layer.parts.first().is_some_and(|part| part.family == Family::Activation);
+    let convs = layer.parts.iter().filter(|part| part.family == Family::Conv).count();
+    layer.operands == [index] && (is_activation || convs > 1)
 }
 
 /// Puts a block with those before it when it does the same.

@@ -208,6 +208,27 @@ mod tests {
 output "y" = %12
 "#;
 
+    /// A normalised input, a projection block with a stride on the first conv, and two convs of one map.
+    const JOINED: &str = r#"
+%0 = input "x" : [1, 2, 4, 4]
+%1 = constant "mean" : [2] = [0.5, -1.0]
+%2 = constant "variance" : [2] = [2.0, 1.0]
+%3 = constant "k" : [2, 2, 1, 1] = [1.0, -2.0, 0.5, 3.0]
+%4 = constant "b" : [2] = [0.25, 0.5]
+%5 = constant "l" : [2, 2, 1, 1] = [2.0, 1.0, 0.75, -0.5]
+%6 = batch_norm(%0, mean: %1, variance: %2) "data" epsilon=0.5 : [1, 2, 4, 4]
+%7 = conv(%6, %3) "stem" kernel=[1, 1] activation=relu : [1, 2, 4, 4]
+%8 = conv(%7, %3) "reduce" kernel=[1, 1] stride=[2, 2] activation=relu : [1, 2, 2, 2]
+%9 = conv(%8, %5, bias: %4) "expand" kernel=[1, 1] : [1, 2, 2, 2]
+%10 = conv(%7, %3, bias: %4) "downsample" kernel=[1, 1] stride=[2, 2] : [1, 2, 2, 2]
+%11 = add(%9, %10) "add" : [1, 2, 2, 2]
+%12 = relu(%11) "block" : [1, 2, 2, 2]
+%13 = conv(%12, %3) "left" kernel=[1, 1] activation=relu : [1, 2, 2, 2]
+%14 = conv(%12, %5, bias: %4) "right" kernel=[1, 1] : [1, 2, 2, 2]
+%15 = multiply(%13, %14) "product" : [1, 2, 2, 2]
+output "y" = %15
+"#;
+
     /// A pass that goes wrong in its last step.
     fn mutant(name: &str, run: fn(&mut Graph) -> Edit<PassReport>) -> Vec<Pass> {
         PASSES
@@ -225,8 +246,8 @@ output "y" = %12
     }
 
     /// The first pass and tensor beyond rounding.
-    fn culprit(passes: &[Pass]) -> Option<(&'static str, String, String)> {
-        let graph = parse(BLOCK, &mut |_, _| None).unwrap();
+    fn culprit(text: &str, passes: &[Pass]) -> Option<(&'static str, String, String)> {
+        let graph = parse(text, &mut |_, _| None).unwrap();
         records(passes, &graph, MOST_VALUES).iter().find_map(|record| {
             let wrong = record.tensors.iter().find(|tensor| tensor.distance.relative() > 1e-6)?;
             Some((record.pass, wrong.tensor.clone(), wrong.node.clone()))
@@ -235,7 +256,7 @@ output "y" = %12
 
     #[test]
     fn a_pass_that_goes_wrong_is_named_with_the_tensor() {
-        assert_eq!(culprit(&PASSES), None);
+        assert_eq!(culprit(BLOCK, &PASSES), None);
         let found = |pass, tensor: &str, node: &str| Some((pass, tensor.to_owned(), node.to_owned()));
 
         let drops_the_mean = mutant("fold_batch_norm", |graph| {
@@ -246,7 +267,7 @@ output "y" = %12
             graph.replace(conv, graph.node(conv).op().clone(), &operands)?;
             Ok(report)
         });
-        assert_eq!(culprit(&drops_the_mean), found("fold_batch_norm", "norm", "conv"));
+        assert_eq!(culprit(BLOCK, &drops_the_mean), found("fold_batch_norm", "norm", "conv"));
 
         let skips_the_add = mutant("fuse_shortcut_add", |graph| {
             let report = run("fuse_shortcut_add", graph)?;
@@ -257,7 +278,7 @@ output "y" = %12
             graph.replace(conv, Op::Conv(crate::ir::Conv { shortcut: false, ..op }), &operands)?;
             Ok(report)
         });
-        assert_eq!(culprit(&skips_the_add), found("fuse_shortcut_add", "relu", "conv"));
+        assert_eq!(culprit(BLOCK, &skips_the_add), found("fuse_shortcut_add", "relu", "conv"));
 
         let shifts_the_pad = mutant("fold_pad", |graph| {
             let report = run("fold_pad", graph)?;
@@ -267,7 +288,7 @@ output "y" = %12
             graph.replace(conv, Op::Conv(op), &graph.operands(conv))?;
             Ok(report)
         });
-        assert_eq!(culprit(&shifts_the_pad), found("fold_pad", "conv", "conv"));
+        assert_eq!(culprit(BLOCK, &shifts_the_pad), found("fold_pad", "conv", "conv"));
 
         let forgets_the_activation = mutant("fuse_activation", |graph| {
             let (relu, add) = (find(graph, "relu"), find(graph, "add"));
@@ -276,7 +297,7 @@ output "y" = %12
             report.changed("relu", "forgotten");
             Ok(report)
         });
-        assert_eq!(culprit(&forgets_the_activation), found("fuse_activation", "relu", "add"));
+        assert_eq!(culprit(BLOCK, &forgets_the_activation), found("fuse_activation", "relu", "add"));
 
         let scales_twice = mutant("fold_scale", |graph| {
             run("fold_scale", graph)?;
@@ -288,13 +309,77 @@ output "y" = %12
             report.changed("double", "folded, and left in place");
             Ok(report)
         });
-        assert_eq!(culprit(&scales_twice), found("fold_scale", "last", "last"));
+        assert_eq!(culprit(BLOCK, &scales_twice), found("fold_scale", "last", "last"));
 
         let mixes_the_results = mutant("remove_dead", |graph| {
             let report = run("remove_dead", graph)?;
             graph.redirect(graph.outputs()[0].node, find(graph, "conv"))?;
             Ok(PassReport { changes: vec![Change { node: "last".to_owned(), what: "lost".to_owned() }], ..report })
         });
-        assert_eq!(culprit(&mixes_the_results), found("remove_dead", "y", "conv"));
+        assert_eq!(culprit(BLOCK, &mixes_the_results), found("remove_dead", "y", "conv"));
+    }
+
+    #[test]
+    fn a_pass_that_joins_wrongly_is_named_with_the_tensor() {
+        let graph = parse(JOINED, &mut |_, _| None).unwrap();
+        let all = records(&PASSES, &graph, MOST_VALUES);
+        let changed: Vec<_> = all.iter().filter(|record| record.changes > 0).map(|record| record.pass).collect();
+        for pass in ["fold_preprocess", "fuse_projection", "merge_siblings"] {
+            assert!(changed.contains(&pass), "{changed:?}");
+        }
+        assert_eq!(culprit(JOINED, &PASSES), None);
+        let found = |pass, tensor: &str, node: &str| Some((pass, tensor.to_owned(), node.to_owned()));
+
+        let forgets_the_shift = mutant("fold_preprocess", |graph| {
+            let report = run("fold_preprocess", graph)?;
+            let stem = find(graph, "stem");
+            let mut operands = graph.operands(stem);
+            operands.pop();
+            let Op::Conv(op) = graph.node(stem).op().clone() else { panic!("no conv") };
+            graph.replace(stem, Op::Conv(crate::ir::Conv { bias: false, ..op }), &operands)?;
+            Ok(report)
+        });
+        assert_eq!(culprit(JOINED, &forgets_the_shift), found("fold_preprocess", "stem", "stem"));
+
+        let swaps_the_maps = mutant("fuse_projection", |graph| {
+            let report = run("fuse_projection", graph)?;
+            let concat = find(graph, "downsample.concat");
+            let mut operands = graph.operands(concat);
+            operands.reverse();
+            graph.replace(concat, graph.node(concat).op().clone(), &operands)?;
+            Ok(report)
+        });
+        assert_eq!(culprit(JOINED, &swaps_the_maps), found("fuse_projection", "block", "downsample"));
+
+        let takes_other_pixels = mutant("fuse_projection", |graph| {
+            let report = run("fuse_projection", graph)?;
+            let (stem, pixels) = (find(graph, "stem"), find(graph, "stem.subsampled"));
+            let pool = crate::ir::Pool {
+                kernel: [2, 2],
+                stride: [2, 2],
+                padding: crate::ir::Padding::default(),
+                ceil_mode: false,
+            };
+            graph.replace(pixels, Op::MaxPool(pool), &[stem])?;
+            Ok(report)
+        });
+        assert_eq!(culprit(JOINED, &takes_other_pixels), found("fuse_projection", "reduce", "reduce"));
+
+        let takes_other_channels = mutant("merge_siblings", |graph| {
+            let report = run("merge_siblings", graph)?;
+            let right = find(graph, "right");
+            graph.replace(right, Op::Slice { channels: [1, 3] }, &graph.operands(right))?;
+            Ok(report)
+        });
+        assert_eq!(culprit(JOINED, &takes_other_channels), found("merge_siblings", "right", "right"));
+
+        let forgets_an_activation = mutant("merge_siblings", |graph| {
+            let report = run("merge_siblings", graph)?;
+            let left = find(graph, "left");
+            let slice = find(graph, "left.slice");
+            graph.supersede(left, slice)?;
+            Ok(report)
+        });
+        assert_eq!(culprit(JOINED, &forgets_an_activation), found("merge_siblings", "left", "left.slice"));
     }
 }

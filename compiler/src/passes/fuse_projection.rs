@@ -4,10 +4,10 @@
 //! sum of both convs is the sum over the channels of [`Op::Concat`]. After [`fuse_shortcut_add`](super::fuse_shortcut_add)
 //! one of the two carries the other's result as its shortcut, whichever of them is computed last. Right when both convs are 1x1
 //! without padding and groups, and when the carried conv's result is added as it is and seen by nothing else: no activation
-//! and no shortcut of its own, no other reader, no result of the network. A stride is that of a 1x1 conv over every so-manieth
-//! pixel, so a strided conv's input goes through [`Op::Subsample`]; other 1x1 convs of this input and stride, without padding,
-//! then read the same pixels instead of gathering them again. Biases are added in f64 and rounded to f32 once; a sum that f32
-//! cannot hold leaves both convs as they were.
+//! and no shortcut of its own, no other reader, no result of the network. A 1x1 conv with a stride is one without over the
+//! pixels that it reads, so a strided conv's input goes through [`Op::Subsample`]; other 1x1 convs of this input and stride,
+//! without padding, then read the same pixels instead of gathering them again. Biases are added in f64 and rounded to f32 once;
+//! a sum that f32 cannot hold leaves both convs as they were.
 //!
 //! It pays where the joined map costs no copy: both inputs are written by their own steps straight into their channels of
 //! it. So each has whole blocks of 16 channels, is computed by an operation that can write there, lies in no other joined

@@ -9,6 +9,7 @@ pub mod equivalence;
 mod fold_batch_norm;
 mod fold_constants;
 mod fold_pad;
+mod fold_preprocess;
 mod fold_scale;
 mod fuse_activation;
 mod fuse_bottleneck;
@@ -16,6 +17,7 @@ mod fuse_global_pool;
 mod fuse_projection;
 mod fuse_shortcut_add;
 mod fuse_stem_pool;
+mod merge_siblings;
 mod remove_dead;
 
 use std::collections::BTreeSet;
@@ -27,7 +29,7 @@ use crate::ir::{Conv, Edit, Graph, NodeId, Op, Padding, Tensor};
 /// A rewrite of the graph.
 #[derive(Debug, Clone, Copy)]
 pub struct Pass {
-    /// Its name: what `--no-pass` takes.
+    /// Its name: what `--no-pass` and `--pass` take.
     pub name: &'static str,
     /// What it does and when that is right, in one line.
     pub summary: &'static str,
@@ -117,7 +119,7 @@ impl Switches {
 }
 
 /// The passes in the order they run. One stands in it twice, and is switched off in both places.
-pub const PASSES: [Pass; 12] = [
+pub const PASSES: [Pass; 14] = [
     Pass {
         position: "First: what nobody needs must not stand in the way of a rewrite as a second reader.",
         ..REMOVE_DEAD
@@ -143,6 +145,14 @@ pub const PASSES: [Pass; 12] = [
                    behind a normalisation go with it.",
         optional: true,
         run: Rewrite::Always(fold_scale::run),
+    },
+    Pass {
+        name: "fold_preprocess",
+        summary: "Multiplies the normalisation of the network's input into the convs that read it, if they pad no shifted values.",
+        position: "Before fold_batch_norm, which could not fold what stands in front of the first layer and would only refuse it, \
+                   and which takes the conv's new bias along. After fold_scale, which takes what is a scale alone.",
+        optional: true,
+        run: Rewrite::Always(fold_preprocess::run),
     },
     Pass {
         name: "fold_batch_norm",
@@ -172,6 +182,14 @@ pub const PASSES: [Pass; 12] = [
         position: "After fuse_shortcut_add, which lets one of the two carry the other's result.",
         optional: true,
         run: Rewrite::Weighed(fuse_projection::run),
+    },
+    Pass {
+        name: "merge_siblings",
+        summary: "Makes convs that read the same map alike one conv, if none of them adds a shortcut.",
+        position: "After fuse_projection: a block's first conv and its projection, where both passes could have the latter, are \
+                   better off there.",
+        optional: true,
+        run: Rewrite::Weighed(merge_siblings::run),
     },
     Pass {
         position: "Behind the rewrites, which leave weights and layers that nobody needs: as readers they would keep layers from their chains.",
@@ -454,10 +472,12 @@ mod tests {
                 "fold_constants",
                 "fold_pad",
                 "fold_scale",
+                "fold_preprocess",
                 "fold_batch_norm",
                 "fuse_activation",
                 "fuse_shortcut_add",
                 "fuse_projection",
+                "merge_siblings",
                 "fuse_stem_pool",
                 "fuse_global_pool",
                 "fuse_bottleneck"
