@@ -20,7 +20,7 @@ pub struct Arguments {
     #[command(flatten)]
     options: ModelOptions,
 
-    /// Show every rewrite of each pass, and every refused one with the reason
+    /// Show every rewrite of each pass, every refused one with the reason, and which layers the plan computes together
     #[arg(long)]
     explain: bool,
 
@@ -112,6 +112,10 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
                 text.push_str(&format!("  {}: left alone: {}\n", refusal.node, refusal.reason));
             }
         }
+        if !plan.chains.is_empty() {
+            text.push_str("\nchains, as the plan decides about them\n");
+            plan.chains.iter().for_each(|verdict| text.push_str(&format!("  {verdict}\n")));
+        }
     }
     text
 }
@@ -142,6 +146,20 @@ fn as_json(compiled: &Compiled) -> Value {
             json!({ "pass": report.pass, "rewrites": changes, "refusals": refusals })
         })
         .collect();
+    let chains: Vec<Value> = plan
+        .chains
+        .iter()
+        .map(|verdict| {
+            json!({
+                "kind": verdict.kind.name(),
+                "layers": verdict.layers,
+                "parts": verdict.parts,
+                "bytes_apart": verdict.bytes_apart,
+                "bytes_together": verdict.bytes_together,
+                "reason": verdict.reason,
+            })
+        })
+        .collect();
     let outputs: Vec<Value> = plan
         .outputs
         .iter()
@@ -161,5 +179,6 @@ fn as_json(compiled: &Compiled) -> Value {
         "weight_bytes": plan.weights.len() * 4,
         "layers": layers,
         "passes": passes,
+        "chains": chains,
     })
 }
