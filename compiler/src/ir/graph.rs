@@ -113,6 +113,9 @@ pub struct Graph {
     nodes: StableDiGraph<Node, usize, u32>,
     outputs: Vec<Output>,
     chains: Vec<Chain>,
+    /// By the index of each node, how many were added before it: ids are given again, and say nothing about that.
+    ranks: Vec<usize>,
+    added: usize,
 }
 
 impl Graph {
@@ -125,7 +128,7 @@ impl Graph {
     pub fn add(&mut self, name: impl Into<String>, op: Op, operands: &[NodeId]) -> Edit<NodeId> {
         let name = name.into();
         let shape = self.infer(&name, &op, operands)?;
-        let id = NodeId(self.nodes.add_node(Node { name, op, shape, computes: None }));
+        let id = self.insert(Node { name, op, shape, computes: None });
         self.connect(id, operands);
         Ok(id)
     }
@@ -133,13 +136,25 @@ impl Graph {
     /// Adds the network's input, of shape `[N, C, H, W]`.
     pub fn input(&mut self, name: impl Into<String>, layout: super::Layout, shape: impl Into<Shape>) -> NodeId {
         let (name, shape) = (name.into(), shape.into());
-        NodeId(self.nodes.add_node(Node { name, op: Op::Input(layout), shape, computes: None }))
+        self.insert(Node { name, op: Op::Input(layout), shape, computes: None })
     }
 
     /// Adds a constant.
     pub fn constant(&mut self, name: impl Into<String>, value: Tensor) -> NodeId {
         let shape = value.shape().clone();
-        NodeId(self.nodes.add_node(Node { name: name.into(), op: Op::Constant(value), shape, computes: None }))
+        self.insert(Node { name: name.into(), op: Op::Constant(value), shape, computes: None })
+    }
+
+    fn insert(&mut self, node: Node) -> NodeId {
+        let id = NodeId(self.nodes.add_node(node));
+        if self.ranks.len() <= id.index() {
+            self.ranks.resize(id.index() + 1, 0);
+        }
+        if let Some(rank) = self.ranks.get_mut(id.index()) {
+            *rank = self.added;
+        }
+        self.added += 1;
+        id
     }
 
     /// Makes `node` a result of the network.
@@ -336,7 +351,7 @@ impl Graph {
 
     /// All nodes, each after what it reads: the same for the same graph.
     ///
-    /// Of the nodes that could come next, the one with the lowest id does. A constant stands directly before its first
+    /// Of the nodes that could come next, the one that was added first does. A constant stands directly before its first
     /// reader, so that the order of the rest does not hang on when a constant was made; unread constants stand last.
     /// Nodes on a cycle and behind it are left out: [`Graph::replace`] and [`Graph::redirect`] do not look for cycles,
     /// [`super::verify`] does.
@@ -344,10 +359,11 @@ impl Graph {
         let slots = self.ids().map(|id| id.index() + 1).max().unwrap_or(0);
         let mut missing = vec![0_usize; slots];
         let mut ready = BTreeSet::new();
+        let ranked = |id: NodeId| (self.ranks.get(id.index()).copied(), id);
         for id in self.ids().filter(|id| self.value(*id).is_none()) {
             let count = self.operand_positions(id).iter().filter(|(_, operand)| self.value(*operand).is_none()).count();
             if count == 0 {
-                ready.insert(id);
+                ready.insert(ranked(id));
             }
             if let Some(slot) = missing.get_mut(id.index()) {
                 *slot = count;
@@ -355,7 +371,7 @@ impl Graph {
         }
         let mut order = Vec::with_capacity(self.len());
         let mut placed = BTreeSet::new();
-        while let Some(id) = ready.pop_first() {
+        while let Some((_, id)) = ready.pop_first() {
             let constants = self.operands(id).into_iter().filter(|operand| self.value(*operand).is_some());
             order.extend(constants.filter(|constant| placed.insert(*constant)));
             order.push(id);
@@ -363,7 +379,7 @@ impl Graph {
                 if let Some(slot) = missing.get_mut(reader.index()) {
                     *slot = slot.saturating_sub(1);
                     if *slot == 0 {
-                        ready.insert(reader);
+                        ready.insert(ranked(reader));
                     }
                 }
             }
@@ -437,6 +453,16 @@ mod tests {
         let b = graph.add("b", Op::Add { activation: None }, &[a, late]).unwrap();
         let c = graph.add("c", Op::Add { activation: None }, &[early, late]).unwrap();
         assert_eq!(graph.topological(), [x, a, late, b, early, c, unread]);
+    }
+
+    #[test]
+    fn what_is_added_later_comes_later_whatever_its_id() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 1, 1]);
+        let [gone, a] = ["gone", "a"].map(|name| graph.add(name, RELU, &[x]).unwrap());
+        assert!(graph.remove_unread(gone));
+        let b = graph.add("b", RELU, &[x]).unwrap();
+        assert_eq!((b, graph.topological()), (gone, vec![x, a, b]));
     }
 
     #[test]
