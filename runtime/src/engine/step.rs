@@ -89,6 +89,8 @@ pub(super) struct Span {
     /// Of rows of a larger map, the distance of its blocks; of some of its blocks, the distance of its images: and how much of that
     /// they are.
     parts: [Option<[usize; 2]>; 2],
+    /// Whether it begins on a line. The network's input, of a few channels, may be read from any row on.
+    aligned: bool,
 }
 
 /// Where a range begins.
@@ -109,7 +111,7 @@ impl Span {
     }
 
     const fn new(start: Start, length: usize) -> Self {
-        Self { start, length, next: length, parts: [None; 2] }
+        Self { start, length, next: length, parts: [None; 2], aligned: true }
     }
 
     const fn at(start: usize, length: usize) -> Self {
@@ -120,7 +122,13 @@ impl Span {
     const fn of(start: usize, images: usize, map: Map) -> Self {
         let rows = if map.rest.rows == 0 { None } else { Some([map.plane(), map.rows() * map.row()]) };
         let blocks = if map.rest.blocks == 0 { None } else { Some([map.len(), map.span(1)]) };
-        Self { start: Start::At(start), length: map.span(images), next: images * map.len(), parts: [rows, blocks] }
+        Self {
+            start: Start::At(start),
+            length: map.span(images),
+            next: images * map.len(),
+            parts: [rows, blocks],
+            aligned: map.block == BLOCK,
+        }
     }
 
     /// Of so many images with a place for each.
@@ -382,9 +390,9 @@ impl Step {
             (Place::Weights, self.weights, memory.weights),
         ];
         for (place, span, available) in places {
-            let Some(Span { start, length, .. }) = span else { continue };
+            let Some(Span { start, length, aligned, .. }) = span else { continue };
             let expected = match start {
-                Start::At(start) if start % BLOCK != 0 => return fail(Problem::Alignment { place, start }),
+                Start::At(start) if aligned && start % BLOCK != 0 => return fail(Problem::Alignment { place, start }),
                 Start::At(start) if start.checked_add(length).is_none_or(|end| end > available) => {
                     return fail(Problem::Range { place, start, length, available });
                 }
