@@ -3,7 +3,7 @@
 //! Right when the conv's result goes to the pool alone: a channel of the pool depends on that channel of the map, all of it, and on no
 //! other.
 
-use super::{Eagerness, PassReport, seen_by_others};
+use super::{Eagerness, PassReport, chained, seen_by_others};
 use crate::ir::{Chain, ChainKind, Edit, Graph, NodeId, Op};
 
 pub(super) fn run(graph: &mut Graph, eagerness: Eagerness) -> Edit<PassReport> {
@@ -34,10 +34,12 @@ fn before(graph: &Graph, id: NodeId) -> Result<NodeId, String> {
     let conv = *graph.operands(id).first().ok_or("it reads nothing")?;
     let node = graph.node(conv);
     match node.op() {
-        Op::Conv(attributes) if attributes.groups == 1 => match seen_by_others(graph, conv, id) {
-            Some(reason) => Err(reason),
-            None => Ok(conv),
-        },
+        Op::Conv(attributes) if attributes.groups == 1 => {
+            match seen_by_others(graph, conv, id).or_else(|| chained(graph, conv)) {
+                Some(reason) => Err(reason),
+                None => Ok(conv),
+            }
+        }
         Op::Conv(_) => Err(format!("conv `{}` has groups, which go by channels themselves", node.name)),
         op => Err(format!("it follows {} `{}`, no conv", op.name(), node.name)),
     }

@@ -351,12 +351,17 @@ fn seen_by_others(graph: &Graph, producer: NodeId, reader: NodeId) -> Option<Str
     })
 }
 
+/// Why a node can be in no chain: it is in one.
+fn chained(graph: &Graph, id: NodeId) -> Option<String> {
+    let chain = graph.chains().iter().find(|chain| chain.nodes.contains(&id))?;
+    Some(format!("`{}` is in the chain {} already", graph.node(id).name, chain.kind.name()))
+}
+
 /// A node and those before it of which each is read by the next alone, as what it reads first, and gives each row of its result from a
 /// few rows of what it reads. None of them is in a chain yet. Or why there is none before it.
 fn chain_back(graph: &Graph, last: NodeId) -> Result<Vec<NodeId>, String> {
-    let taken = |id: NodeId| graph.chains().iter().find(|chain| chain.nodes.contains(&id));
-    if let Some(chain) = taken(last) {
-        return Err(format!("it is in the chain {} already", chain.kind.name()));
+    if let Some(reason) = chained(graph, last) {
+        return Err(reason);
     }
     let mut nodes = vec![last];
     let mut at = last;
@@ -366,8 +371,8 @@ fn chain_back(graph: &Graph, last: NodeId) -> Result<Vec<NodeId>, String> {
         if let Some(reason) = seen_by_others(graph, before, at) {
             break reason;
         }
-        if let Some(chain) = taken(before) {
-            break format!("`{}` is in the chain {} already", node.name, chain.kind.name());
+        if let Some(reason) = chained(graph, before) {
+            break reason;
         }
         let by_rows = match node.op() {
             Op::Conv(conv) => !conv.shortcut,

@@ -42,11 +42,14 @@ pub struct Probe {
 /// The distinct convolutions of a network in the order they run.
 pub fn subjects<'a>(compiled: &'a Compiled, exact: bool, isa: &str) -> Vec<Subject<'a>> {
     let graph = &compiled.graph;
-    let is_conv = |step: &&Step| matches!(step.kernel, Kernel::Conv { .. });
-    let steps = compiled.plan.steps.iter().filter(is_conv);
+    // What is computed part by part is as the plan made it: its layer as a whole is no step.
+    let whole = |(_, step): &(&NodeId, &Step)| matches!(step.kernel, Kernel::Conv { .. }) && step.part.is_none();
+    let steps: BTreeMap<NodeId, &Step> =
+        compiled.plan.nodes.iter().zip(&compiled.plan.steps).filter(whole).map(|(id, step)| (*id, step)).collect();
     let mut subjects: Vec<Subject<'a>> = Vec::new();
     let mut places: BTreeMap<Layer, usize> = BTreeMap::new();
-    for ((id, mut layer), step) in plan::layers(graph).into_iter().zip(steps) {
+    for (id, mut layer) in plan::layers(graph) {
+        let Some(step) = steps.get(&id) else { continue };
         let (Op::Conv(conv), Kernel::Conv { geometry, .. }) = (graph.node(id).op(), &step.kernel) else { continue };
         // Fewer than the network's where the layer runs image by image.
         layer.batch = geometry.batch;
