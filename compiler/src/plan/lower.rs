@@ -127,6 +127,7 @@ pub(super) fn lower(
         graph,
         layouts,
         decisions,
+        positions,
         last_read,
         all: batch,
         early,
@@ -190,6 +191,8 @@ struct Lowering<'a> {
     graph: &'a Graph,
     layouts: &'a Layouts,
     decisions: &'a Decisions,
+    /// Position of each node.
+    positions: BTreeMap<NodeId, usize>,
     /// Position of the last reader of each node.
     last_read: BTreeMap<NodeId, usize>,
     /// Images of the network's batch.
@@ -398,8 +401,9 @@ impl Lowering<'_> {
         let buffer = place.buffer;
         // A part is needed for as long as what it belongs to.
         let of = self.layouts.part(id).map(|part| part.of);
-        let read = |id: NodeId| self.last_read.get(&id).copied().unwrap_or(self.position);
-        let until = read(id).max(of.map_or(0, read));
+        let read = |id: NodeId| self.last_read.get(&id).copied();
+        let until = [read(id), of.and_then(read), of.and_then(|of| self.positions.get(&of).copied())];
+        let until = until.into_iter().flatten().fold(self.position, usize::max);
         let occupied = self.occupied.entry(buffer).or_default();
         *occupied = until.max(*occupied);
         if self.is_early(self.position) && !self.is_early(until) && self.lowered.kept.insert(buffer) {
