@@ -68,7 +68,10 @@ macro_rules! networks {
                 struct $unfused {
                     model: $model,
                     weights: runtime,
-                    without: ["fold_pad", "fold_scale", "fold_batch_norm", "fuse_activation", "fuse_shortcut_add"],
+                    without: [
+                        "fold_pad", "fold_scale", "fold_preprocess", "fold_batch_norm", "fuse_activation", "fuse_shortcut_add",
+                        "fuse_projection", "merge_siblings", "fuse_stem_pool", "fuse_global_pool", "fuse_bottleneck",
+                    ],
                 }
             }
 
