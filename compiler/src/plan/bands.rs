@@ -346,6 +346,10 @@ fn to_depths(layers: &[Window], rows: usize, depths: &[isize]) -> Vec<Band> {
                 (None, None) => computes,
             };
             holds.to = if to == height { *depth } else { to };
+            // Windows that lie apart step over rows, which are computed all the same.
+            if !computes.is_empty() {
+                holds.from = holds.from.min(computes.from);
+            }
             let kept = held.map_or(holds.from, |held| held.to.min(if to == done { held.to } else { done }));
             let keeps = Rows { from: holds.from, to: kept.max(holds.from) };
             let reads = layer.reads(computes);
@@ -423,6 +427,8 @@ mod tests {
                 walk(&[conv(1, 1, 2 * height), conv(3, 2, height), conv(1, 1, height)], 2 * height, rows);
                 let pool = Window { span: 3, stride: 2, padding: 1, together: 1, beyond: 0, height };
                 walk(&[conv(7, 2, 2 * height), pool], 4 * height, rows);
+                let apart = Window { span: 1, stride: 3, padding: 0, together: 1, beyond: 0, height };
+                walk(&[conv(3, 1, 3 * height), apart], 3 * height, rows);
                 let winograd = Window { together: 4, ..conv(3, 2, height) };
                 walk(&[conv(1, 1, 2 * height), winograd, conv(1, 1, height)], 2 * height, rows);
             }
