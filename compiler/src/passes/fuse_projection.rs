@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 use super::{Eagerness, PassReport, constant_value, frames, seen_by_others, whole_blocks};
 use crate::ir::{Conv, Edit, Graph, NodeId, Op, Padding, Tensor};
+use crate::plan::layout::writes_part;
 
 pub(super) fn run(graph: &mut Graph, eagerness: Eagerness) -> Edit<PassReport> {
     let mut report = PassReport::new("fuse_projection");
@@ -153,7 +154,7 @@ fn pays(graph: &Graph, joined: &Joined) -> Result<(), String> {
             // What lies in the joined map is a map of its own then.
             continue;
         }
-        if !writes_in_place(node.op()) {
+        if !writes_part(node.op()) {
             return Err(format!("{} `{name}` would be copied into the joined map", node.op().name()));
         }
         for reader in graph.readers(side.x) {
@@ -170,32 +171,6 @@ fn pays(graph: &Graph, joined: &Joined) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Whether an operation can write its result into some channels of a larger map.
-fn writes_in_place(op: &Op) -> bool {
-    match op {
-        Op::Conv(_)
-        | Op::BatchNorm(_)
-        | Op::GroupNorm(_)
-        | Op::Activation(_)
-        | Op::MaxPool(_)
-        | Op::AveragePool { .. }
-        | Op::Add { .. }
-        | Op::Multiply { .. }
-        | Op::Scale { .. }
-        | Op::Subsample { .. } => true,
-        Op::Input(_)
-        | Op::Constant(_)
-        | Op::GlobalAveragePool
-        | Op::GlobalMaxPool
-        | Op::Flatten
-        | Op::Dense(_)
-        | Op::Concat { .. }
-        | Op::Slice { .. }
-        | Op::Softmax
-        | Op::Pad(_) => false,
-    }
 }
 
 impl Joined {

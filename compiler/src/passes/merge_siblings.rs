@@ -13,6 +13,7 @@
 
 use super::{BLOCK, Eagerness, PassReport, constant_value, frames};
 use crate::ir::{Activation, Conv, Edit, Graph, NodeId, Op, Shape, Tensor};
+use crate::plan::layout::reads_part;
 
 pub(super) fn run(graph: &mut Graph, eagerness: Eagerness) -> Edit<PassReport> {
     let mut report = PassReport::new("merge_siblings");
@@ -151,25 +152,8 @@ fn read_where_it_lies(graph: &Graph, id: NodeId) -> Result<bool, String> {
                 return Err(format!("conv `{name}` writes over it as its shortcut"));
             }
             Op::Concat { .. } => return Err(format!("it lies in concat `{name}`, and would be copied there")),
-            Op::Conv(_)
-            | Op::BatchNorm(_)
-            | Op::GroupNorm(_)
-            | Op::Activation(_)
-            | Op::MaxPool(_)
-            | Op::AveragePool { .. }
-            | Op::GlobalAveragePool
-            | Op::GlobalMaxPool
-            | Op::Add { .. }
-            | Op::Multiply { .. }
-            | Op::Scale { .. }
-            | Op::Subsample { .. } => framed |= frames(graph, reader, id),
-            Op::Input(_)
-            | Op::Constant(_)
-            | Op::Flatten
-            | Op::Dense(_)
-            | Op::Slice { .. }
-            | Op::Softmax
-            | Op::Pad(_) => return Err(format!("it would be copied for {} `{name}`", node.op().name())),
+            op if !reads_part(op) => return Err(format!("it would be copied for {} `{name}`", op.name())),
+            _ => framed |= frames(graph, reader, id),
         }
     }
     Ok(framed)

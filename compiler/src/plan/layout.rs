@@ -42,7 +42,7 @@ impl Layouts {
 
     /// Gives the parts of a map its frame, and takes theirs for it.
     fn share_frames(&mut self) {
-        // A slice of a concatenation may lie two deep.
+        // A concatenation's own parts, and slices of it, ask each other in turn.
         loop {
             let before = self.maps.clone();
             for (id, part) in &self.parts {
@@ -75,13 +75,16 @@ fn parts(graph: &Graph, rolling: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Part> {
         let Op::Slice { channels: [begin, end] } = *graph.node(id).op() else { continue };
         let Some(of) = graph.operands(id).first().copied() else { continue };
         let blocks = begin.is_multiple_of(BLOCK) && (end.is_multiple_of(BLOCK) || end == channels(of));
-        if blocks && whole(graph, of, rolling) && by_maps(graph, id) && by_maps(graph, of) {
+        let written = graph.node(of).shape().map().is_some()
+            && !rolling.contains(&of)
+            && (writes_part(graph.node(of).op()) || matches!(graph.node(of).op(), Op::Concat { .. }));
+        if blocks && written && read_as_part(graph, id) && read_as_part(graph, of) {
             parts.insert(id, Part { of, block: begin / BLOCK });
         }
     }
     let sliced: BTreeSet<NodeId> = parts.values().map(|part| part.of).collect();
     for id in graph.topological() {
-        if !matches!(graph.node(id).op(), Op::Concat { .. }) || !by_maps(graph, id) {
+        if !matches!(graph.node(id).op(), Op::Concat { .. }) || !read_as_part(graph, id) {
             continue;
         }
         let operands = graph.operands(id);
@@ -89,11 +92,12 @@ fn parts(graph: &Graph, rolling: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Part> {
         let last = operands.len().saturating_sub(1);
         let fit = operands.iter().enumerate().all(|(position, operand)| {
             (channels(*operand).is_multiple_of(BLOCK) || position == last)
-                && !matches!(graph.node(*operand).op(), Op::Slice { .. } | Op::Concat { .. })
+                && writes_part(graph.node(*operand).op())
+                && graph.node(*operand).shape().map().is_some()
+                && !rolling.contains(operand)
                 && !parts.contains_key(operand)
                 && !sliced.contains(operand)
-                && whole(graph, *operand, rolling)
-                && by_maps(graph, *operand)
+                && read_as_part(graph, *operand)
         });
         if !(fit && each_once) {
             continue;
@@ -107,10 +111,9 @@ fn parts(graph: &Graph, rolling: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Part> {
     parts
 }
 
-/// Whether a node writes a map by itself, all of it at one time.
-fn whole(graph: &Graph, id: NodeId, rolling: &BTreeSet<NodeId>) -> bool {
-    let node = graph.node(id);
-    let writes = match node.op() {
+/// Whether an operation can write its map into some blocks of a larger one.
+pub(crate) fn writes_part(op: &Op) -> bool {
+    match op {
         Op::Conv(_)
         | Op::BatchNorm(_)
         | Op::GroupNorm(_)
@@ -121,26 +124,27 @@ fn whole(graph: &Graph, id: NodeId, rolling: &BTreeSet<NodeId>) -> bool {
         | Op::Multiply { .. }
         | Op::Scale { .. }
         | Op::Pad(_)
-        | Op::Subsample { .. }
-        | Op::Concat { .. }
-        | Op::Slice { .. } => true,
+        | Op::Subsample { .. } => true,
         Op::Input(_)
         | Op::Constant(_)
         | Op::GlobalAveragePool
         | Op::GlobalMaxPool
         | Op::Flatten
         | Op::Dense(_)
+        | Op::Concat { .. }
+        | Op::Slice { .. }
         | Op::Softmax => false,
-    };
-    writes && node.shape().map().is_some() && !rolling.contains(&id)
+    }
 }
 
-/// Whether all that read a node read it as a map, whose blocks may lie in a larger one.
-fn by_maps(graph: &Graph, id: NodeId) -> bool {
-    graph
-        .readers(id)
-        .into_iter()
-        .all(|reader| !matches!(graph.node(reader).op(), Op::Flatten | Op::Dense(_) | Op::Softmax))
+/// Whether an operation can read a map that is some blocks of a larger one.
+pub(crate) fn reads_part(op: &Op) -> bool {
+    !matches!(op, Op::Flatten | Op::Dense(_) | Op::Softmax)
+}
+
+/// Whether all that read a node can read its map as some blocks of a larger one.
+fn read_as_part(graph: &Graph, id: NodeId) -> bool {
+    graph.readers(id).into_iter().all(|reader| reads_part(graph.node(reader).op()))
 }
 
 /// Images, channels, height and width of a map or a vector.

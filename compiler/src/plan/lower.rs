@@ -9,6 +9,8 @@
 //! that later steps read.
 
 mod bands;
+mod places;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,54 +21,12 @@ use super::geometry::{
     GlobalPoolGeometry, GroupNormGeometry, Images, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
     RemapGeometry, SoftmaxGeometry,
 };
-use super::layout::{Layouts, Part, extents};
+use super::layout::{Layouts, extents};
 use super::{Input, Kernel, Operands, Output, Step, pack, tile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::ir::{Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
-
-/// Names a buffer of the arena.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Buffer(usize);
-
-#[cfg(test)]
-impl Buffer {
-    pub(super) fn numbered(number: usize) -> Self {
-        Self(number)
-    }
-}
-
-#[cfg(test)]
-impl Place {
-    pub(super) fn numbered(number: usize) -> Self {
-        Self::start(Buffer(number))
-    }
-}
-
-/// A place in a buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub buffer: Buffer,
-    /// In f32 values.
-    pub offset: usize,
-}
-
-impl Place {
-    fn start(buffer: Buffer) -> Self {
-        Self { buffer, offset: 0 }
-    }
-
-    fn after(self, offset: usize) -> Self {
-        Self { offset: self.offset + offset, ..self }
-    }
-}
-
-/// What a step reads and writes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Used {
-    pub input: Option<Place>,
-    pub other: Option<Place>,
-    pub output: Option<Place>,
-}
+pub(super) use places::{Buffer, Place, Used};
+use words::{conv_summary, epilogue, pair, size, step};
 
 /// All steps, without places in the arena.
 #[derive(Debug)]
@@ -364,68 +324,6 @@ impl Lowering<'_> {
         pack(&mut self.lowered.weights);
         self.packed.insert((id, channel), weights);
         (weights, false)
-    }
-
-    /// A place of its own for a node's result.
-    fn fresh(&mut self, id: NodeId, map: Map) -> Place {
-        if let Some(target) = self.target {
-            return target.place;
-        }
-        let place = match self.layouts.part(id) {
-            Some(part) => self.within(part),
-            None => self.scratch(map),
-        };
-        self.settle(id, map, place);
-        place
-    }
-
-    /// The place of a part, in the larger map that it belongs to.
-    fn within(&mut self, part: Part) -> Place {
-        let map = self.layouts.get(part.of);
-        let whole = match (self.wholes.get(&part.of), map) {
-            (Some(place), _) => *place,
-            (None, Some(map)) => self.scratch(map),
-            (None, None) => return Place::start(Buffer(0)),
-        };
-        self.wholes.insert(part.of, whole);
-        whole.after(part.block * map.map_or(0, Map::plane))
-    }
-
-    fn scratch(&mut self, map: Map) -> Place {
-        let buffer = Buffer(self.lowered.sizes.len());
-        self.lowered.sizes.insert(buffer, map.len().saturating_mul(self.batch));
-        Place::start(buffer)
-    }
-
-    fn settle(&mut self, id: NodeId, map: Map, place: Place) {
-        let buffer = place.buffer;
-        // A part is needed for as long as what it belongs to.
-        let of = self.layouts.part(id).map(|part| part.of);
-        let read = |id: NodeId| self.last_read.get(&id).copied();
-        let until = [read(id), of.and_then(read), of.and_then(|of| self.positions.get(&of).copied())];
-        let until = until.into_iter().flatten().fold(self.position, usize::max);
-        let occupied = self.occupied.entry(buffer).or_default();
-        *occupied = until.max(*occupied);
-        if self.is_early(self.position) && !self.is_early(until) && self.lowered.kept.insert(buffer) {
-            self.lowered.sizes.entry(buffer).and_modify(|size| *size = size.saturating_mul(self.all));
-        }
-        self.homes.insert(id, (map, place));
-    }
-
-    /// The place of `over` for a node's result when nobody reads it later and the layouts agree, else one of its own.
-    fn in_place(&mut self, id: NodeId, map: Map, over: Option<(Map, Place)>, but: Option<Place>) -> Place {
-        match over {
-            _ if self.target.is_some() || self.layouts.part(id).is_some() => self.fresh(id, map),
-            Some((other, place))
-                if other == map
-                    && but.is_none_or(|but| but.buffer != place.buffer)
-                    && self.occupied.get(&place.buffer).is_some_and(|until| *until <= self.position) =>
-            {
-                self.settle(id, map, place);
-                place
-            }
-            _ => self.fresh(id, map),
-        }
     }
 
     fn conv(&mut self, id: NodeId, map: Map, conv: &Conv, operands: &[NodeId]) -> Option<Draft> {
@@ -785,45 +683,4 @@ fn activation(kind: Option<Activation>) -> geometry::Activation {
         Some(Activation::Silu) => geometry::Activation::Silu,
         Some(Activation::Tanh) => geometry::Activation::Tanh,
     }
-}
-
-/// `conv 3x3 stride 2 padding 1, 64x56x56 -> 128x28x28, shortcut, relu`
-fn conv_summary(conv: &Conv, input: Map, geometry: &ConvGeometry) -> String {
-    let mut text = format!("conv {} stride {}", pair(conv.kernel), step(conv.stride));
-    let Padding { top, left, bottom, right } = conv.padding;
-    if conv.padding == Padding::same(top) {
-        if top > 0 {
-            text += &format!(" padding {top}");
-        }
-    } else {
-        text += &format!(" padding [{top}, {left}, {bottom}, {right}]");
-    }
-    if conv.dilation != [1, 1] {
-        text += &format!(" dilation {}", step(conv.dilation));
-    }
-    if conv.groups != 1 {
-        text += &format!(" groups {}", conv.groups);
-    }
-    text + &format!(", {} -> {}{}", size(input), size(geometry.output), epilogue(conv.shortcut, conv.activation))
-}
-
-fn epilogue(shortcut: bool, kind: Option<Activation>) -> String {
-    let shortcut = if shortcut { ", shortcut" } else { "" };
-    let kind = match kind {
-        None => "",
-        Some(kind) => &format!(", {}", kind.name()),
-    };
-    format!("{shortcut}{kind}")
-}
-
-fn size(map: Map) -> String {
-    format!("{}x{}x{}", map.channels, map.height, map.width)
-}
-
-fn pair([a, b]: [usize; 2]) -> String {
-    format!("{a}x{b}")
-}
-
-fn step([a, b]: [usize; 2]) -> String {
-    if a == b { a.to_string() } else { format!("{a}x{b}") }
 }

@@ -10,7 +10,7 @@ mod denormal;
 #[path = "../../../runtime/src/geometry.rs"]
 pub mod geometry;
 mod images;
-mod layout;
+pub(crate) mod layout;
 mod lower;
 mod pack;
 mod tile;

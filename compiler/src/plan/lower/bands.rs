@@ -194,8 +194,8 @@ impl Lowering<'_> {
         };
         let saved_shortcut = shortcut.and_then(|id| {
             let (map, place) = self.homes.get(&id).copied().filter(|_| id != operand)?;
-            let above = if same_rows(map, layout) { target.frame.top } else { 0 };
-            let below = if same_rows(map, layout) { target.frame.bottom } else { 0 };
+            let above = if map.frame == layout.frame { target.frame.top } else { 0 };
+            let below = if map.frame == layout.frame { target.frame.bottom } else { 0 };
             let at = map.frame.top + turn.rows.from.unsigned_abs() - above;
             let (view, offset) = part(map, at, above, turn.rows.count(), below);
             self.homes.insert(id, (view, place.after(offset)));
@@ -231,10 +231,6 @@ fn channels(map: Map, from: usize, to: usize) -> (Map, usize) {
     let part = Map { channels: to - from, ..map };
     let rest = Rest { blocks: map.blocks() + map.rest.blocks - part.blocks(), ..map.rest };
     (Map { rest, ..part }, from / BLOCK * map.plane())
-}
-
-fn same_rows(a: Map, b: Map) -> bool {
-    a.frame == b.frame
 }
 
 /// Whether each band reads only rows of the chain's input that no band before it writes.
