@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::support::{Guarded, Memory, assert_close, cases, frame, from_map, map, random, run_everywhere, to_map};
-use crate::geometry::{BLOCK, Frame, GlobalPoolGeometry, PoolGeometry, Reduction};
+use crate::geometry::{Frame, GlobalPoolGeometry, PoolGeometry, Reduction};
 use crate::kernel::check::{check_global_pool, check_pool};
 use crate::kernel::{GlobalPool, Pool};
 use crate::program::Layer;
