@@ -3,12 +3,12 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::support::{
-    Guarded, Memory, activated, assert_close, cases, frame, from_map, map, random, raw, run_everywhere, to_map,
+    Guarded, Memory, activated, assert_close, cases, frame, from_map, map, part, random, raw, run_everywhere, to_map,
 };
 use crate::geometry::{Activation, Algorithm, BLOCK, ConvGeometry, Direct, Frame, Grouped, Map, Strassen, Winograd};
 use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::check::{check_conv, conv_scratch};
-use crate::kernel::{Conv, Tile, winograd as winograd_body};
+use crate::kernel::{Arguments, Conv, Tile, winograd as winograd_body};
 use crate::program::{Layer, Tiles};
 
 /// A sum's rounding errors relative to the size of its terms.
@@ -116,6 +116,25 @@ macro_rules! cases {
 
 cases! {
     #[groups = 1] #[in_place = false] OneByOne: PLAIN;
+    #[groups = 1] #[in_place = false] OneByOneOfParts: ConvGeometry {
+        input: part(map(32, 5, 6, Frame::NONE)), output: part(map(48, 5, 6, frame(1))), batch: 3, algorithm: direct(10, 1, 40), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] DirectOfParts: ConvGeometry {
+        input: part(map(32, 7, 9, frame(1))), output: part(map(32, 7, 9, frame(2))), kernel: [3, 3], padding: [1, 1], batch: 2,
+        shortcut: Some(part(map(32, 7, 9, Frame::NONE))), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] WinogradOfParts: ConvGeometry {
+        input: part(map(32, 6, 9, frame(1))), output: part(map(32, 6, 9, frame(1))), kernel: [3, 3], padding: [1, 1], batch: 2,
+        algorithm: winograd(4, 5), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] StrassenOfParts: ConvGeometry {
+        input: part(map(64, 7, 5, Frame::NONE)), output: part(map(32, 7, 5, frame(1))), window: 4, batch: 2,
+        shortcut: Some(part(map(32, 7, 5, Frame::NONE))), algorithm: strassen(13, 1), ..PLAIN
+    };
+    #[groups = 8] #[in_place = false] GroupedOfParts: ConvGeometry {
+        input: part(map(32, 5, 9, frame(1))), output: part(map(32, 5, 9, frame(1))), kernel: [3, 3], padding: [1, 1], window: 1,
+        first_block: &[0, 1], algorithm: grouped(4), batch: 2, ..PLAIN
+    };
     #[groups = 1] #[in_place = false] OneByOneBatch: ConvGeometry { batch: 3, activation: Activation::Relu, algorithm: direct(10, 2, 40), ..PLAIN };
     #[groups = 1] #[in_place = false] OneByOneIntoFrame: ConvGeometry {
         output: map(32, 5, 6, Frame { top: 1, left: 2, bottom: 3, right: 1 }), batch: 2, ..PLAIN
@@ -582,4 +601,32 @@ proptest! {
     fn is_right_on_every_instruction_set(seed in 0..1_u64 << 48) {
         test_all(seed);
     }
+}
+
+/// As large as a layer gets, of pictures of 30 megapixels.
+enum Vast {}
+
+impl Layer<ConvGeometry> for Vast {
+    const GEOMETRY: ConvGeometry = ConvGeometry {
+        input: map(32, 5000, 6000, frame(1)),
+        output: map(32, 5000, 6000, Frame::NONE),
+        kernel: [3, 3],
+        padding: [1, 1],
+        algorithm: winograd(4, 49),
+        ..PLAIN
+    };
+}
+
+impl Tiles for Vast {
+    type Avx512 = Tile<14, 13, 2>;
+    type Avx2 = Tile<6, 5, 2>;
+    type Neon = Tile<6, 5, 4>;
+    type Portable = Tile<4, 3, 2>;
+}
+
+#[test]
+fn the_constants_of_a_vast_layer_are_few() {
+    // Compiled, which fails where they take too long, and not run.
+    let run: unsafe fn(&Arguments) = Portable::enter::<Conv<Vast>>;
+    std::hint::black_box(run);
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::support::{
-    Guarded, Memory, activated, assert_close, cases, frame, from_map, map, random, run_everywhere, to_map,
+    Guarded, Memory, activated, assert_close, cases, frame, from_map, map, part, random, run_everywhere, to_map,
 };
 use crate::geometry::{Activation, ElementwiseGeometry, Frame, Join, Map};
 use crate::kernel::Elementwise;
@@ -52,6 +52,9 @@ macro_rules! cases {
 
 cases! {
     Relu, None, PLAIN;
+    AddOfParts, None, ElementwiseGeometry {
+        input: part(PLAIN.input), other: Some(part(map(40, 5, 7, frame(2)))), output: part(PLAIN.output), batch: 2, ..PLAIN
+    };
     ReluInPlace, Some(false), ElementwiseGeometry { input: FRAMED, batch: 2, ..PLAIN };
     Add, None, ElementwiseGeometry { other: Some(map(40, 5, 7, frame(2))), batch: 3, activation: Activation::None, ..PLAIN };
     AddInPlace, Some(false), ElementwiseGeometry { other: Some(PLAIN.input), input: FRAMED, ..PLAIN };

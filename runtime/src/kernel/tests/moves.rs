@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::support::{Guarded, Memory, cases, frame, from_map, map, random, raw, run_everywhere, to_map};
+use super::support::{Guarded, Memory, cases, frame, from_map, map, part, random, raw, run_everywhere, to_map};
 use crate::geometry::{
     BLOCK, ChannelsGeometry, FlattenGeometry, Frame, InputGeometry, Map, OutputGeometry, RemapGeometry,
 };
@@ -36,6 +36,7 @@ cases! {
 cases! {
     OutputGeometry, test_outputs, test_output;
     Vector: OutputGeometry { batch: 3, input: map(10, 1, 1, Frame::NONE) };
+    OutputOfPart: OutputGeometry { batch: 2, input: part(map(20, 5, 7, frame(1))) };
     Planar: OutputGeometry { batch: 2, input: map(20, 5, 7, frame(1)) };
 }
 
@@ -58,6 +59,7 @@ const OPTION_A: RemapGeometry = RemapGeometry {
 cases! {
     RemapGeometry, test_remaps, test_remap;
     SplitBlocks: OPTION_A;
+    RemapOfParts: RemapGeometry { batch: 2, input: part(map(16, 8, 6, frame(1))), output: part(map(32, 4, 3, frame(1))), ..OPTION_A };
     SplitBlocksOfBatch: RemapGeometry { batch: 2, output: map(32, 4, 3, frame(1)), ..OPTION_A };
     WholeBlocks: RemapGeometry { input: map(32, 8, 6, frame(1)), output: map(64, 4, 3, frame(2)), channels_before: 16, ..OPTION_A };
     ChannelsBehind: RemapGeometry { channels_before: 0, ..OPTION_A };
@@ -79,6 +81,7 @@ const SLICE: ChannelsGeometry = ChannelsGeometry {
 cases! {
     ChannelsGeometry, test_all_channels, test_channels;
     Slice: SLICE;
+    SliceOfPart: ChannelsGeometry { batch: 3, input: part(map(54, 3, 5, frame(2))), output: map(29, 3, 5, frame(1)), from: 5, count: 29, ..SLICE };
     SliceOfBatch: ChannelsGeometry { batch: 3, input: map(54, 3, 5, frame(2)), output: map(29, 3, 5, frame(1)), from: 5, count: 29, ..SLICE };
     SliceOfLast: ChannelsGeometry { output: map(5, 3, 5, Frame::NONE), from: 49, count: 5, ..SLICE };
     FirstOfConcat: ChannelsGeometry { batch: 2, input: map(5, 3, 5, frame(1)), output: map(54, 3, 5, frame(1)), from: 0, count: 5, ..SLICE };

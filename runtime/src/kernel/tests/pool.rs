@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
-use super::support::{Guarded, Memory, assert_close, cases, frame, from_map, map, random, run_everywhere, to_map};
+use super::support::{
+    Guarded, Memory, assert_close, cases, frame, from_map, map, part, random, run_everywhere, to_map,
+};
 use crate::geometry::{Frame, GlobalPoolGeometry, PoolGeometry, Reduction};
 use crate::kernel::check::{check_global_pool, check_pool};
 use crate::kernel::{GlobalPool, Pool};
@@ -33,6 +35,7 @@ macro_rules! cases {
 
 cases! {
     Max: PLAIN;
+    OfParts: PoolGeometry { input: part(map(40, 12, 16, frame(1))), output: part(map(40, 6, 8, frame(1))), batch: 2, ..PLAIN };
     Mean: PoolGeometry { reduction: Reduction::Mean, batch: 2, ..PLAIN };
     MeanWithPadding: PoolGeometry { reduction: Reduction::MeanWithPadding, ..PLAIN };
     FramedInput: PoolGeometry { input: map(40, 11, 9, frame(2)), output: map(40, 6, 5, Frame::NONE), batch: 2, ..PLAIN };
@@ -110,6 +113,9 @@ macro_rules! global_cases {
 global_cases! {
     SevenBySeven: GlobalPoolGeometry { batch: 1, input: map(96, 7, 7, Frame::NONE), output: map(96, 1, 1, Frame::NONE), reduction: Reduction::Mean };
     Framed: GlobalPoolGeometry { batch: 3, input: map(20, 3, 5, frame(1)), output: map(20, 1, 1, frame(2)), reduction: Reduction::Mean };
+    GlobalOfParts: GlobalPoolGeometry {
+        batch: 2, input: part(map(20, 3, 5, frame(1))), output: part(map(20, 1, 1, Frame::NONE)), reduction: Reduction::Mean
+    };
     OnePixel: GlobalPoolGeometry { batch: 2, input: map(16, 1, 1, Frame::NONE), output: map(16, 1, 1, Frame::NONE), reduction: Reduction::Mean };
     Most: GlobalPoolGeometry { batch: 3, input: map(20, 3, 5, frame(1)), output: map(20, 1, 1, Frame::NONE), reduction: Reduction::Max };
 }

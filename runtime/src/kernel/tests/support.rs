@@ -29,6 +29,11 @@ pub const fn raw(channels: usize, height: usize, width: usize, frame: Frame) -> 
     Map { channels, height, width, block: channels, frame, rest: Rest::NONE }
 }
 
+/// A part of a larger map, of more rows and more blocks.
+pub const fn part(map: Map) -> Map {
+    Map { rest: Rest { rows: 3, blocks: 2 }, ..map }
+}
+
 /// Memory with guards around it.
 #[derive(Clone)]
 pub struct Guarded(Vec<f32>);
@@ -58,24 +63,34 @@ impl Guarded {
     }
 }
 
-/// Values of `[batch][channels][height][width]`, laid out.
+/// Values of `[batch][channels][height][width]`, laid out. What a part leaves of the larger map is what no kernel may read.
 pub fn to_map(values: &[f32], map: Map, batch: usize) -> Vec<f32> {
-    let mut laid = vec![0.0; batch * map.len()];
+    let mut laid: Vec<f32> = (0..batch * map.len()).map(|at| if is_in(map, at) { 0.0 } else { f32::NAN }).collect();
     for (index, value) in values.iter().enumerate() {
         laid[offset(map, index)] = *value;
     }
     laid
 }
 
-/// Values of `[batch][channels][height][width]` from a map, all else in which must be zero.
+/// Whether a place in the memory of a map is one of its own.
+fn is_in(map: Map, at: usize) -> bool {
+    let in_image = at % map.len();
+    in_image / map.plane() < map.blocks() && in_image % map.plane() / map.row() < map.rows()
+}
+
+/// Values of `[batch][channels][height][width]` from a map, all else in which must be zero, and unwritten where it is not the map's own.
 #[track_caller]
 pub fn from_map(laid: &[f32], map: Map, batch: usize) -> Vec<f32> {
     let mut rest = laid.to_vec();
     let values = (0..batch * map.channels * map.height * map.width)
         .map(|index| std::mem::take(&mut rest[offset(map, index)]))
         .collect();
-    let stray = rest.iter().position(|value| *value != 0.0);
-    assert_eq!(stray, None, "a frame or a lane behind the last channel is not zero: {map:?}");
+    let stray =
+        rest.iter().enumerate().position(|(at, value)| if is_in(map, at) { *value != 0.0 } else { !value.is_nan() });
+    assert_eq!(
+        stray, None,
+        "a frame or a lane behind the last channel is not zero, or what is beside the map was written: {map:?}"
+    );
     values
 }
 
