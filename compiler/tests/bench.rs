@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use resnetc::bench::layers::{REST, Rows, Side};
 use resnetc::bench::profile::Step;
@@ -11,6 +9,11 @@ use resnetc::frontend::{self, WeightSource};
 use resnetc::passes::{self, PASSES};
 use resnetc::pipeline::{Compiled, Options, compile_network};
 use serde_json::Value;
+
+#[path = "support/tool.rs"]
+mod tool;
+
+use tool::{told, tool};
 
 /// Every pass has something to do here but two: there are no pads and no scales.
 const TINY: &str = "spec: resnet/1
@@ -35,21 +38,6 @@ head:
 output: {name: output, activation: none}
 weights: {names: torchvision}
 ";
-
-fn tool(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_resnetc"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("RESNETC_CACHE", PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("resnetc-cache"))
-        .output()
-        .unwrap()
-}
-
-fn told(output: &Output, code: i32) -> String {
-    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
-    format!("{out}{err}")
-}
 
 fn optional() -> Vec<&'static str> {
     let is_optional = |name: &&str| PASSES.iter().any(|pass| pass.name == *name && pass.optional);

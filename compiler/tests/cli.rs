@@ -2,26 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 #[path = "support/npy.rs"]
 mod npy;
+#[expect(dead_code, reason = "what a command prints and what it reports are looked at apart here")]
+#[path = "support/tool.rs"]
+mod tool;
+
+use tool::tool;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-fn cache() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("resnetc-cache")
-}
-
-fn tool(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_resnetc"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("RESNETC_CACHE", cache())
-        .output()
-        .unwrap()
-}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

@@ -1,8 +1,7 @@
 //! Files of measured decisions: what is wrong with them is told, what is right decides, and `resnetc tune` writes them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
 use resnetc::codegen::{Item, Weights};
 use resnetc::frontend::WeightSource;
@@ -10,6 +9,13 @@ use resnetc::pipeline::{self, Compiled, Options};
 use resnetc::plan::geometry::{Algorithm, Direct, Winograd};
 use resnetc::plan::{Decision, Kernel, Layer, Pixels, Settings};
 use resnetc::tuning::{self, File, Machine, Measured};
+
+#[cfg(feature = "cli")]
+#[path = "support/tool.rs"]
+mod tool;
+
+#[cfg(feature = "cli")]
+use tool::{told, tool};
 
 /// The convolutions of the last stage of `cifar-resnet20`, but the first.
 const LAYER: &str = "conv 3x3 stride 1 dilation 1 groups 1 64->64 8x8 batch 1";
@@ -268,23 +274,6 @@ fn every_layer_of_every_network_has_a_text_that_is_read_back() {
             assert_eq!(Layer::parse(&layer.to_string()), Some(layer));
         }
     }
-}
-
-#[cfg(feature = "cli")]
-fn tool(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_resnetc"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("RESNETC_CACHE", PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("resnetc-cache"))
-        .output()
-        .unwrap()
-}
-
-#[cfg(feature = "cli")]
-fn told(output: &Output, code: i32) -> String {
-    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
-    format!("{out}{err}")
 }
 
 #[cfg(feature = "cli")]
