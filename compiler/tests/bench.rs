@@ -51,7 +51,7 @@ fn what_cannot_be_measured_is_refused_before_anything_is_built() {
     fs::create_dir(folder.path().join("folder")).unwrap();
     let off: Vec<&str> = optional().into_iter().flat_map(|pass| ["--no-pass", pass]).collect();
     let first = optional()[0];
-    let cases: [(&[&str], i32, &str); 13] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (&["--threads", "0"], 2, "1..=1024"),
         (&["--threads", "1,x"], 2, "invalid digit"),
         (&["--batch", "1,0"], 2, "whole number from 1"),
@@ -65,6 +65,7 @@ fn what_cannot_be_measured_is_refused_before_anything_is_built() {
         (&["--html", "folder"], 1, "error[E-OUTPUT]: folder: this is a folder"),
         (&["--html", "none/page.html"], 1, "cannot write beside this file"),
         (&["--html", "tiny.yaml"], 1, "name another file with `--html`"),
+        (&["--svg", "tiny.yaml"], 1, "name another file with `--svg`"),
     ];
     for (arguments, code, word) in cases {
         let shown = told(&tool(folder.path(), &[&["bench", "tiny.yaml"], arguments].concat()), code);
@@ -223,12 +224,23 @@ fn a_tiny_network_is_measured() {
         "--exact",
         "--html",
         "page.html",
+        "--svg",
+        "gains.svg",
         "--layers",
     ];
     let shown = told(&tool(folder.path(), &one), 0);
-    for word in ["without fuse_shortcut_add", "costs when left out", "layer1.0.conv2", "exact", "wrote page.html"] {
+    for word in [
+        "without fuse_shortcut_add",
+        "costs when left out",
+        "layer1.0.conv2",
+        "exact",
+        "wrote page.html",
+        "wrote gains.svg",
+    ] {
         assert!(shown.contains(word), "{word} is missing from:\n{shown}");
     }
     assert!(!shown.contains("up to "), "{shown}");
-    assert!(fs::read_to_string(folder.path().join("page.html")).unwrap().starts_with("<!DOCTYPE html>"));
+    for (file, begin) in [("page.html", "<!DOCTYPE html>"), ("gains.svg", "<svg ")] {
+        assert!(fs::read_to_string(folder.path().join(file)).unwrap().starts_with(begin), "{file}");
+    }
 }

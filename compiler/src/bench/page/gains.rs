@@ -11,7 +11,7 @@ use crate::bench::report::{Interval, Report, Setting, Timing};
 use crate::drawing::escape::{visible, xml};
 
 /// The height of a row's bars.
-const HEIGHT: u32 = 30;
+pub(super) const HEIGHT: u32 = 30;
 const BAR: [u32; 2] = [7, 16];
 const MIDDLE: u32 = 15;
 /// Where lines from and to other rows meet the bar.
@@ -89,7 +89,7 @@ fn write_setting(html: &mut String, report: &Report, setting: &Setting) {
 }
 
 /// How often the programs were timed.
-fn rounds(setting: &Setting) -> String {
+pub(super) fn rounds(setting: &Setting) -> String {
     let rounds = setting.timings.iter().map(|timing| timing.rounds);
     match (rounds.clone().min(), rounds.max()) {
         (Some(least), Some(most)) if least == most => {
@@ -101,17 +101,17 @@ fn rounds(setting: &Setting) -> String {
 }
 
 /// What all rows of a setting share.
-struct Plot {
+pub(super) struct Plot {
     /// Milliseconds.
-    scale: Linear,
+    pub scale: Linear,
     /// The time that is lost without a pass, by that of all.
     loss_scale: Linear,
     /// The decimals of milliseconds.
-    places: usize,
+    pub places: usize,
 }
 
 impl Plot {
-    fn new(chain: &Chain<'_>) -> Self {
+    pub fn new(chain: &Chain<'_>) -> Self {
         let times = times(chain);
         Self {
             scale: Linear::covering(times.iter().copied(), 4),
@@ -123,32 +123,33 @@ impl Plot {
     /// The cells of the program without passes.
     fn unfused(&self, unfused: Measured<'_>) -> [String; 7] {
         let time = unfused.milliseconds();
-        let mut strip = Strip::new(&self.scale, HEIGHT);
-        strip.bar([0.0, time], BAR, "total", &tip("no passes", unfused.timing, self.places));
-        strip.link(time, BELOW, "100%");
         let nothing = Strip::new(&self.loss_scale, HEIGHT).finish();
         let [change, ratio, left] = [String::new(), String::new(), String::new()];
-        ["no passes".to_owned(), strip.finish(), milliseconds(&fixed(time, self.places)), change, ratio, nothing, left]
+        [
+            "no passes".to_owned(),
+            self.unfused_bar(unfused),
+            milliseconds(&fixed(time, self.places)),
+            change,
+            ratio,
+            nothing,
+            left,
+        ]
     }
 
     /// The cells of the program with all passes, held against that with none.
     fn full(&self, full: Measured<'_>, unfused: Option<Measured<'_>>) -> [String; 7] {
         let time = full.milliseconds();
-        let mut strip = Strip::new(&self.scale, HEIGHT);
-        strip.bar([0.0, time], BAR, "total", &tip("all passes", full.timing, self.places));
-        strip.link(time, "0", ABOVE);
         let (mut change, mut against) = (String::new(), String::new());
         if let Some(timing) = full.timing {
             let interval = &timing.against_unfused;
             let base = unfused.map_or(f64::NAN, |unfused| unfused.milliseconds());
-            strip.whisker(base * interval.low, base * interval.high, MIDDLE);
             change = milliseconds(&signed(time - base, self.places));
             against = format!("{} <span class=\"of\">of none</span>", ratio(interval));
         }
         let nothing = Strip::new(&self.loss_scale, HEIGHT).finish();
         [
             "all passes".to_owned(),
-            strip.finish(),
+            self.full_bar(full, unfused),
             milliseconds(&fixed(time, self.places)),
             change,
             against,
@@ -160,15 +161,9 @@ impl Plot {
     /// The cells of a pass.
     fn gain(&self, gain: &Gain<'_>) -> [String; 7] {
         let timed = gain.added.and_then(|added| added.timing);
-        let mut strip = Strip::new(&self.scale, HEIGHT);
         let [mut time, mut change, mut against] = [String::new(), quiet("same program"), String::new()];
         if let Some(timing) = timed {
             let interval = &timing.against_neighbour;
-            strip.link(gain.before, "0", ABOVE);
-            let tip = tip(&visible(gain.pass), Some(timing), self.places);
-            strip.bar([gain.before, timing.median], BAR, class(interval), &tip);
-            strip.whisker(gain.before * interval.low, gain.before * interval.high, MIDDLE);
-            strip.link(timing.median, BELOW, "100%");
             let words = match (gain.same, !interval.is_certain()) {
                 (true, _) => quiet("same steps"),
                 (false, true) => quiet("no difference"),
@@ -177,11 +172,49 @@ impl Plot {
             time = milliseconds(&fixed(timing.median, self.places));
             change = format!("{words} {}", milliseconds(&signed(timing.median - gain.before, self.places)));
             against = ratio(interval);
-        } else {
-            strip.link(gain.before, "0", "100%");
         }
         let (loss, left) = self.loss(gain, timed.is_some());
-        [name(gain.pass), strip.finish(), time, change, against, loss, left]
+        [name(gain.pass), self.gain_bar(gain), time, change, against, loss, left]
+    }
+
+    /// The bar of the program without passes.
+    pub fn unfused_bar(&self, unfused: Measured<'_>) -> String {
+        let time = unfused.milliseconds();
+        let mut strip = Strip::new(&self.scale, HEIGHT);
+        strip.bar([0.0, time], BAR, "total", &tip("no passes", unfused.timing, self.places));
+        strip.link(time, BELOW, "100%");
+        strip.finish()
+    }
+
+    /// The bar of what a pass gains.
+    pub fn gain_bar(&self, gain: &Gain<'_>) -> String {
+        let mut strip = Strip::new(&self.scale, HEIGHT);
+        match gain.added.and_then(|added| added.timing) {
+            Some(timing) => {
+                let interval = &timing.against_neighbour;
+                strip.link(gain.before, "0", ABOVE);
+                let tip = tip(&visible(gain.pass), Some(timing), self.places);
+                strip.bar([gain.before, timing.median], BAR, class(interval), &tip);
+                strip.whisker(gain.before * interval.low, gain.before * interval.high, MIDDLE);
+                strip.link(timing.median, BELOW, "100%");
+            }
+            None => strip.link(gain.before, "0", "100%"),
+        }
+        strip.finish()
+    }
+
+    /// The bar of the program with all passes.
+    pub fn full_bar(&self, full: Measured<'_>, unfused: Option<Measured<'_>>) -> String {
+        let time = full.milliseconds();
+        let mut strip = Strip::new(&self.scale, HEIGHT);
+        strip.bar([0.0, time], BAR, "total", &tip("all passes", full.timing, self.places));
+        strip.link(time, "0", ABOVE);
+        if let Some(timing) = full.timing {
+            let interval = &timing.against_unfused;
+            let base = unfused.map_or(f64::NAN, |unfused| unfused.milliseconds());
+            strip.whisker(base * interval.low, base * interval.high, MIDDLE);
+        }
+        strip.finish()
     }
 
     /// What is lost without a pass, as a bar and in numbers.

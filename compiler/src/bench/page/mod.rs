@@ -1,6 +1,7 @@
 //! A report as a page of HTML that needs nothing beside itself: no network, no script. It is well-formed XML too.
 //!
-//! A file per part of the page, in the order they are shown: `head`, `gains`, `layers`, `roofline`, `memory`, `graphs`.
+//! A file per part of the page, in the order they are shown: `head`, `gains`, `layers`, `roofline`, `memory`, `graphs`. `picture` is
+//! what the passes gain as one picture.
 //! Rows of numbers are tables with a bar in each row, as wide as there is room, so that they read on a phone as on paper.
 
 mod gains;
@@ -10,6 +11,7 @@ mod layers;
 mod measured;
 mod memory;
 mod number;
+mod picture;
 mod roofline;
 mod scale;
 mod style;
@@ -19,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use number::count;
+pub use picture::picture;
 
 use super::report::{Layers, Report, Setting};
 use crate::drawing::escape::{shown, visible, xml};

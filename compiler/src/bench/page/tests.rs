@@ -96,6 +96,34 @@ fn steps_of_one_layer_are_outlined_before_and_after() {
 }
 
 #[test]
+fn the_gains_are_a_picture_by_themselves() {
+    let mut few = tiny();
+    few.settings.clear();
+    let mut named = realistic("cifar-resnet20");
+    named.network = HOSTILE.to_owned();
+    for report in [realistic("cifar-resnet56"), tiny(), few, hostile(), named] {
+        let picture = picture(&report);
+        let elements = xml::elements(&picture).unwrap_or_else(|error| panic!("{error}\n{picture}"));
+        assert_eq!(elements[0], "svg");
+        for forbidden in ["NaN", "inf%", "<script", "url(", "https:", "\0"] {
+            assert!(!picture.contains(forbidden), "{forbidden}");
+        }
+        for setting in &report.settings {
+            assert!(picture.contains(&format!(">{}</text>", setting_title(setting))));
+        }
+    }
+    let report = realistic("cifar-resnet56");
+    let picture = picture(&report);
+    for setting in &report.settings {
+        let full = setting.timings.iter().find(|timing| report.variants[timing.variant].role == Role::Full).unwrap();
+        assert!(picture.contains(&format!("{} of none", interval(&full.against_unfused))));
+    }
+    assert!(picture.contains(">fold_batch_norm<") && picture.contains("prefers-color-scheme:dark"));
+    // What changes nothing has no row.
+    assert!(!picture.contains(">fold_scale<"));
+}
+
+#[test]
 fn little_makes_a_page_too() {
     let mut report = tiny();
     let page = checked(&report);
@@ -140,6 +168,8 @@ fn pages_can_be_looked_at() {
     let Some(folder) = std::env::var_os("RESNETC_PAGES") else { return };
     let pages = ["resnet50", "resnet152"].map(|model| (model, realistic(model)));
     for (name, report) in pages.into_iter().chain([("tiny", tiny()), ("hostile", hostile())]) {
-        std::fs::write(std::path::Path::new(&folder).join(name).with_extension("html"), page(&report)).unwrap();
+        let path = std::path::Path::new(&folder).join(name);
+        std::fs::write(path.with_extension("html"), page(&report)).unwrap();
+        std::fs::write(path.with_extension("svg"), picture(&report)).unwrap();
     }
 }

@@ -5,14 +5,14 @@ mod measure;
 mod outputs;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::model::{self, CompilerOptions};
 use super::progress::Progress;
 use super::{Failure, compile, machine, output};
-use crate::bench::page::page;
+use crate::bench::page::{page, picture};
 use crate::diagnostic::Diagnostic;
 use crate::package;
 use crate::passes::{self, PASSES};
@@ -73,6 +73,18 @@ pub struct Arguments {
     /// Write a page too
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+
+    /// Write what the passes gain as a picture (SVG)
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// The files to write, with the option that asks for each.
+    fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let files = [("--html", &self.html), ("--svg", &self.svg)];
+        files.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?)))
+    }
 }
 
 /// Runs the command.
@@ -86,24 +98,24 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         seconds: arguments.seconds,
         isa: machine::isa()?,
     };
-    if let Some(path) = &arguments.html {
+    for (_, path) in arguments.files() {
         package::writable(path)?;
     }
     let mut progress = Progress::new();
-    let report = measure::measure(&task, &mut progress, &|network| match &arguments.html {
-        Some(path) => compile::guard_option(path, network, "--html"),
-        None => Ok(()),
+    let report = measure::measure(&task, &mut progress, &|network| {
+        arguments.files().try_for_each(|(option, path)| compile::guard_option(path, network, option))
     })?;
     progress.clear();
-    if let Some(path) = &arguments.html {
-        package::write_file(path, page(&report).as_bytes(), false)?;
+    for (option, path) in arguments.files() {
+        let text = if option == "--html" { page(&report) } else { picture(&report) };
+        package::write_file(path, text.as_bytes(), false)?;
     }
     if arguments.json {
         output::json(&json::report(&report))?;
     } else {
         output::print(&text::report(&report, arguments.layers))?;
     }
-    if let Some(path) = &arguments.html {
+    for (_, path) in arguments.files() {
         output::note(&format!("wrote {}", path.display()));
     }
     Ok(())
