@@ -60,9 +60,12 @@ impl Kernel {
     }
 }
 
+/// Where the package of all networks lies.
+const PACKAGE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/spills");
+
 /// The kernels of all networks.
 static KERNELS: LazyLock<Vec<Kernel>> = LazyLock::new(|| {
-    let program = build(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("spills"));
+    let program = build(Path::new(PACKAGE));
     kernels(&fs::read(program).unwrap())
 });
 
@@ -189,6 +192,16 @@ fn kernels(program: &[u8]) -> Vec<Kernel> {
     kernels
 }
 
+/// Whether a kernel's layer reads a map of a few channels. Its last word is the name of the layer's type in the network's code.
+fn reads_few_channels(network: &str, kernel: &str) -> bool {
+    let code = fs::read_to_string(Path::new(PACKAGE).join(format!("src/{network}.rs"))).unwrap();
+    let layer = kernel.trim_end_matches('>').rsplit("::").next().unwrap();
+    let (_, geometry) = code.split_once(&format!("Geometry> for {layer} {{")).unwrap();
+    let (_, input) = geometry.split_once("input: Map").unwrap();
+    let (_, channels) = input.split_once("channels: ").unwrap();
+    channels.split_once(',').unwrap().0.parse::<usize>().unwrap() < 16
+}
+
 /// Kernels of a network for an instruction set.
 fn of<'a>(network: &str, set: &str) -> impl Iterator<Item = &'a Kernel> {
     let (network, set) = (format!("::{network}::"), format!("::{set}::"));
@@ -214,8 +227,9 @@ fn the_hot_loops_of_programs_hold_no_spills() {
             println!("{network} on {set}: {loops} hot loops of {layers} convolutions and dense layers");
             // Kernels that are the same in two networks are one function.
             assert!(layers >= 10, "{network} on {set}: {layers} layers");
-            // A sum over few inputs needs no loop: the first layer's, of three channels.
-            assert!(without.len() <= 1, "{network} on {set}: no hot loop in {without:?}");
+            // A sum over few inputs needs no loop: the first layer's, of three channels, or those of its parts.
+            without.retain(|kernel| !reads_few_channels(network, kernel));
+            assert!(without.is_empty(), "{network} on {set}: no hot loop in {without:?}");
         }
     }
     let checked = KERNELS.iter().filter(|kernel| !kernel.name.contains("::too_large::"));
