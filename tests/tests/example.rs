@@ -26,7 +26,10 @@ fn copy(name: &str) -> PathBuf {
 fn run(folder: &Path) -> Output {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("example-target");
-    Command::new(cargo).args(["run", "-q", "--target-dir"]).arg(target).current_dir(folder).output().unwrap()
+    let mut command = Command::new(cargo);
+    // It is built many times here, and its kernels run a few times each.
+    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "false");
+    command.args(["run", "-q", "--target-dir"]).arg(target).current_dir(folder).output().unwrap()
 }
 
 /// Where the first value of a tensor lies in a safetensors file.
