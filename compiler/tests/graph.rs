@@ -75,7 +75,10 @@ fn a_deep_network_is_one_readable_page() {
     for (model, words) in [
         ("resnet152", &["layer3.1 … layer3.35", "× 35", "× 7", "conv 7×7, 64, /2", "64×112×112", ">batch_norm<"][..]),
         ("keras-inception-resnet-v2", &["× 10", "× 20", "× 9", "concat of 4", "scale by 0.17", "max_pool 3×3, /2"]),
-        ("cifar-preactivation-resnet1001", &["layer1.1 … layer1.110", "× 110", ">batch_norm<", "64×32×32"]),
+        (
+            "cifar-preactivation-resnet1001",
+            &["layer1.1 … layer1.109", "× 109", ">beside it: batch_norm, relu<", "64×32×32"],
+        ),
         ("timm-seresnet50", &["× 5", ">multiply<", ">sigmoid<", "layer1.0.se.fc1", "256×1×1"]),
     ] {
         let svg = drawn(model, &["--format", "svg"]);

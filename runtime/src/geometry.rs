@@ -16,7 +16,8 @@
 //! `[K][16]` with K in the order (kernel row, channel of the group, kernel column), of the output channel's own group. Channels that do not exist, and pairs of channels of
 //! different groups, have zero weights; the bias of output
 //! channels that do not exist is what the activation takes to zero ([`Activation::idle`]). The window of a panel is the run of input
-//! blocks that its output channels read: all blocks without groups. A dense layer's panels are of `panel` (16 or 32) units, `[K][panel]`
+//! blocks that its output channels read: all blocks without groups. Behind the panels of a convolution of two results are a scale and a
+//! shift for each output channel, `[channels]` each. A dense layer's panels are of `panel` (16 or 32) units, `[K][panel]`
 //! with K over the features. Each layer's panels start on a 64-byte line.
 //!
 //! All offsets and lengths count f32 values.
@@ -394,7 +395,8 @@ impl Grouped {
     }
 }
 
-/// A convolution, with bias; `output = activation(conv(input) + bias + shortcut)`.
+/// A convolution, with bias; `output = activation(conv(input) + bias + shortcut)`. It may write a second result into as many blocks
+/// behind the output's, which are whole then: `second = activation(scale * output + shift)`.
 #[derive(Debug, Clone, Copy)]
 pub struct ConvGeometry {
     /// Images.
@@ -419,6 +421,8 @@ pub struct ConvGeometry {
     pub first_block: &'static [usize],
     /// What is applied last.
     pub activation: Activation,
+    /// What is applied last to the second result, if there is one. A scale and a shift per channel, scale first, lie behind the panels.
+    pub second: Option<Activation>,
     /// How it is computed.
     pub algorithm: Algorithm,
 }
@@ -440,6 +444,19 @@ pub const fn in_pairs(blocks: usize, first_block: &[usize]) -> bool {
 }
 
 impl ConvGeometry {
+    /// What is written: the output, with the second result if there is one.
+    pub const fn results(&self) -> Map {
+        let blocks = self.output.blocks();
+        match self.second {
+            Some(_) if self.output.rest.blocks >= blocks => Map {
+                channels: 2 * self.output.channels,
+                rest: Rest { blocks: self.output.rest.blocks - blocks, ..self.output.rest },
+                ..self.output
+            },
+            _ => self.output,
+        }
+    }
+
     /// The pixels that register tiles divide. All of an image when each output depends on the one input pixel of its place and those lie
     /// without gaps, else a row of the output; by [`Winograd`] a pixel is a tile of outputs, and a row a group of them. [`Grouped`] ones
     /// always divide a row.

@@ -39,7 +39,7 @@ macro_rules! layer {
 layer!(In: InputGeometry { batch: BATCH, output: IMAGE, channels_last: false });
 layer!(Stem: ConvGeometry {
     batch: BATCH, input: IMAGE, output: STEM, shortcut: None, kernel: [3, 3], stride: [1, 1], dilation: [1, 1],
-    padding: [1, 1],  window: 1, first_block: &[], activation: Activation::Relu, algorithm: Algorithm::Direct(Direct { band: 48, depth: 1, sums: 1 }),
+    padding: [1, 1],  window: 1, first_block: &[], activation: Activation::Relu, second: None, algorithm: Algorithm::Direct(Direct { band: 48, depth: 1, sums: 1 }),
 });
 layer!(MaxPool: PoolGeometry {
     batch: BATCH, input: STEM, output: POOLED, kernel: [2, 2], stride: [2, 2], padding: [0; 4], reduction: Reduction::Max,

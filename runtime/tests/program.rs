@@ -29,6 +29,7 @@ const CONV: ConvGeometry = ConvGeometry {
     window: 1,
     first_block: &[],
     activation: Activation::Relu,
+    second: None,
     algorithm: Algorithm::Direct(Direct { band: 3 * 6, depth: 16, sums: 1 << 15 }),
 };
 

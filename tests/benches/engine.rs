@@ -74,6 +74,7 @@ impl Layer<ConvGeometry> for Conv {
         window: 4,
         first_block: &[],
         activation: Activation::None,
+        second: None,
         algorithm: Algorithm::Direct(Direct { band: 96, depth: 1, sums: 1 }),
     };
 }

@@ -70,7 +70,8 @@ macro_rules! networks {
                     weights: runtime,
                     without: [
                         "fold_pad", "fold_scale", "fold_preprocess", "fold_batch_norm", "fuse_activation", "fuse_shortcut_add",
-                        "fuse_projection", "merge_siblings", "fuse_stem_pool", "fuse_global_pool", "fuse_bottleneck",
+                        "fuse_projection", "merge_siblings", "fuse_pre_activation", "fuse_stem_pool", "fuse_global_pool",
+                        "fuse_bottleneck",
                     ],
                 }
             }

@@ -236,6 +236,7 @@ const fn conv(channels: usize, size: usize, outputs: usize, kernel: usize, strid
         window: channels / block,
         first_block: &[],
         activation: Activation::Relu,
+        second: None,
         algorithm: direct(kernel * kernel * block, channels / block),
     }
 }

@@ -128,6 +128,7 @@ impl Chosen {
             bias: true,
             shortcut: false,
             activation: None,
+            second: None,
         };
         let name = format!("conv{}", self.seed);
         self.graph.add(name, Op::Conv(conv), &[x, weights, bias]).unwrap()
@@ -288,12 +289,12 @@ fn branches(batch: usize) -> Graph {
     net.finish(joined, 33)
 }
 
-/// Normalisation and activation before the convolution, a padded map under a pool that must not see the padding as zeros.
-fn preactivated() -> Graph {
-    let (mut net, x) = Chosen::new([2, 3, 19, 17], Layout::Nhwc);
+/// Normalisation and activation before the convolution, of so many images and channels; a padded map under a pool that must not see the padding as zeros.
+fn preactivated(batch: usize, channels: usize) -> Graph {
+    let (mut net, x) = Chosen::new([batch, 3, 19, 17], Layout::Nhwc);
     let pad = |by| Op::Pad(Pad { channels: [0, 0], spatial: Padding::same(by) });
     let y = net.then(pad(3), &[x]);
-    let weights = net.weight(&[40, 3, 7, 7]);
+    let weights = net.weight(&[channels, 3, 7, 7]);
     let conv = Conv {
         kernel: [7, 7],
         stride: [2, 2],
@@ -303,6 +304,7 @@ fn preactivated() -> Graph {
         bias: false,
         shortcut: false,
         activation: None,
+        second: None,
     };
     let y = net.then(Op::Conv(conv), &[y, weights]);
     let y = net.then(pad(1), &[y]);
@@ -314,7 +316,7 @@ fn preactivated() -> Graph {
         let b = net.conv(a, 20, [3, 3], 1, 1);
         let b = net.norm(b);
         let b = net.relu(b);
-        let c = net.conv(b, 40, [1, 1], 1, 1);
+        let c = net.conv(b, channels, [1, 1], 1, 1);
         y = net.then(Op::Add { activation: None }, &[c, y]);
     }
     let y = net.norm(y);
@@ -483,7 +485,10 @@ fn cases() -> Vec<Case> {
         chosen(&format!("branches{images}"), branches(batch));
         chosen(&format!("vectors{images}"), vectors(batch));
     }
-    chosen("pre-activation", preactivated());
+    chosen("pre-activation", preactivated(2, 40));
+    for (batch, channels) in [(1, 32), (2, 48), (3, 64)] {
+        chosen(&format!("pre-activation of {batch} images and {channels} channels"), preactivated(batch, channels));
+    }
     chosen("pyramid", pyramid(1, Layout::Nchw, |_| true));
     chosen("pyramid, two images, channels last", pyramid(2, Layout::Nhwc, |_| true));
     let chains = chained(2);
@@ -510,6 +515,10 @@ fn cases() -> Vec<Case> {
     let strassen = |case: &&Case| case.compiled.plan.to_string().contains("    strassen, ");
     let strassen = cases.iter().filter(strassen).count();
     assert!(strassen >= 5, "only {strassen} networks have layers by Strassen's multiplication");
+    let second =
+        |step: &plan::Step| matches!(&step.kernel, plan::Kernel::Conv { geometry, .. } if geometry.second.is_some());
+    let seconds = cases.iter().filter(|case| case.compiled.plan.steps.iter().any(second)).count();
+    assert!(seconds >= 4, "only {seconds} networks have convs of two results");
     for kind in ChainKind::ALL {
         let chains = cases.iter().flat_map(|case| &case.compiled.plan.chains);
         let parts = chains.filter(|chain| chain.kind == kind && chain.parts > 1).count();

@@ -124,7 +124,14 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
     let shortcut = optional(&geometry.shortcut);
     let (kernel, stride, dilation) = (list(&geometry.kernel), list(&geometry.stride), list(&geometry.dilation));
     let (padding, window) = (list(&geometry.padding), number(geometry.window));
-    let (first_block, activation) = (list(first_block), activation(geometry.activation));
+    let (first_block, activation) = (list(first_block), self::activation(geometry.activation));
+    let second = match geometry.second {
+        Some(second) => {
+            let second = self::activation(second);
+            quote!(Some(#second))
+        }
+        None => quote!(None),
+    };
     let algorithm = match geometry.algorithm {
         Algorithm::Direct(Direct { band, depth, sums }) => {
             let (band, depth, sums) = (number(band), number(depth), number(sums));
@@ -146,7 +153,7 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
     quote!(ConvGeometry {
         batch: #batch, input: #input, output: #output, shortcut: #shortcut, kernel: #kernel, stride: #stride,
         dilation: #dilation, padding: #padding, window: #window, first_block: &#first_block,
-        activation: #activation, algorithm: #algorithm,
+        activation: #activation, second: #second, algorithm: #algorithm,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What a layer does, in a few words per operation: `conv 3×3, 64, /2` as the papers have it.
 
 use super::{Family, Part};
-use crate::ir::{Conv, Graph, NodeId, Op, Pad, Padding, Pool, Shape};
+use crate::ir::{Conv, Graph, NodeId, Op, Pad, Padding, Pool, SecondResult, Shape};
 
 /// The rows of a layer: its own operation, `fused` ones around it, and what it applies to its result.
 pub(super) fn parts(graph: &Graph, id: NodeId, fused: &[(bool, Part)]) -> Vec<Part> {
@@ -18,6 +18,10 @@ pub(super) fn parts(graph: &Graph, id: NodeId, fused: &[(bool, Part)]) -> Vec<Pa
         (Op::Activation(_), _) | (_, None) => {}
         (_, Some(activation)) => parts.push(Part::new(Family::Activation, activation.name())),
     }
+    if let Op::Conv(Conv { second: Some(SecondResult { activation }), .. }) = node.op() {
+        let applied = activation.map_or(String::new(), |activation| format!(", {}", activation.name()));
+        parts.push(Part::new(Family::Norm, format!("beside it: batch_norm{applied}")));
+    }
     parts
 }
 
@@ -27,7 +31,10 @@ pub(super) fn own(op: &Op, input: Option<&Shape>, shape: &Shape) -> Part {
     let channels = |shape: &Shape| shape.0.get(1).copied().unwrap_or_default();
     match op {
         Op::Input(_) | Op::Constant(_) => Part::new(Family::Interface, name),
-        Op::Conv(conv) => Part::new(Family::Conv, convolution(conv, input.map_or(0, channels), channels(shape))),
+        Op::Conv(conv) => {
+            let outputs = channels(shape) / if conv.second.is_some() { 2 } else { 1 };
+            Part::new(Family::Conv, convolution(conv, input.map_or(0, channels), outputs))
+        }
         Op::BatchNorm(_) => Part::new(Family::Norm, name),
         Op::GroupNorm(norm) => Part::new(Family::Norm, format!("{name}, {} groups", norm.groups)),
         Op::Activation(_) | Op::Softmax => Part::new(Family::Activation, name),

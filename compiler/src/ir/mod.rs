@@ -12,6 +12,6 @@ pub mod text;
 pub mod verify;
 
 pub use graph::{Chain, ChainKind, Edit, Graph, Node, NodeId, Output};
-pub use op::{Activation, BatchNorm, Conv, Dense, GroupNorm, Layout, Op, Pad, Padding, Pool};
+pub use op::{Activation, BatchNorm, Conv, Dense, GroupNorm, Layout, Op, Pad, Padding, Pool, SecondResult};
 pub use shape::{ShapeError, infer};
 pub use tensor::{Shape, Tensor};

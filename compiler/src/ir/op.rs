@@ -12,7 +12,7 @@ pub enum Op {
     Input(Layout),
     /// Values known at compile time. No operands.
     Constant(Tensor),
-    /// Convolution. Operands: `x`, `kernel`, `bias` if any, `shortcut` if any.
+    /// Convolution. Operands: `x`, `kernel`, `bias` if any, `scale` and `shift` of the second result if any, `shortcut` if any.
     Conv(Conv),
     /// Batch normalisation with running statistics: `gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
     /// Operands: `x`, `gamma` if any, `beta` if any, `mean`, `variance`, each of the latter `[C]`.
@@ -132,7 +132,9 @@ impl Op {
     pub fn arity(&self) -> usize {
         match self {
             Self::Input(_) | Self::Constant(_) => 0,
-            Self::Conv(conv) => 2 + usize::from(conv.bias) + usize::from(conv.shortcut),
+            Self::Conv(conv) => {
+                2 + usize::from(conv.bias) + 2 * usize::from(conv.second.is_some()) + usize::from(conv.shortcut)
+            }
             Self::BatchNorm(norm) => 3 + usize::from(norm.gamma) + usize::from(norm.beta),
             Self::GroupNorm(_) => 3,
             Self::Dense(dense) => 2 + usize::from(dense.bias),
@@ -155,7 +157,7 @@ impl Op {
     /// Whether the operand at a position is a parameter of the layer and no activation map.
     pub fn is_parameter(&self, position: usize) -> bool {
         match self {
-            Self::Conv(conv) => (1..2 + usize::from(conv.bias)).contains(&position),
+            Self::Conv(conv) => (1..self.arity() - usize::from(conv.shortcut)).contains(&position),
             Self::Dense(_) | Self::BatchNorm(_) | Self::GroupNorm(_) => position >= 1,
             Self::Input(_)
             | Self::Constant(_)
@@ -267,6 +269,16 @@ pub struct Conv {
     pub bias: bool,
     /// Whether there is a shortcut operand of the output's shape, added before the activation.
     pub shortcut: bool,
+    /// What is applied last.
+    pub activation: Option<Activation>,
+    /// A second result behind the first, in as many channels more.
+    pub second: Option<SecondResult>,
+}
+
+/// The second result of a convolution: `activation(scale * first + shift)`, with a `scale` and a `shift` `[C_out]` for each channel of
+/// the first. It is what a pre-activation network (He et al., arXiv 1603.05027) reads beside the sum that goes on as the shortcut.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SecondResult {
     /// What is applied last.
     pub activation: Option<Activation>,
 }

@@ -182,14 +182,17 @@ fn conv_shape(conv: &Conv, x: &Shape, kernel: &Shape, rest: &[&Shape]) -> Result
     let out_h = steps(height, extent(kh, conv.dilation[0])?, conv.stride[0], "height")?;
     let out_w = steps(width, extent(kw, conv.dilation[1])?, conv.stride[1], "width")?;
     let shape = Shape::from([n, out, out_h, out_w]);
-    let (bias, shortcut) = rest.split_at(usize::from(conv.bias));
-    if let Some(bias) = bias.first().filter(|bias| bias.0 != [out]) {
-        return Err(format!("conv of {out} output channels got a bias of shape {bias}"));
+    let (vectors, shortcut) = rest.split_at(rest.len() - usize::from(conv.shortcut));
+    let names = conv.bias.then_some("bias").into_iter().chain(["scale", "shift"]);
+    if let Some((vector, name)) = vectors.iter().zip(names).find(|(vector, _)| vector.0 != [out]) {
+        return Err(format!("conv of {out} output channels got a {name} of shape {vector}"));
     }
-    match shortcut.first() {
-        Some(other) if **other != shape => Err(format!("conv gives {shape}, its shortcut is {other}")),
-        _ => Ok(shape),
+    if let Some(other) = shortcut.first().filter(|other| ***other != shape) {
+        return Err(format!("conv gives {shape}, its shortcut is {other}"));
     }
+    let results = if conv.second.is_some() { 2 } else { 1 };
+    let all = out.checked_mul(results).ok_or("the output channels do not fit in memory")?;
+    Ok(Shape::from([n, all, out_h, out_w]))
 }
 
 fn pool_shape(pool: &Pool, x: &Shape, name: &str) -> Result<Shape, String> {
@@ -267,7 +270,7 @@ fn vector(shape: &Shape, what: &str) -> Result<[usize; 2], String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{BatchNorm, Dense, Pad};
+    use crate::ir::{BatchNorm, Dense, Pad, SecondResult};
 
     fn shape(op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>, String> {
         let operands: Vec<_> = operands.iter().map(|extents| Shape(extents.to_vec())).collect();
@@ -283,6 +286,7 @@ mod tests {
         bias: false,
         shortcut: false,
         activation: None,
+        second: None,
     };
 
     #[test]
@@ -302,6 +306,9 @@ mod tests {
         let grouped = Conv { groups: 2, ..CONV };
         let x: &[usize] = &[1, 4, 5, 5];
         assert_eq!(shape(&Op::Conv(grouped.clone()), &[x, &[6, 2, 3, 3]]), Ok(vec![1, 6, 5, 5]));
+        let two = Conv { shortcut: true, second: Some(SecondResult { activation: None }), ..CONV };
+        let operands: [&[usize]; 5] = [x, &[6, 4, 3, 3], &[6], &[6], &[1, 6, 5, 5]];
+        assert_eq!(shape(&Op::Conv(two.clone()), &operands), Ok(vec![1, 12, 5, 5]));
         for (conv, rest, message) in [
             (grouped.clone(), vec![&[6, 4, 3, 3][..]], "take 4 per group"),
             (grouped, vec![&[5, 2, 3, 3]], "2 groups do not divide"),
@@ -321,6 +328,10 @@ mod tests {
             (Conv { bias: true, ..CONV }, vec![&[6, 4, 3, 3], &[5]], "bias of shape [5]"),
             (Conv { shortcut: true, ..CONV }, vec![&[6, 4, 3, 3], &[1, 6, 5, 4]], "its shortcut is [1, 6, 5, 4]"),
             (Conv { bias: true, ..CONV }, vec![&[6, 4, 3, 3]], "takes 3 operands, got 2"),
+            (two.clone(), vec![&[6, 4, 3, 3], &[6], &[6]], "takes 5 operands, got 4"),
+            (two.clone(), vec![&[6, 4, 3, 3], &[5], &[6], &[1, 6, 5, 5]], "scale of shape [5]"),
+            (two.clone(), vec![&[6, 4, 3, 3], &[6], &[12], &[1, 6, 5, 5]], "shift of shape [12]"),
+            (two, vec![&[6, 4, 3, 3], &[6], &[6], &[1, 12, 5, 5]], "its shortcut is [1, 12, 5, 5]"),
         ] {
             let operands = [vec![x], rest].concat();
             let error = shape(&Op::Conv(conv), &operands).unwrap_err();

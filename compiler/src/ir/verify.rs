@@ -285,6 +285,7 @@ mod tests {
             bias: false,
             shortcut: false,
             activation: None,
+            second: None,
         };
         let conv = graph.add("conv", Op::Conv(conv), &[x, kernel]).unwrap();
         let [mean, variance] = ["mean", "variance"].map(|name| constant(&mut graph, name, &[3], 1.0));

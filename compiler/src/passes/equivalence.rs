@@ -319,6 +319,52 @@ output "y" = %15
         assert_eq!(culprit(BLOCK, &mixes_the_results), found("remove_dead", "y", "conv"));
     }
 
+    /// A sum that goes on as a shortcut, and normalised into a body.
+    const PRE_ACTIVATED: &str = r#"
+%0 = input "x" : [1, 16, 1, 2]
+%1 = constant "k" : [16, 1, 1, 1] = [1.0, -2.0, 0.5, 3.0, 1.0, -2.0, 0.5, 3.0, 1.0, -2.0, 0.5, 3.0, 1.0, -2.0, 0.5, 3.0]
+%2 = constant "mean" : [16] = [0.5, -1.0, 2.0, 0.0, 0.5, -1.0, 2.0, 0.0, 0.5, -1.0, 2.0, 0.0, 0.5, -1.0, 2.0, 0.0]
+%3 = constant "variance" : [16] = [1.0, 0.25, 1.0, 0.25, 1.0, 0.25, 1.0, 0.25, 1.0, 0.25, 1.0, 0.25, 1.0, 0.25, 1.0, 0.25]
+%4 = conv(%0, %1) "stem" kernel=[1, 1] groups=16 : [1, 16, 1, 2]
+%5 = batch_norm(%4, mean: %2, variance: %3) "norm" epsilon=0.75 activation=relu : [1, 16, 1, 2]
+%6 = conv(%5, %1, shortcut: %4) "body" kernel=[1, 1] groups=16 : [1, 16, 1, 2]
+output "y" = %6
+"#;
+
+    #[test]
+    fn a_second_result_that_goes_wrong_is_named() {
+        assert_eq!(culprit(PRE_ACTIVATED, &PASSES), None);
+        let found = |tensor: &str, node: &str| Some(("fuse_pre_activation", tensor.to_owned(), node.to_owned()));
+
+        let forgets_the_scale = mutant("fuse_pre_activation", |graph| {
+            let report = run("fuse_pre_activation", graph)?;
+            let both = find(graph, "stem | norm");
+            let mut operands = graph.operands(both);
+            operands[2] = graph.constant("ones", Tensor::new([16], vec![1.0; 16]).unwrap());
+            graph.replace(both, graph.node(both).op().clone(), &operands)?;
+            Ok(report)
+        });
+        assert_eq!(culprit(PRE_ACTIVATED, &forgets_the_scale), found("norm", "norm"));
+
+        let forgets_the_activation = mutant("fuse_pre_activation", |graph| {
+            let report = run("fuse_pre_activation", graph)?;
+            let both = find(graph, "stem | norm");
+            let Op::Conv(mut op) = graph.node(both).op().clone() else { panic!("no conv") };
+            op.second = Some(crate::ir::SecondResult { activation: None });
+            graph.replace(both, Op::Conv(op), &graph.operands(both))?;
+            Ok(report)
+        });
+        assert_eq!(culprit(PRE_ACTIVATED, &forgets_the_activation), found("norm", "norm"));
+
+        let takes_the_normalised_sum = mutant("fuse_pre_activation", |graph| {
+            let report = run("fuse_pre_activation", graph)?;
+            let stem = find(graph, "stem");
+            graph.replace(stem, Op::Slice { channels: [16, 32] }, &graph.operands(stem))?;
+            Ok(report)
+        });
+        assert_eq!(culprit(PRE_ACTIVATED, &takes_the_normalised_sum), found("stem", "stem"));
+    }
+
     #[test]
     fn a_pass_that_joins_wrongly_is_named_with_the_tensor() {
         let graph = parse(JOINED, &mut |_, _| None).unwrap();

@@ -131,6 +131,9 @@ fn side(graph: &Graph, id: NodeId) -> Result<Side, String> {
     if conv.groups != 1 {
         return Err(format!("conv `{name}` has {} groups", conv.groups));
     }
+    if conv.second.is_some() {
+        return Err(format!("conv `{name}` has two results"));
+    }
     let operands = graph.operands(id);
     let [x, kernel, rest @ ..] = operands.as_slice() else { return Err(format!("conv `{name}` has no weights")) };
     let bias = match rest {

@@ -46,7 +46,7 @@ fn families(graph: &Graph, x: NodeId) -> Vec<Vec<NodeId>> {
     readers.dedup();
     for reader in readers {
         let Op::Conv(conv) = graph.node(reader).op() else { continue };
-        if conv.groups != 1 || graph.operands(reader).first() != Some(&x) {
+        if conv.groups != 1 || conv.second.is_some() || graph.operands(reader).first() != Some(&x) {
             continue;
         }
         let alike = Conv { bias: false, shortcut: false, activation: None, ..conv.clone() };

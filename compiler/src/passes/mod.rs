@@ -14,6 +14,7 @@ mod fold_scale;
 mod fuse_activation;
 mod fuse_bottleneck;
 mod fuse_global_pool;
+mod fuse_pre_activation;
 mod fuse_projection;
 mod fuse_shortcut_add;
 mod fuse_stem_pool;
@@ -119,7 +120,7 @@ impl Switches {
 }
 
 /// The passes in the order they run. One stands in it twice, and is switched off in both places.
-pub const PASSES: [Pass; 14] = [
+pub const PASSES: [Pass; 15] = [
     Pass {
         position: "First: what nobody needs must not stand in the way of a rewrite as a second reader.",
         ..REMOVE_DEAD
@@ -190,6 +191,13 @@ pub const PASSES: [Pass; 14] = [
                    better off there.",
         optional: true,
         run: Rewrite::Weighed(merge_siblings::run),
+    },
+    Pass {
+        name: "fuse_pre_activation",
+        summary: "Lets a conv write, beside the sum that goes on as the shortcut, the normalised sum that the next block reads.",
+        position: "Behind the other rewrites: none of them knows a conv of two results.",
+        optional: true,
+        run: Rewrite::Weighed(fuse_pre_activation::run),
     },
     Pass {
         position: "Behind the rewrites, which leave weights and layers that nobody needs: as readers they would keep layers from their chains.",
@@ -483,6 +491,7 @@ mod tests {
                 "fuse_shortcut_add",
                 "fuse_projection",
                 "merge_siblings",
+                "fuse_pre_activation",
                 "fuse_stem_pool",
                 "fuse_global_pool",
                 "fuse_bottleneck"

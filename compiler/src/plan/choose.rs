@@ -127,7 +127,8 @@ impl Layer {
     pub(super) fn of(graph: &Graph, id: NodeId, conv: &Conv) -> Option<Self> {
         let input = *graph.operands(id).first()?;
         let [batch, inputs, ..] = extents(graph.node(input).shape())?;
-        let [_, outputs, height, width] = extents(graph.node(id).shape())?;
+        let [_, _, height, width] = extents(graph.node(id).shape())?;
+        let [outputs, ..] = graph.node(*graph.operands(id).get(1)?).shape().map()?;
         let Conv { kernel, stride, dilation, groups, .. } = *conv;
         let raw = raw(graph, input) && inputs < BLOCK;
         Some(Self { batch, inputs, outputs, output: [height, width], kernel, stride, dilation, groups, raw })

@@ -338,7 +338,24 @@ impl Lowering<'_> {
             }
         }
         let shortcut = if conv.shortcut { Some(self.read(*operands.last()?)?) } else { None };
-        let outputs = map.channels;
+        let line = match conv.second {
+            Some(_) => {
+                let at = 2 + usize::from(conv.bias);
+                Some([self.weight(operands.get(at))?, self.weight(operands.get(at + 1))?])
+            }
+            None => None,
+        };
+        // The first result, and behind it the second.
+        let outputs = if conv.second.is_some() { map.channels / 2 } else { map.channels };
+        if conv.second.is_some() && !outputs.is_multiple_of(BLOCK) {
+            self.problems.push(
+                Diagnostic::error("E-PLAN", format!("a conv of {outputs} channels has a second result"))
+                    .about(self.graph.node(id).name.clone())
+                    .expected(format!("a multiple of {BLOCK} channels")),
+            );
+            return None;
+        }
+        let (first, _) = bands::channels(map, 0, outputs);
         let mut stride = conv.stride;
         if gathers(conv, input, outputs) {
             // Every so many pixels once, side by side: after that each panel reads them as it reads a map of stride 1.
@@ -370,7 +387,7 @@ impl Lowering<'_> {
         let mut geometry = ConvGeometry {
             batch: self.batch,
             input,
-            output: map,
+            output: first,
             shortcut: shortcut.map(|(map, _)| map),
             kernel: conv.kernel,
             stride,
@@ -379,6 +396,7 @@ impl Lowering<'_> {
             window,
             first_block: &[],
             activation: activation(conv.activation),
+            second: conv.second.as_ref().map(|second| activation(second.activation)),
             algorithm: decision.algorithm,
         };
         if matches!(geometry.algorithm, Algorithm::Strassen(_)) && !geometry.flat() {
@@ -393,12 +411,20 @@ impl Lowering<'_> {
                 groups: conv.groups,
                 kernel: &kernel,
                 bias: bias.as_ref(),
+                line: line.as_ref().map(|[scale, shift]| [scale, shift]),
             };
             pack::conv(weights, parameters);
         });
-        let output = self.in_place(id, map, shortcut, Some(from));
-        let parameters =
-            if again { 0 } else { kernel.shape().len() + bias.map_or(0, |bias| bias.shape().len()) } as u64;
+        let over = match shortcut {
+            // With as much behind it, a shortcut at the start of a buffer is the first of two results itself.
+            Some((other, place)) if conv.second.is_some() => {
+                (other == first && place.offset == 0).then_some((map, place))
+            }
+            over => over,
+        };
+        let output = self.in_place(id, map, over, Some(from));
+        let vectors = bias.iter().chain(line.iter().flatten()).map(|vector| vector.shape().len()).sum::<usize>();
+        let parameters = if again { 0 } else { kernel.shape().len() + vectors } as u64;
         Some(Draft {
             summary: conv_summary(conv, read, &geometry),
             used: Used { input: Some(from), other: shortcut.map(|(_, place)| place), output: Some(output) },

@@ -47,9 +47,11 @@ pub(super) struct Parameters<'a> {
     pub groups: usize,
     pub kernel: &'a Tensor,
     pub bias: Option<&'a Tensor>,
+    /// Scale and shift of the second result, `[outputs]` each.
+    pub line: Option<[&'a Tensor; 2]>,
 }
 
-/// Appends a convolution's panels.
+/// Appends a convolution's panels, and what its second result takes.
 pub(super) fn conv(into: &mut Vec<f32>, parameters: Parameters) {
     let Parameters { conv, groups, .. } = parameters;
     let ([_, columns], block, window) = (conv.kernel, conv.input.block, conv.window);
@@ -75,6 +77,7 @@ pub(super) fn conv(into: &mut Vec<f32>, parameters: Parameters) {
         }
         Algorithm::Strassen(strassen) => quarters(into, parameters, strassen),
     }
+    into.extend(parameters.line.into_iter().flatten().flat_map(Tensor::values));
 }
 
 /// Appends panels of so many weights per output channel. `place` says which of them one is: by its channel from the panel's first on, by
@@ -86,7 +89,7 @@ fn panels(
     transforms: Option<&[Transform]>,
     place: impl Fn(usize, usize, usize) -> usize,
 ) {
-    let Parameters { conv, first_block, groups, kernel, bias } = parameters;
+    let Parameters { conv, first_block, groups, kernel, bias, .. } = parameters;
     let outputs = conv.output.channels;
     let (inputs_per_group, outputs_per_group) = (conv.input.channels / groups, outputs / groups);
     let taps = conv.kernel.iter().product();
@@ -252,6 +255,7 @@ mod tests {
         window: 1,
         first_block: &[],
         activation: Activation::None,
+        second: None,
         algorithm: Algorithm::Direct(Direct { band: 200, depth: 16, sums: 1 << 15 }),
     };
 
@@ -333,6 +337,7 @@ mod tests {
                 groups,
                 kernel: &kernel,
                 bias: bias_of.as_ref(),
+                line: None,
             };
             conv(&mut packed, parameters);
             assert_eq!(packed.len(), outputs.next_multiple_of(BLOCK) * (1 + window * 6 * block), "{groups} groups");
@@ -370,8 +375,14 @@ mod tests {
         let mut packed = Vec::new();
         let kernel = Tensor::new([outputs, inputs, 1, 1], weights.clone()).unwrap();
         let bias_of = Tensor::new([outputs], bias.clone());
-        let parameters =
-            Parameters { conv: &geometry, first_block: &[], groups: 1, kernel: &kernel, bias: bias_of.as_ref() };
+        let parameters = Parameters {
+            conv: &geometry,
+            first_block: &[],
+            groups: 1,
+            kernel: &kernel,
+            bias: bias_of.as_ref(),
+            line: None,
+        };
         conv(&mut packed, parameters);
         assert_eq!(packed.len(), 3 * strassen.panel(4));
         for (panel, pair) in packed.chunks(strassen.panel(4)).enumerate() {
@@ -423,8 +434,14 @@ mod tests {
         let kernel = Tensor::new([24, 4, 2, 3], places.map(weight).collect::<Vec<_>>()).unwrap();
         let bias = Tensor::new([24], (0..24).map(|output| -(output as f32)).collect::<Vec<_>>()).unwrap();
         let mut packed = Vec::new();
-        let parameters =
-            Parameters { conv: &geometry, first_block: &[0, 1], groups: 6, kernel: &kernel, bias: Some(&bias) };
+        let parameters = Parameters {
+            conv: &geometry,
+            first_block: &[0, 1],
+            groups: 6,
+            kernel: &kernel,
+            bias: Some(&bias),
+            line: None,
+        };
         conv(&mut packed, parameters);
         let mut expected = Vec::new();
         for panel in [0..16, 16..32] {

@@ -129,7 +129,7 @@ impl Subject<'_> {
             };
             let operands: Vec<_> = [input].into_iter().chain(weights.iter().copied()).chain(shortcut).collect();
             // A kernel of 1 x 1 with a step reads what another step gathered: here, the input as it is.
-            let conv = Conv { shortcut: shortcut.is_some(), stride: geometry.stride, ..(*conv).clone() };
+            let conv = Conv { shortcut: shortcut.is_some(), stride: geometry.stride, second: None, ..(*conv).clone() };
             let way = builder.add(name, Op::Conv(conv), &operands)?;
             ways.push((way, *decision));
             last = builder.corners(way, geometry.output.frame)?;
@@ -187,6 +187,7 @@ impl Builder {
             bias: false,
             shortcut: false,
             activation: None,
+            second: None,
         };
         self.add("corners", Op::Conv(conv), &[map, ones])
     }

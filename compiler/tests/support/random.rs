@@ -98,7 +98,7 @@ impl Builder {
             operands.push(self.tensor(&[out], -1.0, 1.0));
         }
         let activation = self.activation(10);
-        let conv = Conv { kernel, stride, padding, dilation, groups, bias, shortcut: false, activation };
+        let conv = Conv { kernel, stride, padding, dilation, groups, bias, shortcut: false, activation, second: None };
         self.push(Op::Conv(conv), &operands)
     }
 
@@ -197,6 +197,7 @@ impl Builder {
                     bias: false,
                     shortcut: false,
                     activation: None,
+                    second: None,
                 };
                 let conv = self.push(Op::Conv(conv), &[x, kernel]);
                 self.push(Op::Add { activation: None }, &[wide, conv]);
@@ -268,10 +269,26 @@ impl Builder {
             }
             26 | 27 => self.projection(x),
             28 | 29 => self.siblings(x),
+            30 => self.pre_activation(x),
             _ => {
                 let (spatial, channels) = (self.dice.padding(2), self.dice.below(2));
                 self.push(Op::Pad(Pad { channels: [0, channels], spatial }), &[x]);
             }
+        }
+    }
+
+    /// A sum, or a conv's result, that goes on by itself and normalised or activated.
+    fn pre_activation(&mut self, x: NodeId) {
+        let mut sum = self.plain(x, 16, [1, 1], [1, 1]);
+        for _ in 0..1 + self.dice.below(2) {
+            let before = if self.dice.chance(70) {
+                self.norm(sum)
+            } else {
+                let activation = self.any_activation();
+                self.push(Op::Activation(activation), &[sum])
+            };
+            let body = self.plain(before, 16, [1, 1], [1, 1]);
+            sum = self.push(Op::Add { activation: None }, &[body, sum]);
         }
     }
 
@@ -284,8 +301,17 @@ impl Builder {
             operands.push(self.tensor(&[out], -1.0, 1.0));
         }
         let padding = Padding::default();
-        let conv =
-            Conv { kernel, stride, padding, dilation: [1, 1], groups: 1, bias, shortcut: false, activation: None };
+        let conv = Conv {
+            kernel,
+            stride,
+            padding,
+            dilation: [1, 1],
+            groups: 1,
+            bias,
+            shortcut: false,
+            activation: None,
+            second: None,
+        };
         self.push(Op::Conv(conv), &operands)
     }
 
@@ -401,6 +427,7 @@ impl Builder {
                 bias: true,
                 shortcut: false,
                 activation: None,
+                second: None,
             };
             gate = self.push(Op::Conv(conv), &[gate, weights, bias]);
             let activation = if self.dice.chance(80) { activation } else { Activation::HardSigmoid };

@@ -194,9 +194,9 @@ impl Step {
         const { check_conv::<I::TileOf<L>>(&L::GEOMETRY, I::LANES) };
         let geometry = const { L::GEOMETRY };
         let input = Span::of(operands.input, geometry.batch, geometry.input);
-        let output = Span::of(operands.output, geometry.batch, geometry.output);
-        let mut step =
-            Self::new::<I>(name, I::enter::<Conv<L>>, input, output).with_result(geometry.batch, geometry.output);
+        let results = geometry.results();
+        let output = Span::of(operands.output, geometry.batch, results);
+        let mut step = Self::new::<I>(name, I::enter::<Conv<L>>, input, output).with_result(geometry.batch, results);
         step.weights = Some(Span::at(operands.weights, conv_weights(&geometry)));
         step.scratch = conv_scratch::<I::TileOf<L>>(&geometry, I::LANES);
         if let Some(shortcut) = geometry.shortcut {

@@ -98,7 +98,7 @@ impl Work {
 
     /// A convolution whose register tile is `T`, in vectors of so many lanes.
     pub(super) const fn conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usize) -> Self {
-        let work = Self::new("conv", conv.batch, conv.input, conv.output)
+        let work = Self::new("conv", conv.batch, conv.input, conv.results())
             .windowed(conv.batch, conv.input, conv.kernel, conv.stride)
             .with_other(conv.batch, conv.shortcut)
             .with_weights(conv_weights(conv));
@@ -252,6 +252,7 @@ mod tests {
             window: 2,
             first_block: &[],
             activation: Activation::None,
+            second: None,
             algorithm: Algorithm::Direct(Direct { band: 100, depth: 1, sums: 1 }),
         };
         let work = Work::conv::<crate::Tile<3, 0, 2>>(&conv, 8);

@@ -27,6 +27,12 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
         check_map(shortcut, true);
         check_same_size(shortcut, conv.output);
     }
+    if conv.second.is_some() {
+        assert!(
+            conv.output.channels.is_multiple_of(BLOCK) && conv.output.rest.blocks >= conv.output.blocks(),
+            "a convolution's second result has no whole blocks behind the output's"
+        );
+    }
     assert!(conv.batch > 0, "a convolution has no images");
     let mut axis = 0;
     while axis < 2 {
@@ -142,8 +148,14 @@ pub(crate) const fn check_conv<T: RegisterTile>(conv: &ConvGeometry, lanes: usiz
     assert!(one_panel || two_panels, "a register tile spans panels that read different input, or more than two");
 }
 
-/// Length of a convolution's panels.
+/// Length of a convolution's weights: its panels, and what the second result takes.
 pub(crate) const fn conv_weights(conv: &ConvGeometry) -> usize {
+    let vectors = if conv.second.is_some() { 2 } else { 0 };
+    conv_panels(conv) + vectors * conv.output.channels
+}
+
+/// Length of a convolution's panels.
+pub(super) const fn conv_panels(conv: &ConvGeometry) -> usize {
     let taps = conv.kernel[0] * conv.kernel[1];
     let per_lane = match conv.algorithm {
         Algorithm::Strassen(strassen) => return conv.output.blocks() / 2 * strassen.panel(conv.window),

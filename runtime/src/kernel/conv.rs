@@ -19,7 +19,7 @@ use std::marker::PhantomData;
 use super::products::{Sums, load, store};
 use super::share::Parts;
 use super::tile::{Split, extent, wraps};
-use super::{Arguments, Kernel, RegisterTile, clear_output_frames, finish, place};
+use super::{Arguments, Kernel, RegisterTile, clear_output_frames, finish, line_of, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Direct, Map};
 use crate::isa::Isa;
 use crate::program::{Layer, Tiles};
@@ -182,6 +182,7 @@ pub(super) unsafe fn run<
                             Some(shortcut) => arguments.other.add(place(shortcut, image, channel, y, x)),
                             None => std::ptr::null(),
                         },
+                        line: line_of::<L>(arguments.weights, channel),
                         output: arguments.output.add(place(output, image, channel, y, x)),
                         ahead: if in_band * rows < Shape::<L>::DIRECT.depth * Shape::<L>::PER_BLOCK {
                             weights_of(next_panel, next_pass).wrapping_add(in_band * rows * BLOCK)
@@ -241,6 +242,8 @@ struct Corner {
     bias: *const f32,
     weights: *const f32,
     shortcut: *const f32,
+    /// What the second result takes.
+    line: *const f32,
     output: *mut f32,
     /// Of the first pixel in the output.
     column: usize,
@@ -345,7 +348,8 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
             }
         }
         if last {
-            finish_tile::<I, L, PIXELS, 0, VECTORS, WRAPS>(sums, corner.shortcut, corner.output, corner.column);
+            let Corner { shortcut, line, output, column, .. } = corner;
+            finish_tile::<I, L, PIXELS, 0, VECTORS, WRAPS>(sums, shortcut, line, output, column);
         } else {
             store::<I, PIXELS, VECTORS>(corner.sums, sums);
         }
@@ -355,7 +359,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
 /// Adds the shortcut to a tile's sums, applies the activation and writes the result, from a pixel on. `column` is that of the first.
 ///
 /// # Safety
-/// As [`Kernel::run`] says, for the tile at `shortcut` and `output`.
+/// As [`Kernel::run`] says, for the tile at `shortcut`, `line` and `output`.
 #[inline(always)]
 pub(super) unsafe fn finish_tile<
     I: Isa,
@@ -367,6 +371,7 @@ pub(super) unsafe fn finish_tile<
 >(
     sums: Sums<I, PIXELS, VECTORS>,
     shortcut: *const f32,
+    line: *const f32,
     output: *mut f32,
     column: usize,
 ) {
@@ -380,7 +385,7 @@ pub(super) unsafe fn finish_tile<
             // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
             unsafe {
                 let to = output.add(of_pixel(geometry.output, pixel));
-                finish::<I>(geometry.activation, sums[pixel][vector], shortcut, to);
+                finish::<I, L>(sums[pixel][vector], shortcut, line.wrapping_add(lane), to);
             }
         }
     }

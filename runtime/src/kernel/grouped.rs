@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 use super::conv::NEIGHBOURS;
 use super::share::Parts;
 use super::tile::Split;
-use super::{Arguments, clear_output_frames, finish, place};
+use super::{Arguments, clear_output_frames, finish, line_of, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Grouped, Map};
 use crate::isa::Isa;
 use crate::program::Layer;
@@ -114,6 +114,7 @@ pub(super) unsafe fn run<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, co
                                 Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, pixel)),
                                 None => std::ptr::null(),
                             },
+                            line: line_of::<L>(arguments.weights, channel),
                             output: arguments.output.add(place(output, image, channel, row, pixel)),
                         };
                         // Without this the compiler takes the addresses apart and computes them anew in the innermost loop.
@@ -141,6 +142,8 @@ struct Corner {
     /// The bias.
     weights: *const f32,
     shortcut: *const f32,
+    /// What the second result takes.
+    line: *const f32,
     output: *mut f32,
 }
 
@@ -173,7 +176,7 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize>(corner: C
         }
         for pixel in 0..PIXELS {
             let shortcut = geometry.shortcut.map(|_| corner.shortcut.wrapping_add(pixel * BLOCK));
-            finish::<I>(geometry.activation, sums[pixel], shortcut, corner.output.add(pixel * BLOCK));
+            finish::<I, L>(sums[pixel], shortcut, corner.line, corner.output.add(pixel * BLOCK));
         }
     }
 }

@@ -54,8 +54,9 @@ pub(crate) use share::{Claim, Share};
 pub(crate) use softmax::Softmax;
 pub use tile::{RegisterTile, Tile};
 
-use crate::geometry::{Activation, BLOCK, ConvGeometry, Map};
+use crate::geometry::{BLOCK, ConvGeometry, Map};
 use crate::isa::Isa;
+use crate::program::Layer;
 
 /// A kernel with its geometry.
 pub trait Kernel: 'static {
@@ -95,19 +96,41 @@ fn place(map: Map, image: usize, channel: usize, row: usize, pixel: usize) -> us
         + channel % BLOCK
 }
 
-/// Writes a convolution's finished sum: adds the shortcut, if any, and applies the activation.
+/// Where a convolution's scale of the second result lies, for the channels from one on; of no meaning where there is no such result.
+#[inline(always)]
+fn line_of<L: Layer<ConvGeometry>>(weights: *const f32, channel: usize) -> *const f32 {
+    match const { L::GEOMETRY.second } {
+        Some(_) => weights.wrapping_add(const { check::conv_panels(&L::GEOMETRY) }).wrapping_add(channel),
+        None => std::ptr::null(),
+    }
+}
+
+/// Writes a convolution's finished sum: adds the shortcut, if any, and applies the activation; and the second result, if any, with the
+/// scale that lies at `line`, and the shift behind it.
 ///
 /// # Safety
-/// The processor has the instruction set; a vector can be read from the shortcut and written at `to`.
+/// The processor has the instruction set; a vector can be read from the shortcut and written at `to`, and so one of the second result.
 #[inline(always)]
-unsafe fn finish<I: Isa>(activation: Activation, sum: I::Vector, shortcut: Option<*const f32>, to: *mut f32) {
+unsafe fn finish<I: Isa, L: Layer<ConvGeometry>>(
+    sum: I::Vector,
+    shortcut: Option<*const f32>,
+    line: *const f32,
+    to: *mut f32,
+) {
+    let geometry = const { L::GEOMETRY };
     // SAFETY: the caller vouches for the instruction set and the memory.
     unsafe {
         let sum = match shortcut {
             Some(shortcut) => I::add(sum, I::load(shortcut)),
             None => sum,
         };
-        I::store(to, activate::<I>(activation, sum));
+        let result = activate::<I>(geometry.activation, sum);
+        I::store(to, result);
+        if let Some(activation) = geometry.second {
+            let (scale, shift) = (I::load(line), I::load(line.add(geometry.output.channels)));
+            let second = activate::<I>(activation, I::multiply_add(result, scale, shift));
+            I::store(to.add(geometry.output.blocks() * geometry.output.plane()), second);
+        }
     }
 }
 
@@ -119,7 +142,7 @@ unsafe fn finish<I: Isa>(activation: Activation, sum: I::Vector, shortcut: Optio
 unsafe fn clear_output_frames(conv: &ConvGeometry, arguments: &Arguments) {
     if !std::ptr::eq(arguments.output, arguments.other) {
         // SAFETY: the caller vouches for the output's memory.
-        unsafe { clear_frames(arguments.output, conv.output, conv.batch, arguments.share) };
+        unsafe { clear_frames(arguments.output, conv.results(), conv.batch, arguments.share) };
     }
 }
 

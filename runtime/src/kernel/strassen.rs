@@ -14,7 +14,7 @@ use super::conv::{NEIGHBOURS, finish_tile};
 use super::products::{Factors, Sums, add_products, load, plus, store};
 use super::share::Parts;
 use super::tile::Split;
-use super::{Arguments, clear_output_frames, place};
+use super::{Arguments, clear_output_frames, line_of, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Strassen};
 use crate::isa::Isa;
 use crate::program::Layer;
@@ -369,12 +369,13 @@ unsafe fn compute<I: Isa, L: Layer<ConvGeometry>, const PIXELS: usize, const VEC
             Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, column)),
             None => std::ptr::null(),
         };
+        let line = line_of::<L>(arguments.weights, channel);
         let output = arguments.output.add(place(Shape::<L>::OUTPUT, image, channel, row, column));
         if const { !Shape::<L>::PIXELS.is_multiple_of(2) } && pixel == Shape::<L>::PIXELS / 2 && lower == 1 {
             // The first half has it too.
-            finish_tile::<I, L, PIXELS, 1, VECTORS, false>(sums, shortcut, output, column);
+            finish_tile::<I, L, PIXELS, 1, VECTORS, false>(sums, shortcut, line, output, column);
         } else {
-            finish_tile::<I, L, PIXELS, 0, VECTORS, false>(sums, shortcut, output, column);
+            finish_tile::<I, L, PIXELS, 0, VECTORS, false>(sums, shortcut, line, output, column);
         }
     }
 }

@@ -20,7 +20,7 @@ use std::marker::PhantomData;
 
 use self::transforms::{kept, of_inputs, of_sums};
 use super::products::{Factors, add_products};
-use super::{Arguments, clear_output_frames, finish, place};
+use super::{Arguments, clear_output_frames, finish, line_of, place};
 use crate::geometry::{Algorithm, BLOCK, ConvGeometry, Map, Winograd, in_pairs};
 use crate::isa::Isa;
 use crate::program::Layer;
@@ -566,6 +566,7 @@ unsafe fn transform_output<
                     }
                     sums[x] = of_sums::<I, OUTPUTS, SIDE>(values, rows);
                 }
+                let line = line_of::<L>(arguments.weights, channel);
                 let to = arguments.output.add(place(map, image, channel, row, column));
                 let shortcut = match geometry.shortcut {
                     Some(shortcut) => arguments.other.add(place(shortcut, image, channel, row, column)),
@@ -586,7 +587,7 @@ unsafe fn transform_output<
                         }
                         let shortcut = geometry.shortcut.map(|map| shortcut.wrapping_add(y * map.row() + x * BLOCK));
                         let to = to.add(y * map.row() + x * BLOCK);
-                        finish::<I>(geometry.activation, I::add(outputs[x], bias), shortcut, to);
+                        finish::<I, L>(I::add(outputs[x], bias), shortcut, line, to);
                     }
                 }
             }

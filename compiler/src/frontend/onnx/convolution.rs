@@ -35,8 +35,17 @@ pub(super) fn conv<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome 
         }
         operands.push(importer.constant(&importer.input_name(node, 2, "bias"), vec![out], floats(node, 2)?)?);
     }
-    let conv =
-        Conv { kernel, stride, padding, dilation, groups, bias: bias.is_some(), shortcut: false, activation: None };
+    let conv = Conv {
+        kernel,
+        stride,
+        padding,
+        dilation,
+        groups,
+        bias: bias.is_some(),
+        shortcut: false,
+        activation: None,
+        second: None,
+    };
     let id = importer.add(&node.name, Op::Conv(conv), &operands)?;
     Ok(importer.whole(id))
 }

@@ -267,6 +267,7 @@ impl Resolver<'_, '_> {
             bias: conv.bias,
             shortcut: false,
             activation: None,
+            second: None,
         }))
     }
 

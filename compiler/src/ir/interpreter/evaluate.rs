@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use super::super::{Activation, Conv, GroupNorm, Op, Padding, Pool, Shape, infer};
+use super::super::{Activation, Conv, GroupNorm, Op, Padding, Pool, SecondResult, Shape, infer};
 
 /// A value that an operation reads.
 #[derive(Debug, Clone, Copy)]
@@ -217,11 +217,13 @@ impl<'a> Map<'a> {
 }
 
 fn conv(conv: &Conv, x: Operand, kernel: Operand, rest: &[Operand], shape: &Shape) -> Vec<f64> {
-    let [_, out_channels, h, w] = shape.map().unwrap_or_default();
-    let [_, per_group, _, _] = kernel.shape.map().unwrap_or_default();
+    let [images, _, h, w] = shape.map().unwrap_or_default();
+    let [out_channels, per_group, _, _] = kernel.shape.map().unwrap_or_default();
     let (x, kernel) = (Map::of(x), Map::of(kernel));
-    let (bias, shortcut) = rest.split_at(usize::from(conv.bias).min(rest.len()));
-    let (bias, shortcut) = (bias.first(), shortcut.first());
+    let mut rest = rest.iter();
+    let bias = if conv.bias { rest.next() } else { None };
+    let line = if conv.second.is_some() { rest.next().zip(rest.next()) } else { None };
+    let shortcut = rest.next();
     let [stride_y, stride_x] = conv.stride;
     let [dilation_y, dilation_x] = conv.dilation;
     let Padding { top, left, .. } = conv.padding;
@@ -249,7 +251,7 @@ fn conv(conv: &Conv, x: Operand, kernel: Operand, rest: &[Operand], shape: &Shap
         }
     };
 
-    let mut y = vec![0.0; shape.len()];
+    let mut y = vec![0.0; images * out_channels * h * w];
     if y.is_empty() {
         return y;
     }
@@ -270,7 +272,22 @@ fn conv(conv: &Conv, x: Operand, kernel: Operand, rest: &[Operand], shape: &Shap
             }
         });
     }
-    y
+    match (&conv.second, line) {
+        (Some(second), Some((scale, shift))) => with_second(&y, h * w, second, scale.values, shift.values),
+        _ => y,
+    }
+}
+
+/// The images of a result whose channels have so many pixels, each with the second result behind it.
+fn with_second(first: &[f64], pixels: usize, second: &SecondResult, scale: &[f64], shift: &[f64]) -> Vec<f64> {
+    let mut both = Vec::with_capacity(2 * first.len());
+    for image in first.chunks(pixels * scale.len()) {
+        both.extend(image);
+        for (plane, (scale, shift)) in image.chunks(pixels).zip(scale.iter().zip(shift)) {
+            both.extend(plane.iter().map(|x| activate(second.activation, scale * x + shift)));
+        }
+    }
+    both
 }
 
 /// What lies under a window.

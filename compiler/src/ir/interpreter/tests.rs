@@ -152,6 +152,30 @@ fn a_missing_or_short_input_and_a_giant_are_errors() {
 }
 
 #[test]
+fn a_second_result_lies_behind_the_first_in_each_image() {
+    let conv = crate::ir::Conv {
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: Padding::default(),
+        dilation: [1, 1],
+        groups: 2,
+        bias: true,
+        shortcut: true,
+        activation: None,
+        second: Some(crate::ir::SecondResult { activation: Some(Activation::Relu) }),
+    };
+    let (x, kernel, bias) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [2.0, -1.0], [0.5, 1.0]);
+    let (scale, shift, shortcut) = ([3.0, -2.0], [-10.0, 0.25], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+    let map: &[usize] = &[2, 2, 1, 2];
+    let operands: [(&[usize], &[f64]); 6] =
+        [(map, &x), (&[2, 1, 1, 1], &kernel), (&[2], &bias), (&[2], &scale), (&[2], &shift), (map, &shortcut)];
+    assert_eq!(
+        values(&Op::Conv(conv), &operands),
+        [2.5, 5.5, 0.0, 0.0, 0.0, 6.5, 0.25, 0.25, 14.5, 17.5, 0.0, 0.0, 33.5, 42.5, 0.25, 0.25]
+    );
+}
+
+#[test]
 fn threads_do_not_change_a_bit() {
     // Enough work to be split: against the same convolution channel by channel, which is not.
     let conv = crate::ir::Conv {
@@ -163,6 +187,7 @@ fn threads_do_not_change_a_bit() {
         bias: false,
         shortcut: false,
         activation: None,
+        second: None,
     };
     let noise = |length: usize| (0..length).map(|i| ((i * 7919) % 1009) as f64 / 1009.0 - 0.5).collect::<Vec<_>>();
     let (x, kernel) = (noise(8 * 40 * 40), noise(16 * 8 * 9));

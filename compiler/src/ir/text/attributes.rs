@@ -90,9 +90,9 @@ impl Attributes {
         Ok(Padding { top, left, bottom, right })
     }
 
-    pub(super) fn activation(&mut self) -> Result<Option<Activation>, Fault> {
+    pub(super) fn activation(&mut self, key: &'static str) -> Result<Option<Activation>, Fault> {
         let names = Activation::ALL.map(Activation::name).join("`, `");
-        let activation = self.take("activation", &format!("one of `{names}`"), |value| match value {
+        let activation = self.take(key, &format!("one of `{names}`"), |value| match value {
             Value::Word(word) => Activation::named(word),
             _ => None,
         })?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::{
-    Activation, BatchNorm, Chain, ChainKind, Conv, Dense, Graph, GroupNorm, NodeId, Op, Pad, Shape, Tensor,
+    Activation, BatchNorm, Chain, ChainKind, Conv, Dense, Graph, GroupNorm, NodeId, Op, Pad, SecondResult, Shape,
+    Tensor,
 };
 use super::attributes::{Attribute, Attributes, Value, missing};
 use super::fingerprint;
@@ -247,7 +248,10 @@ fn operation(line: &mut Line) -> Result<Op, Fault> {
     let attributes = &mut line.attributes;
     let (op, plain, labels): (Op, usize, &[&str]) = match line.operation.as_str() {
         "conv" => {
-            let labels: &[&str] = &["bias", "shortcut"];
+            let labels: &[&str] = &["bias", "scale", "shift", "shortcut"];
+            let second_activation = attributes.activation("second_activation")?;
+            let second =
+                labelled(&line.operands, "scale") || labelled(&line.operands, "shift") || second_activation.is_some();
             let conv = Conv {
                 kernel: attributes.pair("kernel")?.ok_or_else(|| missing(column, "kernel"))?,
                 stride: attributes.pair("stride")?.unwrap_or([1, 1]),
@@ -256,7 +260,8 @@ fn operation(line: &mut Line) -> Result<Op, Fault> {
                 groups: attributes.number("groups")?.unwrap_or(1),
                 bias: labelled(&line.operands, "bias"),
                 shortcut: labelled(&line.operands, "shortcut"),
-                activation: attributes.activation()?,
+                activation: attributes.activation("activation")?,
+                second: second.then_some(SecondResult { activation: second_activation }),
             };
             (Op::Conv(conv), 2, labels)
         }
@@ -265,7 +270,7 @@ fn operation(line: &mut Line) -> Result<Op, Fault> {
                 epsilon: attributes.float("epsilon")?.ok_or_else(|| missing(column, "epsilon"))?,
                 gamma: labelled(&line.operands, "gamma"),
                 beta: labelled(&line.operands, "beta"),
-                activation: attributes.activation()?,
+                activation: attributes.activation("activation")?,
             };
             (Op::BatchNorm(norm), 1, &["gamma", "beta", "mean", "variance"])
         }
@@ -273,13 +278,13 @@ fn operation(line: &mut Line) -> Result<Op, Fault> {
             let norm = GroupNorm {
                 groups: attributes.number("groups")?.ok_or_else(|| missing(column, "groups"))?,
                 epsilon: attributes.float("epsilon")?.ok_or_else(|| missing(column, "epsilon"))?,
-                activation: attributes.activation()?,
+                activation: attributes.activation("activation")?,
             };
             (Op::GroupNorm(norm), 1, &["gamma", "beta"])
         }
         "dense" => {
             let bias = labelled(&line.operands, "bias");
-            (Op::Dense(Dense { bias, activation: attributes.activation()? }), 2, &["bias"])
+            (Op::Dense(Dense { bias, activation: attributes.activation("activation")? }), 2, &["bias"])
         }
         "max_pool" => (Op::MaxPool(attributes.pool(column)?), 1, &[]),
         "average_pool" => {
@@ -292,8 +297,8 @@ fn operation(line: &mut Line) -> Result<Op, Fault> {
         "global_max_pool" => (Op::GlobalMaxPool, 1, &[]),
         "flatten" => (Op::Flatten, 1, &[]),
         "softmax" => (Op::Softmax, 1, &[]),
-        "add" => (Op::Add { activation: attributes.activation()? }, 2, &[]),
-        "multiply" => (Op::Multiply { activation: attributes.activation()? }, 2, &[]),
+        "add" => (Op::Add { activation: attributes.activation("activation")? }, 2, &[]),
+        "multiply" => (Op::Multiply { activation: attributes.activation("activation")? }, 2, &[]),
         "scale" => {
             let factor = attributes.float("factor")?.ok_or_else(|| missing(column, "factor"))?;
             (Op::Scale { factor }, 1, &[])

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use super::super::{Activation, Graph, Layout, NodeId, Op, Padding, Pool, Tensor};
+use super::super::{Activation, Graph, Layout, NodeId, Op, Padding, Pool, SecondResult, Tensor};
 use super::{INLINE, fingerprint};
 
 /// The text form of a graph: the same text for the same graph. Nodes on a cycle are not in it.
@@ -60,7 +60,10 @@ fn write(graph: &Graph, text: &mut String) -> fmt::Result {
 fn labels(op: &Op) -> Vec<Option<&'static str>> {
     let optional = |present, label| if present { vec![Some(label)] } else { Vec::new() };
     match op {
-        Op::Conv(conv) => [vec![None, None], optional(conv.bias, "bias"), optional(conv.shortcut, "shortcut")].concat(),
+        Op::Conv(conv) => {
+            let second = if conv.second.is_some() { vec![Some("scale"), Some("shift")] } else { Vec::new() };
+            [vec![None, None], optional(conv.bias, "bias"), second, optional(conv.shortcut, "shortcut")].concat()
+        }
         Op::BatchNorm(norm) => {
             let fixed = vec![Some("mean"), Some("variance")];
             [vec![None], optional(norm.gamma, "gamma"), optional(norm.beta, "beta"), fixed].concat()
@@ -101,6 +104,9 @@ fn attributes(text: &mut String, op: &Op) -> fmt::Result {
                 write!(text, " groups={}", conv.groups)?;
             }
             activation(text, conv.activation);
+            if let Some(SecondResult { activation: Some(activation) }) = conv.second {
+                write!(text, " second_activation={}", activation.name())?;
+            }
         }
         Op::BatchNorm(norm) => {
             write!(text, " epsilon={:?}", norm.epsilon)?;

@@ -39,7 +39,9 @@ const ALL: &str = r#"%0 = input "image\n\u{7f} \"q\" \\ é" layout=nhwc : [1, 2,
 %31 = global_max_pool(%30) "gmp" : [1, 17, 1, 1]
 %32 = group_norm(%7, gamma: %2, beta: %2) "gn" groups=2 epsilon=1e-5 activation=silu : [1, 4, 4, 9]
 %33 = group_norm(%32, gamma: %2, beta: %2) "gn2" groups=1 epsilon=0.001 : [1, 4, 4, 9]
-%34 = constant "unread" : [0] = []
+%34 = conv(%0, %1, bias: %2, scale: %2, shift: %2, shortcut: %3) "two" kernel=[1, 2] stride=[2, 1] padding=[0, 1, 0, 2] dilation=[1, 2] groups=2 activation=relu second_activation=silu : [1, 8, 4, 9]
+%35 = conv(%0, %1, scale: %2, shift: %2) "two" kernel=[1, 2] groups=2 : [1, 8, 8, 7]
+%36 = constant "unread" : [0] = []
 output "logits" = %17
 output "prob" = %18
 output "both" = %29
@@ -123,6 +125,8 @@ fn each_error_has_its_text() {
         ("%2 = conv(%0, %1) \"c\" kernel=[1, 1] strides=[1, 1] : [1]", 37, "no attribute `strides`"),
         ("%2 = conv(%0, %1, shortcut: %0, bias: %0) \"c\" kernel=[1, 1] : [1]", 33, "does not belong here"),
         ("%2 = conv(%0, %1, %0) \"c\" kernel=[1, 1] : [1]", 19, "does not belong here"),
+        ("%2 = conv(%0, %1, scale: %1) \"c\" kernel=[1, 1] : [1]", 6, "takes 4 operands, got 3"),
+        ("%2 = conv(%0, %1) \"c\" kernel=[1, 1] second_activation=relu : [1]", 6, "takes 4 operands, got 2"),
         ("%2 = batch_norm(%0, mean: %1, variance: %1) \"b\" epsilon=1e-5 : [1]", 6, "got a vector of shape"),
         ("%2 = batch_norm(%0) \"b\" : [1]", 6, "`epsilon` is missing"),
         ("%2 = group_norm(%0) \"g\" epsilon=1e-5 : [1]", 6, "`groups` is missing"),

@@ -227,7 +227,7 @@ fn part(map: Map, from: usize, above: usize, height: usize, below: usize) -> (Ma
 }
 
 /// Channels of a map. Beside the part stands its offset.
-fn channels(map: Map, from: usize, to: usize) -> (Map, usize) {
+pub(super) fn channels(map: Map, from: usize, to: usize) -> (Map, usize) {
     let part = Map { channels: to - from, ..map };
     let rest = Rest { blocks: map.blocks() + map.rest.blocks - part.blocks(), ..map.rest };
     (Map { rest, ..part }, from / BLOCK * map.plane())

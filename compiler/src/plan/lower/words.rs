@@ -20,7 +20,12 @@ pub(super) fn conv_summary(conv: &Conv, input: Map, geometry: &ConvGeometry) -> 
     if conv.groups != 1 {
         text += &format!(" groups {}", conv.groups);
     }
-    text + &format!(", {} -> {}{}", size(input), size(geometry.output), epilogue(conv.shortcut, conv.activation))
+    let second = match &conv.second {
+        None => String::new(),
+        Some(second) => format!(", and normalised{}", epilogue(false, second.activation)),
+    };
+    let epilogue = epilogue(conv.shortcut, conv.activation);
+    text + &format!(", {} -> {}{epilogue}{second}", size(input), size(geometry.output))
 }
 
 pub(super) fn epilogue(shortcut: bool, kind: Option<Activation>) -> String {

@@ -82,6 +82,7 @@ const PLAIN: ConvGeometry = ConvGeometry {
     window: 2,
     first_block: &[],
     activation: Activation::None,
+    second: None,
     algorithm: direct(1000, 3, 200),
 };
 
@@ -352,6 +353,26 @@ cases! {
         input: map(32, 9, 14, frame(3)), output: map(32, 9, 7, Frame::NONE), kernel: [3, 3], stride: [1, 2], dilation: [2, 3],
         padding: [2, 3], window: 1, first_block: &[0, 1], algorithm: grouped(4), ..PLAIN
     };
+    #[groups = 1] #[in_place = false] TwoResults: ConvGeometry {
+        output: part(map(32, 5, 6, frame(1))), shortcut: Some(map(32, 5, 6, Frame::NONE)), second: Some(Activation::Relu), batch: 2,
+        algorithm: direct(10, 1, 40), ..PLAIN
+    };
+    #[groups = 1] #[in_place = true] TwoResultsInPlace: ConvGeometry {
+        input: map(32, 5, 6, frame(1)), output: part(map(32, 5, 6, Frame::NONE)), shortcut: Some(part(map(32, 5, 6, Frame::NONE))),
+        kernel: [3, 3], padding: [1, 1], second: Some(Activation::None), batch: 2, ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] TwoResultsByWinograd: ConvGeometry {
+        input: map(32, 6, 9, frame(1)), output: part(map(32, 6, 9, frame(1))), kernel: [3, 3], padding: [1, 1], batch: 2,
+        activation: Activation::Relu6, second: Some(Activation::Tanh), algorithm: winograd(4, 5), ..PLAIN
+    };
+    #[groups = 1] #[in_place = false] TwoResultsByStrassen: ConvGeometry {
+        input: map(64, 7, 5, Frame::NONE), output: part(map(32, 7, 5, frame(1))), window: 4, batch: 2, second: Some(Activation::Relu),
+        algorithm: strassen(13, 1), ..PLAIN
+    };
+    #[groups = 8] #[in_place = false] TwoResultsInGroups: ConvGeometry {
+        output: part(map(32, 5, 6, frame(1))), window: 1, first_block: &[0, 1], shortcut: Some(map(32, 5, 6, Frame::NONE)),
+        second: Some(Activation::Sigmoid), algorithm: grouped(4), batch: 2, ..PLAIN
+    };
 }
 
 /// The factors of a pair of channels: its taps, or what Winograd's matrix G makes of them, written out.
@@ -513,6 +534,21 @@ fn pack_groups(geometry: &ConvGeometry, inputs: usize, channels: Range<usize>, p
     packed
 }
 
+/// Each output and the size of its terms, with the second result behind the first in each image.
+fn with_second(geometry: &ConvGeometry, first: &[(f64, f64)], scale: &[f32], shift: &[f32]) -> Vec<(f64, f64)> {
+    let Some(activation) = geometry.second else { return first.to_vec() };
+    let Map { channels, height, width, .. } = geometry.output;
+    let mut both = Vec::new();
+    for image in first.chunks(channels * height * width) {
+        both.extend(image);
+        for (index, (value, size)) in image.iter().enumerate() {
+            let [scale, shift] = [scale, shift].map(|vector| f64::from(vector[index / (height * width)]));
+            both.push((activated(activation, scale * value + shift), scale.abs() * size + shift.abs()));
+        }
+    }
+    both
+}
+
 /// Each output and the size of its terms.
 fn reference(
     geometry: &ConvGeometry,
@@ -566,6 +602,12 @@ fn test<C: Case>(name: &str, seed: u64) {
     let bias = random(seed + 2, to.channels);
     let shortcut = geometry.shortcut.map(|_| random(seed + 3, count(to)));
     let expected = reference(&geometry, C::GROUPS, &input, &kernel, &bias, shortcut.as_deref());
+    let [scale, shift] = [4, 5].map(|more| random(seed + more, to.channels));
+    let expected = with_second(&geometry, &expected, &scale, &shift);
+    let mut weights = pack(&geometry, C::GROUPS, &kernel, &bias);
+    if geometry.second.is_some() {
+        weights.extend(scale.iter().chain(&shift));
+    }
 
     let laid_shortcut = shortcut.zip(geometry.shortcut).map(|(values, map)| to_map(&values, map, batch));
     let before = match &laid_shortcut {
@@ -576,7 +618,7 @@ fn test<C: Case>(name: &str, seed: u64) {
     let memory = Memory {
         input: &laid_input,
         other: laid_shortcut.as_deref(),
-        weights: &pack(&geometry, C::GROUPS, &kernel, &bias),
+        weights: &weights,
         scratch: |kind| match kind {
             Kind::Avx512 => conv_scratch::<C::Avx512>(&C::GEOMETRY, 16),
             Kind::Avx2 => conv_scratch::<C::Avx2>(&C::GEOMETRY, 8),
@@ -590,7 +632,7 @@ fn test<C: Case>(name: &str, seed: u64) {
             Algorithm::Winograd(_) | Algorithm::Strassen(_) => 4.0 * TOLERANCE,
             Algorithm::Direct(_) | Algorithm::Grouped(_) => TOLERANCE,
         };
-        assert_close(kind, &from_map(output, to, batch), &expected, tolerance);
+        assert_close(kind, &from_map(output, geometry.results(), batch), &expected, tolerance);
     });
 }
 
