@@ -92,7 +92,7 @@ fn rows(chain: &Chain<'_>, plot: &Plot) -> Vec<Row> {
         let (bar, time) = (plot.unfused_bar(unfused), time(unfused));
         rows.push(Row { name: "no passes".to_owned(), class: "head", bar, time, ratio: String::new() });
     }
-    for gain in &chain.gains {
+    for gain in chain.gains.iter().filter(|gain| !gain.same) {
         let Some((added, timing)) = gain.added.and_then(|added| Some((added, added.timing?))) else { continue };
         let (bar, ratio) = (plot.gain_bar(gain), interval(&timing.against_neighbour));
         rows.push(Row { name: gain.pass.to_owned(), class: "name", bar, time: time(added), ratio });
