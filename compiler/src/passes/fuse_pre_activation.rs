@@ -84,6 +84,10 @@ fn second(graph: &Graph, conv: NodeId, id: NodeId) -> Result<Second, String> {
         op => (&[id], op.activation()),
     };
     let lines = affine::lines(graph, row, channels)?;
+    let fits = |value: f64| (value as f32).is_finite();
+    if !lines.iter().all(|line| fits(line.scale) && fits(line.shift)) {
+        return Err("its scale or shift would not fit in f32".to_owned());
+    }
     let vector = |values: Vec<f32>| Tensor::new([channels], values).ok_or("its parameters do not fill their shape");
     let scale = vector(lines.iter().map(|line| line.scale as f32).collect())?;
     let shift = vector(lines.iter().map(|line| line.shift as f32).collect())?;
