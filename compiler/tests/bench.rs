@@ -169,7 +169,7 @@ fn a_tiny_network_is_measured() {
         let key = |key: &str| variant[key].as_str().map(str::to_owned);
         *counts.entry((variant["batch"].as_u64().unwrap(), key("role").unwrap(), key("pass"))).or_default() += 1;
         assert!((0.0..=1e-4).contains(&number(&variant["departure"])), "{variant}");
-        for size in ["steps", "macs", "arena_bytes", "weight_bytes", "map_bytes"] {
+        for size in ["steps", "macs", "arena_bytes", "weight_bytes", "map_bytes", "fetched_bytes"] {
             assert!(number(&variant[size]) > 0.0, "{variant}");
         }
     }

@@ -74,6 +74,8 @@ pub struct Variant {
     pub weight_bytes: u64,
     /// Bytes of maps that all steps together read and write.
     pub map_bytes: u64,
+    /// Bytes that a call is expected to fetch into a second-level cache of 512 KiB, on one thread.
+    pub fetched_bytes: u64,
     /// The largest distance of its outputs from those of the unfused variant, by the largest of these.
     pub departure: f64,
 }

@@ -110,6 +110,7 @@ mod tests {
             arena_bytes: 1,
             weight_bytes: 1,
             map_bytes: 1,
+            fetched_bytes: 1,
             departure: 0.0,
         };
         Report {

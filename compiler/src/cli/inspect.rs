@@ -88,6 +88,7 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
         ("layers", grouped(plan.steps.len() as u64)),
         ("arena bytes", grouped(plan.arena as u64 * 4)),
         ("weight bytes", grouped(plan.weights.len() as u64 * 4)),
+        ("fetched bytes", grouped(plan.fetched())),
     ];
     text.push('\n');
     text.push_str(&table(
@@ -154,8 +155,6 @@ fn as_json(compiled: &Compiled) -> Value {
                 "kind": verdict.kind.name(),
                 "layers": verdict.layers,
                 "parts": verdict.parts,
-                "bytes_apart": verdict.bytes_apart,
-                "bytes_together": verdict.bytes_together,
                 "reason": verdict.reason,
             })
         })
@@ -177,6 +176,7 @@ fn as_json(compiled: &Compiled) -> Value {
         "macs": plan.macs(),
         "arena_bytes": plan.arena * 4,
         "weight_bytes": plan.weights.len() * 4,
+        "fetched_bytes": plan.fetched(),
         "layers": layers,
         "passes": passes,
         "chains": chains,

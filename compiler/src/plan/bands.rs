@@ -13,10 +13,11 @@ use std::fmt;
 use super::choose::{Decisions, Layer};
 use super::geometry::{Algorithm, BLOCK};
 use super::layout::extents;
+use super::traffic;
 use crate::ir::{self, ChainKind, Graph, NodeId, Op};
 
 /// Bytes of a second-level cache.
-const NEAR: f64 = 512.0 * 1024.0;
+const NEAR: f64 = traffic::NEAR as f64;
 /// Bytes of a map that no cache holds until it is read again.
 const FAR: f64 = 16.0 * 1024.0 * 1024.0;
 /// What shows of the bytes of weights that pass through again.
@@ -44,27 +45,20 @@ pub struct Verdict {
     pub layers: Vec<String>,
     /// How many parts it is computed in; 1 when its layers are computed one by one.
     pub parts: usize,
-    /// Bytes of maps and weights that come from beyond a second-level cache and go there, layer by layer.
-    pub bytes_apart: u64,
-    /// The same in parts.
-    pub bytes_together: u64,
     /// Why, in words.
     pub reason: String,
 }
 
-/// `bottleneck of conv1, conv2, conv3: 14 parts; 12.1 MB from afar instead of 17.3: ...`
+/// `bottleneck of conv1, conv2, conv3: in 14 parts: ...`
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let megabytes = |bytes: u64| bytes as f64 / 1e6;
-        let (apart, together) = (megabytes(self.bytes_apart), megabytes(self.bytes_together));
         let layers = self.layers.join(", ");
         write!(f, "{} of {layers}: ", self.kind.name())?;
         if self.parts > 1 {
-            write!(f, "in {} parts, {together:.1} MB from afar instead of {apart:.1}: ", self.parts)?;
+            write!(f, "in {} parts: {}", self.parts, self.reason)
         } else {
-            write!(f, "layer by layer, {apart:.1} MB from afar where parts had {together:.1}: ")?;
+            write!(f, "layer by layer: {}", self.reason)
         }
-        f.write_str(&self.reason)
     }
 }
 
@@ -90,16 +84,12 @@ pub(super) fn decide(graph: &Graph, decisions: &Decisions, early: usize) -> (Vec
     (chains, verdicts)
 }
 
-/// What a chain reads and writes, in bytes; of one image, or of all, whichever it computes at a time.
+/// What a chain writes, and its weights, in bytes; of one image, or of all, whichever it computes at a time.
 struct Account {
-    /// What the first layer reads.
-    input: f64,
     /// The results in order.
     results: Vec<f64>,
     /// Whether the step that makes a result, or the one that reads it, has too little arithmetic to hide the way to memory.
     bare: Vec<bool>,
-    /// The shortcut, where that is not the input.
-    shortcut: f64,
     weights: f64,
     /// Rows of the last layer, or channels.
     extent: usize,
@@ -114,8 +104,7 @@ impl Account {
             let images = if one_by_one { 1 } else { batch };
             Some((images * channels.next_multiple_of(BLOCK) * height * width * 4) as f64)
         };
-        let (first, last) = (*chain.nodes.first()?, *chain.nodes.last()?);
-        let read = *graph.operands(first).first()?;
+        let last = *chain.nodes.last()?;
         let results = chain.nodes.iter().map(|id| bytes(*id)).collect::<Option<Vec<_>>>()?;
         let light = |id: &NodeId| !matches!(graph.node(*id).op(), Op::Conv(_));
         let follows = chain.nodes.iter().skip(1).map(light).chain([false]);
@@ -126,24 +115,16 @@ impl Account {
                 weights += 4.0 * Layer::of(graph, *id, conv)?.weights();
             }
         }
-        let shortcut = match graph.node(last).op() {
-            Op::Conv(conv) if conv.shortcut => graph.operands(last).last().copied().filter(|id| *id != read),
-            _ => None,
-        };
         let [_, channels, height, _] = extents(graph.node(last).shape())?;
         let (extent, unit) = match chain.kind {
             ChainKind::GlobalPool => (channels, CHANNELS),
             ChainKind::StemPool | ChainKind::Bottleneck => (height, ROWS),
         };
-        let shortcut = shortcut.and_then(bytes).unwrap_or(0.0);
-        Some(Self { input: bytes(read)?, results, bare, shortcut, weights, extent, unit })
+        Some(Self { results, bare, weights, extent, unit })
     }
 
     fn verdict(&self, graph: &Graph, chain: &ir::Chain) -> (usize, Verdict) {
         let inside = self.results.len().saturating_sub(1);
-        let far = |bytes: f64| if bytes > NEAR { bytes } else { 0.0 };
-        let ends = far(self.input) + far(self.shortcut) + self.results.last().copied().map_or(0.0, far);
-        let between: f64 = self.results.iter().take(inside).copied().map(far).sum();
         let shows =
             |(bytes, bare): (&f64, &bool)| if *bare && *bytes > NEAR || *bytes > FAR { 2.0 * bytes } else { 0.0 };
         let saved: f64 = self.results.iter().zip(&self.bare).take(inside).map(shows).sum();
@@ -173,8 +154,6 @@ impl Account {
             kind: chain.kind,
             layers: chain.nodes.iter().map(|id| graph.node(*id).name.clone()).collect(),
             parts: if together { parts } else { 1 },
-            bytes_apart: (ends + 2.0 * between + self.weights) as u64,
-            bytes_together: (ends + self.weights + again) as u64,
             reason,
         };
         (part, verdict)

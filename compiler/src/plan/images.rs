@@ -6,10 +6,11 @@
 
 use super::choose::Layer;
 use super::layout::extents;
+use super::traffic;
 use crate::ir::{Graph, NodeId, Op};
 
 /// Bytes of all images' maps of a step that stay in a near cache.
-const NEAR: f64 = 512.0 * 1024.0;
+const NEAR: f64 = traffic::NEAR as f64;
 
 /// How many nodes, in topological order, run image by image.
 pub(super) fn early(graph: &Graph) -> usize {

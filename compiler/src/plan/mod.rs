@@ -14,6 +14,7 @@ pub(crate) mod layout;
 mod lower;
 mod pack;
 mod tile;
+mod traffic;
 pub mod tuning;
 mod variants;
 
@@ -232,6 +233,12 @@ impl Plan {
         blob.resize(64, 0);
         blob.extend(self.weights.iter().flat_map(|value| value.to_le_bytes()));
         blob
+    }
+
+    /// Bytes that a call is expected to fetch into a second-level cache of 512 KiB from beyond, on one thread, when others came before it:
+    /// the steps, played through such a cache.
+    pub fn fetched(&self) -> u64 {
+        traffic::fetched(self)
     }
 
     /// Multiply-accumulates of convolutions and dense layers for one image.

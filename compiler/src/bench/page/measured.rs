@@ -79,8 +79,8 @@ fn last_added<'a>(report: &'a Report, full: Option<&Variant>, has_own: impl Fn(&
     behind.find(|pass| full.passes.iter().any(|ran| ran == pass))
 }
 
-fn footprint(variant: &Variant) -> (usize, [u64; 3]) {
-    (variant.steps, [variant.arena_bytes, variant.weight_bytes, variant.map_bytes])
+fn footprint(variant: &Variant) -> (usize, [u64; 4]) {
+    (variant.steps, [variant.arena_bytes, variant.weight_bytes, variant.map_bytes, variant.fetched_bytes])
 }
 
 fn inverse(interval: &Interval) -> Interval {

@@ -12,7 +12,8 @@ use crate::bench::report::{Report, Role, Variant};
 pub(super) fn write(html: &mut String, report: &Report) {
     html.push_str(
         "<section id=\"memory\">\n<h2>Memory</h2>\n<p>What the programs are made of. Maps are what all steps of a call read and \
-         write of activations, wherever it lies; the arena is the memory that it lies in. The last column is the largest \
+         write of activations, wherever it lies; fetched is what the plan expects to come into a second-level cache of 512 KiB, maps and \
+         weights, on one thread; the arena is the memory that activations lie in. The last column is the largest \
          distance of a result from that without passes, by the largest result: it is rounding.</p>\n",
     );
     let mut batches: Vec<usize> = Vec::new();
@@ -35,9 +36,10 @@ pub(super) fn write(html: &mut String, report: &Report) {
 /// A quantity of programs: its heading, and how it is found.
 type Quantity = (&'static str, fn(&Variant) -> f64);
 
-const QUANTITIES: [Quantity; 4] = [
+const QUANTITIES: [Quantity; 5] = [
     ("Steps", |variant| variant.steps as f64),
     ("Maps", |variant| variant.map_bytes as f64),
+    ("Fetched", |variant| variant.fetched_bytes as f64),
     ("Arena", |variant| variant.arena_bytes as f64),
     ("Weights", |variant| variant.weight_bytes as f64),
 ];

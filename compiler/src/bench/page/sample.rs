@@ -70,6 +70,7 @@ fn variants(batch: usize) -> Vec<Variant> {
             arena_bytes: (9_633_792 - 1_204_224 * fewer as u64) * batch as u64,
             weight_bytes: 102_228_128 - 212_480 * u64::from(fewer > 0),
             map_bytes: (181_000_000 - 38_500_000 * fewer as u64) * batch as u64,
+            fetched_bytes: (241_000_000 - 31_500_000 * fewer as u64) * batch as u64,
             departure: 1.3e-7 * fewer as f64,
             passes,
         }
@@ -177,6 +178,7 @@ pub(super) fn tiny() -> Report {
         arena_bytes: 0,
         weight_bytes: 0,
         map_bytes: 0,
+        fetched_bytes: 0,
         departure: 0.0,
     };
     let one = Interval { median: 1.0, low: 1.0, high: 1.0 };

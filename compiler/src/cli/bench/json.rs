@@ -43,6 +43,7 @@ fn variant(variant: &Variant) -> Value {
         "arena_bytes": variant.arena_bytes,
         "weight_bytes": variant.weight_bytes,
         "map_bytes": variant.map_bytes,
+        "fetched_bytes": variant.fetched_bytes,
         "departure": variant.departure,
     })
 }

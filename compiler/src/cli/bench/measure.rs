@@ -249,6 +249,7 @@ impl Programs {
             arena_bytes: told("arena_bytes")?,
             weight_bytes: told("weight_bytes")?,
             map_bytes: told("map_bytes")?,
+            fetched_bytes: compiled.plan.fetched(),
             departure: self.built.get(place).map_or(0.0, |built| built.departure),
         })
     }
@@ -309,6 +310,7 @@ mod tests {
             arena_bytes: 1,
             weight_bytes: 1,
             map_bytes: 1,
+            fetched_bytes: 1,
             departure,
         };
         refuse_departure(&variant(5e-5), false).unwrap();
