@@ -44,6 +44,20 @@ fn optional() -> Vec<&'static str> {
     passes::names().into_iter().filter(is_optional).collect()
 }
 
+/// Times differ from machine to machine, so that the picture is not drawn again here: it shows passes that there are.
+#[test]
+fn the_picture_in_the_readme_is_of_a_measurement() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let (readme, file) =
+        (fs::read_to_string(format!("{root}/README.md")).unwrap(), "specs/pictures/cifar-resnet56.bench.svg");
+    assert!(readme.contains(&format!("]({file})")) && readme.contains(&format!("--svg {file}`")));
+    let picture = fs::read_to_string(format!("{root}/{file}")).unwrap();
+    let shown: Vec<&str> = picture.split('>').filter_map(|rest| rest.split('<').next()).map(str::trim).collect();
+    let named: Vec<&str> = shown.iter().copied().filter(|text| text.contains('_') && !text.contains(' ')).collect();
+    assert!(named.len() >= 3 && shown.contains(&"no passes"), "{shown:?}");
+    assert!(named.iter().all(|name| optional().contains(name)), "draw it again with the README's command: {named:?}");
+}
+
 #[test]
 fn what_cannot_be_measured_is_refused_before_anything_is_built() {
     let folder = tempfile::tempdir().unwrap();
