@@ -28,6 +28,11 @@ fn one(op: &str, attributes: Vec<resnetc::frontend::onnx::proto::AttributeProto>
     Builder::new(&[1, 4, 8, 8]).node(op, &["x"], &["y"], attributes).named("it")
 }
 
+fn sparse(dims: &[i64], places: (&[i64], &[i64])) -> Builder {
+    let model = Builder::new(&[1, 4, 8, 8]).sparse("kernel", dims, &[1.0, 2.0], places);
+    model.node("Conv", &["x", "kernel"], &["y"], vec![])
+}
+
 fn batch_norm(attributes: Vec<resnetc::frontend::onnx::proto::AttributeProto>, channels: i64) -> Builder {
     Builder::new(&[1, 4, 8, 8])
         .floats("gamma", &[channels])
@@ -54,7 +59,7 @@ fn cases() -> Vec<(&'static str, Builder)> {
             .named("conv")
     };
     vec![
-        ("opset_too_old", good().opset(6)),
+        ("opset_too_old", good().opset(0)),
         ("opset_missing", {
             let mut model = good();
             model.0.opset_import.clear();
@@ -118,7 +123,6 @@ fn cases() -> Vec<(&'static str, Builder)> {
                 })
                 .node("Gelu", &["b"], &["d"], vec![])
                 .with(|graph| graph.node[3].domain = "com.microsoft".to_owned())
-                .function("local", "Block")
                 .node("Block", &["d"], &["e"], vec![])
                 .with(|graph| graph.node[4].domain = "local".to_owned())
                 .node("Add", &["c", "e"], &["f"], vec![])
@@ -142,7 +146,40 @@ fn cases() -> Vec<(&'static str, Builder)> {
                 })
                 .node("Conv", &["x", "kernel"], &["y"], vec![])
         }),
-        ("type_sparse", Builder::new(&[1, 4, 8, 8]).sparse("kernel").node("Conv", &["x", "kernel"], &["y"], vec![])),
+        ("sparse_outside", sparse(&[4, 4, 1, 1], (&[2], &[3, 16]))),
+        ("sparse_order", sparse(&[4, 4, 1, 1], (&[2, 4], &[1, 0, 0, 0, 0, 3, 0, 0]))),
+        ("sparse_shapes", sparse(&[4, 4, 1, 1], (&[2, 3], &[0; 6]))),
+        ("sparse_too_large", sparse(&[1 << 40, 1 << 20, 1, 1], (&[2], &[3, 16]))),
+        ("function_of_itself", {
+            let calls = |from: &str| Builder::new(&[1, 4, 8, 8]).node(from, &["a"], &["b"], vec![]).of("local");
+            let mut model = calls("Two").function("local", "One", &["a"], &["b"]);
+            model.0.functions.extend(calls("One").function("local", "Two", &["a"], &["b"]).0.functions);
+            model.node("One", &["x"], &["y"], vec![]).of("local")
+        }),
+        ("functions_without_end", {
+            // Each calls the next twice, so that 64 of them are 2^64 nodes.
+            let mut model = Builder::new(&[1, 4, 8, 8]);
+            for index in 0..64 {
+                let next = format!("F{}", index + 1);
+                model = model.node(&next, &["a"], &["m"], vec![]).of("local");
+                model = model.node(&next, &["m"], &["b"], vec![]).of("local");
+                model = model.function("local", &format!("F{index}"), &["a"], &["b"]);
+            }
+            model.node("F0", &["x"], &["y"], vec![]).of("local")
+        }),
+        ("function_undefined_name", {
+            let model = Builder::new(&[1, 4, 8, 8]).node("Relu", &["nowhere"], &["b"], vec![]);
+            model.function("local", "Lost", &["a"], &["b"]).node("Lost", &["x"], &["y"], vec![]).of("local").named("it")
+        }),
+        ("broadcast_opset_6", {
+            let model = Builder::new(&[1, 4, 8, 8]).floats("c", &[8]).opset(6);
+            model.node("Add", &["x", "c"], &["y"], vec![int("broadcast", 1), int("axis", 1)])
+        }),
+        ("no_broadcast_opset_6", {
+            Builder::new(&[1, 4, 8, 8]).floats("c", &[8]).opset(6).node("Add", &["x", "c"], &["y"], vec![])
+        }),
+        ("batch_norm_in_training_opset_6", batch_norm(vec![], 4).opset(6)),
+        ("dropout_in_training_opset_6", one("Dropout", vec![]).opset(6)),
         (
             "type_of_input",
             good().with(|graph| {

@@ -92,17 +92,36 @@ impl Builder {
         self
     }
 
-    /// An operator defined in the file.
+    /// Makes all nodes so far the body of a function, with these inputs and outputs.
     #[must_use]
-    pub fn function(mut self, domain: &str, name: &str) -> Self {
-        self.0.functions.push(FunctionProto { name: name.to_owned(), domain: domain.to_owned() });
+    pub fn function(mut self, domain: &str, name: &str, input: &[&str], output: &[&str]) -> Self {
+        let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let node = std::mem::take(&mut self.graph().node);
+        self.0.functions.push(FunctionProto {
+            name: name.to_owned(),
+            domain: domain.to_owned(),
+            input: strings(input),
+            output: strings(output),
+            node,
+            ..FunctionProto::default()
+        });
         self
     }
 
-    /// A sparse constant.
+    /// Puts the last operator into a domain.
     #[must_use]
-    pub fn sparse(mut self, name: &str) -> Self {
-        self.graph().sparse_initializer.push(SparseTensorProto { values: Some(tensor(name, &[1], 1)) });
+    pub fn of(mut self, domain: &str) -> Self {
+        self.graph().node.last_mut().unwrap().domain = domain.to_owned();
+        self
+    }
+
+    /// A sparse constant: these values, at these places.
+    #[must_use]
+    pub fn sparse(mut self, name: &str, dims: &[i64], values: &[f32], places: (&[i64], &[i64])) -> Self {
+        let values = TensorProto { float_data: values.to_vec(), ..tensor(name, &[values.len() as i64], 1) };
+        let indices = TensorProto { int64_data: places.1.to_vec(), ..tensor("", places.0, 7) };
+        let (values, indices) = (Some(values), Some(indices));
+        self.graph().sparse_initializer.push(SparseTensorProto { values, indices, dims: dims.to_vec() });
         self
     }
 

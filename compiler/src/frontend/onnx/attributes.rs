@@ -2,7 +2,7 @@
 
 use super::importer::{Failure, refuse};
 use super::literal::Literal;
-use super::proto::{AttributeProto, NodeProto, TensorProto};
+use super::proto::{AttributeProto, NodeProto, SparseTensorProto, TensorProto};
 use super::value::{Value, View};
 use crate::Diagnostic;
 
@@ -12,6 +12,7 @@ const STRING: i32 = 3;
 const TENSOR: i32 = 4;
 const FLOATS: i32 = 6;
 const INTS: i32 = 7;
+const SPARSE_TENSOR: i32 = 11;
 
 /// A node of the model.
 pub(super) struct Node<'m> {
@@ -112,6 +113,11 @@ impl<'m> Node<'m> {
         Ok(self.attribute(name, TENSOR)?.and_then(|attribute| attribute.t.as_ref()))
     }
 
+    /// A sparse tensor.
+    pub fn sparse_tensor(&self, name: &str) -> Result<Option<&'m SparseTensorProto>, Failure> {
+        Ok(self.attribute(name, SPARSE_TENSOR)?.and_then(|attribute| attribute.sparse_tensor.as_ref()))
+    }
+
     /// Whether it has the attribute.
     pub fn has(&self, name: &str) -> bool {
         self.proto.attribute.iter().any(|attribute| attribute.name == name)
@@ -126,6 +132,7 @@ impl<'m> Node<'m> {
                     STRING => "a string",
                     TENSOR => "a tensor",
                     FLOATS => "numbers",
+                    SPARSE_TENSOR => "a sparse tensor",
                     _ => "integers",
                 };
                 let message = format!("its attribute `{name}` is of another type");

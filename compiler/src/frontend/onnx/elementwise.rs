@@ -1,12 +1,14 @@
 //! Operators on each element: of two computed values, of a computed value and a constant, of two constants.
 
-use super::attributes::Node;
+use super::attributes::{Node, axis};
 use super::convolution::wrong_bias;
 use super::fold::{self, Arithmetic};
 use super::importer::{Failure, Importer, Outcome, fits, refuse};
 use super::literal::{Data, Literal};
 use super::norm::channels;
+use super::shape::{dims, reshaped};
 use super::value::{NHWC, Value, View, natural};
+use crate::diagnostic::Diagnostic;
 use crate::ir::{BatchNorm, NodeId, Op};
 
 /// With a variance of 1, so small that the divisor is exactly 1: a batch normalisation that only scales and shifts.
@@ -49,7 +51,8 @@ pub(super) fn sum<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
 }
 
 fn arithmetic<'m>(importer: &mut Importer<'m>, node: &Node<'m>, operation: Arithmetic) -> Outcome {
-    match (node.value(0)?, node.value(1)?) {
+    let aligned = aligned(importer, node)?;
+    match (node.value(0)?, &aligned) {
         (Value::Constant(a), Value::Constant(b)) => Ok(Value::Constant(fold::elementwise(importer, operation, a, b)?)),
         (Value::Computed(a), Value::Computed(b)) => match operation {
             Arithmetic::Add => both(importer, node, a, b, SUM),
@@ -62,6 +65,35 @@ fn arithmetic<'m>(importer: &mut Importer<'m>, node: &Node<'m>, operation: Arith
         (Value::Constant(c), Value::Computed(x)) => affine(importer, node, x, c, operation, 1),
         (Value::Unknown, _) | (_, Value::Unknown) => Ok(Value::Unknown),
     }
+}
+
+/// The second value, in the shape in which axes match from the last. Before version 7 they match from an attribute's axis on, and only
+/// where another attribute says so.
+fn aligned(importer: &Importer<'_>, node: &Node<'_>) -> Outcome {
+    let (a, b) = (dims(node.value(0)?), node.value(1)?);
+    if node.opset >= 7 || matches!(b, Value::Unknown) {
+        return Ok(b.clone());
+    }
+    let (rank, extents) = (a.len(), dims(b).to_vec());
+    let wrong = || {
+        let expected = if node.has("broadcast") { "axes that follow each other in the first" } else { "one shape" };
+        let message = format!("its values have the shapes {a:?} and {extents:?}");
+        Failure::Refused(Box::new(Diagnostic::error("E-ONNX-SHAPE", message).expected(expected)))
+    };
+    if !node.flag("broadcast", false)? {
+        return if extents == a { Ok(b.clone()) } else { Err(wrong()) };
+    }
+    let last = rank.checked_sub(extents.len()).ok_or_else(wrong)?;
+    let first = match node.has("axis") {
+        true => axis(node.int("axis", 0)?, rank)?,
+        false => last,
+    };
+    let behind = last.checked_sub(first).ok_or_else(wrong)?;
+    let matches = extents.iter().zip(a.iter().skip(first)).all(|(b, a)| *b == 1 || a == b);
+    if !matches {
+        return Err(wrong());
+    }
+    reshaped(importer, b, [extents.as_slice(), &vec![1; behind]].concat())
 }
 
 const SUM: Op = Op::Add { activation: None };

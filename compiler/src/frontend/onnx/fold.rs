@@ -26,6 +26,9 @@ pub(super) fn constant<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outc
     if let Some(tensor) = node.tensor("value")? {
         return Ok(Value::Constant(literal::read(tensor, &mut importer.external)?));
     }
+    if let Some(tensor) = node.sparse_tensor("sparse_value")? {
+        return Ok(Value::Constant(importer.dense(tensor)?));
+    }
     if let Some(values) = node.floats("value_floats")? {
         return Ok(Value::Constant(Literal { dims: vec![values.len()], data: Data::Float(values.into()) }));
     }

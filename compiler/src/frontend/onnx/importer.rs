@@ -10,7 +10,7 @@ use super::literal::{self, Literal, elements};
 use super::model::{Model, standard};
 use super::operators;
 use super::order::{Schedule, label};
-use super::proto::{NodeProto, ValueInfoProto};
+use super::proto::{NodeProto, SparseTensorProto, ValueInfoProto};
 use super::value::{Value, View};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::{Edit, Graph, NodeId, Op, Shape, Tensor};
@@ -112,7 +112,7 @@ impl<'m> Importer<'m> {
                 Failure::Unsupported(reason) => {
                     let domain = if standard(&proto.domain) { "" } else { &proto.domain };
                     let separator = if domain.is_empty() { "" } else { "::" };
-                    let version = self.version(proto);
+                    let version = self.version(proto, index);
                     self.unsupported.push(format!(
                         "{domain}{separator}{} ({version}) at node {}: {reason}",
                         proto.op_type,
@@ -146,13 +146,22 @@ impl<'m> Importer<'m> {
         if let Some(value) = self.values.get(name) {
             return Ok(value.clone());
         }
-        if self.schedule.sparse.contains(name) {
-            return Err(refuse("E-ONNX-TYPE", format!("tensor `{name}` is sparse")));
+        if let Some(proto) = self.schedule.sparse.get(name) {
+            let value = Value::Constant(self.dense(proto)?);
+            self.values.insert(name, value.clone());
+            return Ok(value);
         }
         let Some(proto) = self.schedule.initializers.get(name) else { return Ok(Value::Unknown) };
         let value = Value::Constant(literal::read(proto, &mut self.external)?);
         self.values.insert(name, value.clone());
         Ok(value)
+    }
+
+    /// A sparse constant with its zeros.
+    pub fn dense(&mut self, proto: &SparseTensorProto) -> Result<Literal, Failure> {
+        let extents: Option<Vec<usize>> = proto.dims.iter().map(|extent| usize::try_from(*extent).ok()).collect();
+        self.charge(extents.as_deref().and_then(elements))?;
+        literal::read_sparse(proto, &mut self.external)
     }
 
     /// Adds a node to the graph.
@@ -269,7 +278,7 @@ impl<'m> Importer<'m> {
             return Ok(Value::Unknown);
         }
         let name = if proto.name.is_empty() { format!("{}_{index}", proto.op_type) } else { proto.name.clone() };
-        let node = Node { proto, name, opset: self.model.opset, inputs };
+        let node = Node { proto, name, opset: self.opset(index), inputs };
         for output in proto.output.iter().skip(1).filter(|output| !output.is_empty()) {
             if self.schedule.uses.contains_key(output.as_str()) {
                 return Err(match proto.op_type.as_str() {
@@ -287,18 +296,16 @@ impl<'m> Importer<'m> {
             return operators::find(&proto.op_type)
                 .ok_or_else(|| Failure::Unsupported("the operator is not supported".to_owned()));
         }
-        let defined = self.model.functions.contains(&(proto.domain.clone(), proto.op_type.clone()));
-        let reason = if defined {
-            "functions defined in the model are not supported"
-        } else {
-            "the operator's domain is not supported"
-        };
-        Err(Failure::Unsupported(reason.to_owned()))
+        Err(Failure::Unsupported("the operator's domain is not supported".to_owned()))
     }
 
-    fn version(&self, proto: &NodeProto) -> String {
+    fn opset(&self, index: usize) -> i64 {
+        self.model.opsets.get(index).copied().unwrap_or_default()
+    }
+
+    fn version(&self, proto: &NodeProto, index: usize) -> String {
         if standard(&proto.domain) {
-            format!("opset {}", self.model.opset)
+            format!("opset {}", self.opset(index))
         } else {
             "not a standard operator".to_owned()
         }

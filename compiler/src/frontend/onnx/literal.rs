@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::external::External;
 use super::importer::{Failure, refuse};
-use super::proto::TensorProto;
+use super::proto::{SparseTensorProto, TensorProto};
 
 /// Axes that a tensor may have.
 pub(super) const LARGEST_RANK: usize = 16;
@@ -132,6 +132,58 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
         return Err(mismatch(literal.len(), "values"));
     }
     Ok(literal)
+}
+
+/// Reads a sparse tensor, with its zeros. How many elements it has must have been checked before.
+pub(super) fn read_sparse(proto: &SparseTensorProto, external: &mut External) -> Result<Literal, Failure> {
+    let (Some(values), Some(indices)) = (&proto.values, &proto.indices) else {
+        return Err(refuse("E-ONNX-SHAPE", "a sparse tensor lacks its values or its indices"));
+    };
+    let about = format!("sparse tensor `{}`", values.name);
+    let dims: Option<Vec<usize>> = proto.dims.iter().map(|extent| usize::try_from(*extent).ok()).collect();
+    let count = dims.as_deref().filter(|dims| dims.len() <= LARGEST_RANK).and_then(elements);
+    let (Some(dims), Some(count)) = (dims, count) else {
+        return Err(refuse("E-ONNX-SHAPE", format!("{about} has the extents {:?}", proto.dims)));
+    };
+    let (values, indices) = (read(values, external)?, read(indices, external)?);
+    let wrong = |message: String| {
+        let expected = "a place inside the tensor for each value, by number or by indices, in ascending order";
+        Failure::Refused(Box::new(crate::Diagnostic::error("E-ONNX-SHAPE", message).expected(expected)))
+    };
+    let shapes = || wrong(format!("{about} has values of shape {:?} and indices of {:?}", values.dims, indices.dims));
+    let places = indices.as_ints().ok_or_else(shapes)?;
+    let per_value = match (values.dims.as_slice(), indices.dims.as_slice()) {
+        ([many], [places]) if many == places => 1,
+        ([many], [places, rank]) if many == places && *rank == dims.len() && *rank > 0 => *rank,
+        _ => return Err(shapes()),
+    };
+    let extents = if per_value == 1 && indices.dims.len() == 1 { vec![count] } else { dims.clone() };
+    let number = |place: &[i64]| {
+        place.iter().zip(&extents).try_fold(0_usize, |number, (index, extent)| {
+            let index = usize::try_from(*index).ok().filter(|index| index < extent)?;
+            Some(number * extent + index)
+        })
+    };
+    let numbers: Option<Vec<usize>> = places.chunks_exact(per_value).map(number).collect();
+    let numbers = numbers.filter(|numbers| numbers.is_sorted_by(|one, next| one < next));
+    let numbers =
+        numbers.ok_or_else(|| wrong(format!("{about} of shape {dims:?} has indices outside of it or out of order")))?;
+    let data = match &values.data {
+        Data::Float(values) => Data::Float(spread(values, &numbers, count)),
+        Data::Int(values) => Data::Int(spread(values, &numbers, count)),
+    };
+    Ok(Literal { dims, data })
+}
+
+/// Values at their places among so many, the others zero.
+fn spread<T: Copy + Default>(values: &[T], places: &[usize], count: usize) -> Arc<[T]> {
+    let mut all = vec![T::default(); count];
+    for (value, place) in values.iter().zip(places) {
+        if let Some(slot) = all.get_mut(*place) {
+            *slot = *value;
+        }
+    }
+    all.into()
 }
 
 fn from_bytes(raw: &[u8], kind: i32) -> Data {

@@ -10,6 +10,7 @@ mod convolution;
 mod elementwise;
 mod external;
 mod fold;
+mod functions;
 mod importer;
 mod input;
 mod linear;

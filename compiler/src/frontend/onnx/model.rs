@@ -1,28 +1,28 @@
 //! The file: size, decoding, operator set.
 
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
 use prost::Message;
 use prost::bytes::Bytes;
 
+use super::functions;
 use super::proto::{GraphProto, ModelProto};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 
 /// Protocol buffers end here.
 const LARGEST_FILE: u64 = 1 << 31;
 /// Versions of the operator set whose semantics the importer follows.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
+const OPSETS: std::ops::RangeInclusive<i64> = 1..=25;
+/// The first version of the format in which a model says which operators it is written in; before, they are of version 1.
+const SAYS_OPSETS: i64 = 3;
 
 /// A decoded model.
 pub(super) struct Model {
     /// The network.
     pub graph: GraphProto,
-    /// Version of the standard's operators.
-    pub opset: i64,
-    /// Domains and names of the functions defined in the file.
-    pub functions: BTreeSet<(String, String)>,
+    /// Version of the standard's operators, beside the graph's nodes.
+    pub opsets: Vec<i64>,
 }
 
 /// Reads and decodes a file, and checks the version of its operators. The diagnostics are warnings.
@@ -44,10 +44,11 @@ pub(super) fn read(path: &Path) -> Result<(Model, Diagnostics), Diagnostics> {
             .at(place())
             .hint("the file may be cut short, or of another format")
     })?;
-    let Some(graph) = model.graph else {
+    let Some(mut graph) = model.graph else {
         return Err(Diagnostic::error("E-ONNX-FILE", "the model has no graph").at(place()).into());
     };
-    let opset = model.opset_import.iter().filter(|set| standard(&set.domain)).map(|set| set.version).max();
+    let opset = functions::version(&model.opset_import);
+    let opset = opset.or((1..SAYS_OPSETS).contains(&model.ir_version).then_some(1));
     let expected = format!("version {} to {} of the standard operators", OPSETS.start(), OPSETS.end());
     let mut diagnostics = Diagnostics::new();
     let opset = match opset {
@@ -74,8 +75,8 @@ pub(super) fn read(path: &Path) -> Result<(Model, Diagnostics), Diagnostics> {
             .expected(expected),
         );
     }
-    let functions = model.functions.into_iter().map(|function| (function.domain, function.name)).collect();
-    Ok((Model { graph, opset, functions }, diagnostics))
+    let opsets = functions::inline(&mut graph, &model.functions, opset, &OPSETS).map_err(|error| error.at(place()))?;
+    Ok((Model { graph, opsets }, diagnostics))
 }
 
 /// Whether a domain is that of the standard's own operators.

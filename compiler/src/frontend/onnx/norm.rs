@@ -10,7 +10,7 @@ use crate::ir::{BatchNorm, GroupNorm, NodeId, Op};
 
 /// BatchNormalization with running statistics.
 pub(super) fn batch_normalization<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
-    if node.flag("training_mode", false)? {
+    if node.flag("training_mode", false)? || node.opset < 7 && !node.flag("is_test", false)? {
         return Err(training("its statistics are those of the batch"));
     }
     if !node.flag("spatial", true)? {
@@ -78,6 +78,9 @@ fn with_vectors(
 
 /// Dropout, which does nothing after training.
 pub(super) fn dropout<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    if node.opset < 7 && !node.flag("is_test", false)? {
+        return Err(training("it drops values at random"));
+    }
     if let Some(mode) = node.optional_literal(2)? {
         let on = match &mode.data {
             Data::Int(values) => values.iter().any(|value| *value != 0),

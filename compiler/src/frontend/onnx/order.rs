@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::model::Model;
-use super::proto::{NodeProto, TensorProto, ValueInfoProto};
+use super::proto::{NodeProto, SparseTensorProto, TensorProto, ValueInfoProto};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 
 /// So many nodes of a cycle or undefined names are named; the rest is counted.
@@ -22,8 +22,8 @@ pub(super) struct Schedule<'m> {
     pub nodes: Vec<usize>,
     /// Constants by name.
     pub initializers: BTreeMap<&'m str, &'m TensorProto>,
-    /// Names of sparse constants.
-    pub sparse: BTreeSet<&'m str>,
+    /// Sparse constants by name.
+    pub sparse: BTreeMap<&'m str, &'m SparseTensorProto>,
     /// The only input that is not a constant's default.
     pub input: &'m ValueInfoProto,
     /// The outputs; at least one, and no two of the same name.
@@ -44,19 +44,26 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
             report(twice(&tensor.name, "two initializers"));
         }
     }
-    let sparse: BTreeSet<_> =
-        graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref()).map(|v| v.name.as_str()).collect();
+    let mut sparse = BTreeMap::new();
+    for tensor in &graph.sparse_initializer {
+        let Some(values) = &tensor.values else { continue };
+        if sparse.insert(values.name.as_str(), tensor).is_some() || initializers.contains_key(values.name.as_str()) {
+            report(twice(&values.name, "two initializers"));
+        }
+    }
     let inputs: Vec<_> = graph
         .input
         .iter()
-        .filter(|input| !initializers.contains_key(input.name.as_str()) && !sparse.contains(input.name.as_str()))
+        .filter(|input| !initializers.contains_key(input.name.as_str()) && !sparse.contains_key(input.name.as_str()))
         .collect();
 
     let input_names: BTreeSet<_> = inputs.iter().map(|input| input.name.as_str()).collect();
     let mut producers = BTreeMap::new();
     for (index, node) in graph.node.iter().enumerate() {
         for output in node.output.iter().filter(|output| !output.is_empty()) {
-            let taken = initializers.contains_key(output.as_str()) || input_names.contains(output.as_str());
+            let taken = initializers.contains_key(output.as_str())
+                || sparse.contains_key(output.as_str())
+                || input_names.contains(output.as_str());
             if producers.insert(output.as_str(), index).is_some() || taken {
                 report(twice(output, "a node's output and something else"));
             }
@@ -70,7 +77,10 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
 
     let live = reachable(&graph.node, &producers, &outputs);
     let defined = |name: &str| {
-        producers.contains_key(name) || initializers.contains_key(name) || sparse.contains(name) || input.name == name
+        producers.contains_key(name)
+            || initializers.contains_key(name)
+            || sparse.contains_key(name)
+            || input.name == name
     };
     let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
     let mut undefined: BTreeMap<&str, String> = BTreeMap::new();

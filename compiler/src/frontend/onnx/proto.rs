@@ -14,7 +14,7 @@ pub struct ModelProto {
     /// Versions of the operator sets, one per domain.
     #[prost(message, repeated, tag = "8")]
     pub opset_import: ::prost::alloc::vec::Vec<OperatorSetIdProto>,
-    /// Operators defined in the file itself; refused when used.
+    /// Operators defined in the file itself.
     #[prost(message, repeated, tag = "25")]
     pub functions: ::prost::alloc::vec::Vec<FunctionProto>,
 }
@@ -29,14 +29,32 @@ pub struct OperatorSetIdProto {
     pub version: i64,
 }
 /// An operator defined in the file.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FunctionProto {
     /// Its operator type.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
+    /// Names of its inputs, in the order of a call's.
+    #[prost(string, repeated, tag = "4")]
+    pub input: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of its outputs, in the order of a call's.
+    #[prost(string, repeated, tag = "5")]
+    pub output: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Its body.
+    #[prost(message, repeated, tag = "7")]
+    pub node: ::prost::alloc::vec::Vec<NodeProto>,
+    /// Versions of the operator sets that the body is written in.
+    #[prost(message, repeated, tag = "9")]
+    pub opset_import: ::prost::alloc::vec::Vec<OperatorSetIdProto>,
     /// Its domain.
     #[prost(string, tag = "10")]
     pub domain: ::prost::alloc::string::String,
+    /// Its attributes that have defaults, with these.
+    #[prost(message, repeated, tag = "11")]
+    pub attribute_proto: ::prost::alloc::vec::Vec<AttributeProto>,
+    /// Which of the functions of this name it is.
+    #[prost(string, tag = "13")]
+    pub overload: ::prost::alloc::string::String,
 }
 /// A graph of nodes that are connected by the names of their values.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -59,7 +77,7 @@ pub struct GraphProto {
     /// Declared types of values between.
     #[prost(message, repeated, tag = "13")]
     pub value_info: ::prost::alloc::vec::Vec<ValueInfoProto>,
-    /// Sparse constants; refused when used.
+    /// Sparse constants.
     #[prost(message, repeated, tag = "15")]
     pub sparse_initializer: ::prost::alloc::vec::Vec<SparseTensorProto>,
 }
@@ -84,6 +102,9 @@ pub struct NodeProto {
     /// The operator's domain; empty for the standard's own.
     #[prost(string, tag = "7")]
     pub domain: ::prost::alloc::string::String,
+    /// Which of the functions of this name is called.
+    #[prost(string, tag = "8")]
+    pub overload: ::prost::alloc::string::String,
 }
 /// A named attribute.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -112,6 +133,12 @@ pub struct AttributeProto {
     /// Which of the values it has; 0 in old files.
     #[prost(int32, tag = "20")]
     pub r#type: i32,
+    /// In a function's body: the attribute of the function that it is.
+    #[prost(string, tag = "21")]
+    pub ref_attr_name: ::prost::alloc::string::String,
+    /// Value of type SPARSE_TENSOR.
+    #[prost(message, optional, tag = "22")]
+    pub sparse_tensor: ::core::option::Option<SparseTensorProto>,
 }
 /// A constant tensor.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -153,6 +180,12 @@ pub struct SparseTensorProto {
     /// The values that are not zero.
     #[prost(message, optional, tag = "1")]
     pub values: ::core::option::Option<TensorProto>,
+    /// Where each of them stands: its number in row-major order, or its indices.
+    #[prost(message, optional, tag = "2")]
+    pub indices: ::core::option::Option<TensorProto>,
+    /// Extents, outermost first.
+    #[prost(int64, repeated, tag = "3")]
+    pub dims: ::prost::alloc::vec::Vec<i64>,
 }
 /// A key with its value.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -16,7 +16,7 @@ pub(super) fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome 
     let floating = match (node.proto.op_type.as_str(), node.optional(1)) {
         ("CastLike", Some(Value::Constant(like))) => like.as_floats().is_some(),
         ("CastLike", _) => true,
-        _ => match node.int("to", 0)? {
+        _ => match target(node)? {
             1 => true,
             10 | 11 | 16 if matches!(node.value(0)?, Value::Constant(_)) => true,
             6 | 7 | 9 => false,
@@ -29,7 +29,7 @@ pub(super) fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome 
     match node.value(0)? {
         Value::Constant(literal) => {
             importer.charge(Some(literal.len()))?;
-            let truth = node.int("to", 0)? == 9;
+            let truth = node.proto.op_type == "Cast" && target(node)? == 9;
             let data = match (&literal.data, floating) {
                 (Data::Float(_), true) => literal.data.clone(),
                 (Data::Int(values), true) => Data::Float(values.iter().map(|value| *value as f32).collect()),
@@ -47,6 +47,16 @@ pub(super) fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome 
     }
 }
 
+/// The element type that a Cast asks for, by its number; before version 6 it is a word.
+fn target(node: &Node<'_>) -> Result<i64, Failure> {
+    if node.opset >= 6 {
+        return node.int("to", 0);
+    }
+    let word = node.string("to", "")?;
+    let named = (1..=16).find(|code| type_name(*code).eq_ignore_ascii_case(&word));
+    named.map(i64::from).ok_or_else(|| attribute("to", word, "the name of an element type, such as FLOAT"))
+}
+
 /// Shape.
 pub(super) fn shape<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let dims = dims(node.value(0)?);
@@ -61,7 +71,10 @@ pub(super) fn shape<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
 pub(super) fn reshape<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let value = node.value(0)?;
     let from = dims(value);
-    let target = node.input_ints(1)?;
+    let target = match node.opset < 5 {
+        true => node.ints("shape")?.ok_or_else(|| attribute("shape", (), "the extents of the result"))?,
+        false => node.input_ints(1)?,
+    };
     let target: Vec<i64> = match (importer.rebound, value, target) {
         // The file's batch, written into the shape, follows the batch that is wanted.
         (Some(fixed), Value::Computed(_), [n, rest @ ..]) if usize::try_from(*n) == Ok(fixed) => {
@@ -153,7 +166,7 @@ pub(super) fn dims(value: &Value) -> &[usize] {
 }
 
 /// The same elements with other extents.
-fn reshaped(importer: &Importer<'_>, value: &Value, dims: Vec<usize>) -> Outcome {
+pub(super) fn reshaped(importer: &Importer<'_>, value: &Value, dims: Vec<usize>) -> Outcome {
     match value {
         Value::Constant(literal) => Ok(Value::Constant(Literal { dims, data: literal.data.clone() })),
         Value::Computed(view) => {

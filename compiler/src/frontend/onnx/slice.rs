@@ -175,7 +175,7 @@ pub(super) fn pad<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     if fill != 0.0 || filled {
         return Err(refuse("E-ONNX-ATTR", "it pads with something else than 0"));
     }
-    let Some(pads) = node.ints_either("pads", 1)? else {
+    let Some(pads) = node.ints_either(if node.opset < 2 { "paddings" } else { "pads" }, 1)? else {
         return Err(attribute("pads", (), "what to add before and after each axis"));
     };
     let rank = view.dims.len();

@@ -1,0 +1,250 @@
+//! The ONNX standard's own tests (`onnx==1.17.0`, Apache-2.0), which `tests/reference/onnx_backend.sh` installs.
+//!
+//! A case is a model with its inputs and the outputs that the standard asks for. Most give everything as an input of the graph: weights,
+//! statistics, shapes. A compiler has them as constants, so all inputs but the first of floats are bound to the case's values. A case
+//! passes when every output is what the standard says, within the standard's tolerance; or it is refused, with a code and a reason. A
+//! wrong result, a panic or a refusal without a reason fails the test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use resnetc::frontend::onnx;
+use resnetc::frontend::onnx::proto::{ModelProto, TensorProto};
+use resnetc::ir::{Op, interpreter};
+
+/// Folders of the standard's tests. Those of `real` are names of models that are elsewhere.
+const SUITES: [&str; 5] = ["node", "simple", "pytorch-operator", "pytorch-converted", "light"];
+/// What the standard's runner allows: of the expected value, and beside it.
+const TOLERANCE: [f64; 2] = [1e-3, 1e-7];
+
+/// Operators that every residual classifier of some exporter needs.
+const MUST: &str = "Conv BatchNormalization Relu Clip Add Mul Sub Div Sum MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean \
+    Flatten Reshape Squeeze Unsqueeze Transpose Concat Slice Pad Gemm MatMul Softmax LogSoftmax Sigmoid Dropout Identity Constant \
+    ConstantOfShape Shape Gather Cast CastLike Expand Range Size Equal Where";
+/// Operators of their relatives: attention, group normalisation, segmentation.
+const SHOULD: &str = "ReduceSum ReduceMax Split InstanceNormalization GroupNormalization LayerNormalization Sqrt Reciprocal Pow HardSigmoid \
+    HardSwish LeakyRelu PRelu Elu Swish Gelu Mish Tanh Exp Log Min Max Tile DepthToSpace ConvTranspose Resize Upsample ArgMax TopK Einsum \
+    ReduceL2 ReduceProd Floor Ceil";
+/// Operators of integer networks.
+const QUANTISED: &str =
+    "QuantizeLinear DequantizeLinear QLinearConv QLinearMatMul ConvInteger MatMulInteger DynamicQuantizeLinear";
+
+enum Outcome {
+    Passed,
+    Refused(String),
+    Failed(String),
+}
+
+#[test]
+#[ignore = "needs the standard's tests; run by .ci/run"]
+fn cases_of_the_standard_pass_or_are_refused_with_a_reason() {
+    let Some(root) = data() else {
+        println!("skipped: tests/reference/onnx_backend.sh installs the standard's tests");
+        return;
+    };
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    let mut table: BTreeMap<(&str, String), [usize; 3]> = BTreeMap::new();
+    let (mut failed, mut refused) = (Vec::new(), String::new());
+    for suite in SUITES {
+        for folder in cases(&root.join(suite)) {
+            let model = ModelProto::decode(&*std::fs::read(folder.join("model.onnx")).unwrap()).unwrap();
+            let (class, operator) = about(&model, &folder);
+            let name = format!("{suite}/{}", folder.file_name().unwrap().to_str().unwrap());
+            let outcome = catch_unwind(AssertUnwindSafe(|| outcome(&folder, &model)))
+                .unwrap_or_else(|_| Outcome::Failed("it panics".to_owned()));
+            let column = match &outcome {
+                Outcome::Passed => 0,
+                Outcome::Refused(reason) => {
+                    let _ = writeln!(refused, "{class} {operator} {name}: {reason}");
+                    1
+                }
+                Outcome::Failed(reason) => {
+                    failed.push(format!("{name}: {reason}"));
+                    2
+                }
+            };
+            table.entry((class, operator)).or_default()[column] += 1;
+        }
+    }
+    std::panic::set_hook(quiet);
+    println!("{}", shown(&table));
+    if let Some(path) = std::env::var_os("RESNET_ONNX_REFUSED") {
+        std::fs::write(path, refused).unwrap();
+    }
+    assert!(failed.is_empty(), "{} cases fail:\n{}", failed.len(), failed.join("\n"));
+    let passed: usize = table.values().map(|[passed, ..]| passed).sum();
+    assert!(passed >= LEAST, "{passed} cases pass, fewer than the {LEAST} that did");
+}
+
+/// Cases that pass, at least.
+const LEAST: usize = 70;
+
+/// Where the tests are, if they are.
+fn data() -> Option<PathBuf> {
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/onnx-backend");
+    let root = std::env::var_os("RESNET_ONNX_BACKEND").map_or(installed, PathBuf::from);
+    let root = root.join("onnx/backend/test/data");
+    root.is_dir().then_some(root)
+}
+
+fn cases(suite: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<_> = std::fs::read_dir(suite).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("model.onnx").is_file());
+    folders.sort();
+    folders
+}
+
+/// How much a case matters, and the operator that it is about.
+fn about(model: &ModelProto, folder: &Path) -> (&'static str, String) {
+    let graph = model.graph.as_ref().unwrap();
+    let operators: BTreeSet<&str> = graph.node.iter().map(|node| node.op_type.as_str()).collect();
+    let within = |lists: &[&str]| {
+        operators.iter().all(|operator| lists.iter().any(|list| list.split_whitespace().any(|one| one == *operator)))
+    };
+    let class = match () {
+        () if !graph.node.iter().all(|node| node.domain.is_empty() || node.domain == "ai.onnx") => "other",
+        () if within(&[MUST]) => "must",
+        () if within(&[MUST, SHOULD]) => "should",
+        () if within(&[MUST, SHOULD, QUANTISED]) => "quantised",
+        () => "other",
+    };
+    let operator = match (graph.node.as_slice(), operators.len()) {
+        ([node], _) => node.op_type.clone(),
+        (_, 1) => operators.into_iter().collect(),
+        // A function of the standard, written out as what it is made of, or a whole network.
+        _ => match folder.file_name().unwrap().to_str().unwrap().split_once("_expanded") {
+            Some(_) => "(a function written out)".to_owned(),
+            None => "(several)".to_owned(),
+        },
+    };
+    (class, operator)
+}
+
+fn outcome(folder: &Path, model: &ModelProto) -> Outcome {
+    let mut sets: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir() && path.file_name().unwrap().to_str().unwrap().starts_with("test_data_set"))
+        .collect();
+    sets.sort();
+    let mut result = Outcome::Refused("it has no data".to_owned());
+    for set in sets {
+        result = of_set(&set, model);
+        if !matches!(result, Outcome::Passed) {
+            break;
+        }
+    }
+    result
+}
+
+/// A tensor of a data set; none where the file has a sequence or an optional.
+fn tensor(path: &Path) -> Option<TensorProto> {
+    TensorProto::decode(&*std::fs::read(path).ok()?).ok().filter(|tensor| tensor.data_type > 0)
+}
+
+fn of_set(set: &Path, model: &ModelProto) -> Outcome {
+    let mut model = model.clone();
+    let graph = model.graph.as_mut().unwrap();
+    let own: BTreeSet<String> = graph.initializer.iter().map(|tensor| tensor.name.clone()).collect();
+    let given: Vec<String> =
+        graph.input.iter().map(|info| info.name.clone()).filter(|name| !own.contains(name)).collect();
+    let mut tensors = Vec::new();
+    for (index, name) in given.iter().enumerate() {
+        let Some(tensor) = tensor(&set.join(format!("input_{index}.pb"))) else {
+            return Outcome::Refused("E-TEST an input is no tensor".to_owned());
+        };
+        tensors.push(TensorProto { name: name.clone(), ..tensor });
+    }
+    let data = tensors.iter().position(|tensor| tensor.data_type == 1).unwrap_or(0);
+    let first = tensors.get(data).cloned();
+    for (index, tensor) in tensors.into_iter().enumerate() {
+        if index != data {
+            graph.input.retain(|info| info.name != tensor.name);
+            graph.initializer.push(tensor);
+        }
+    }
+    let outputs = graph.output.len();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+    let batch = first.as_ref().and_then(|tensor| tensor.dims.first()).map_or(1, |extent| *extent as usize);
+    let network = match onnx::load(&path, None, batch) {
+        Ok((network, _)) => network,
+        Err(problems) => {
+            let text = problems.to_string();
+            return match problems.0.iter().all(|problem| !problem.code.is_empty() && !problem.message.is_empty()) {
+                true => Outcome::Refused(text.replace('\n', " ")),
+                false => Outcome::Failed(format!("it is refused without a reason: {text}")),
+            };
+        }
+    };
+    let graph = &network.graph;
+    let mut inputs = BTreeMap::new();
+    for id in graph.inputs() {
+        let Op::Input(layout) = graph.node(id).op() else { panic!("an input") };
+        let values = values(first.as_ref().unwrap()).unwrap();
+        let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+        inputs.insert(id, interpreter::logical(*layout, graph.node(id).shape(), &values).unwrap());
+    }
+    let computed = match interpreter::run(graph, &inputs) {
+        Ok(computed) => computed,
+        Err(error) => return Outcome::Failed(error.to_string()),
+    };
+    assert_eq!(graph.outputs().len(), outputs);
+    for (index, output) in graph.outputs().iter().enumerate() {
+        let Some(expected) = tensor(&set.join(format!("output_{index}.pb"))).and_then(|tensor| values(&tensor)) else {
+            return Outcome::Failed(format!("output {index} is no tensor of numbers"));
+        };
+        let ours = &computed[&output.node];
+        if ours.len() != expected.len() {
+            return Outcome::Failed(format!("output {index} has {} values, not {}", ours.len(), expected.len()));
+        }
+        let wrong = ours.iter().zip(&expected).position(|(ours, expected)| {
+            let [of_value, beside] = TOLERANCE;
+            let near = (ours - expected).abs() <= of_value * expected.abs() + beside;
+            let same = near || ours == expected || ours.is_nan() && expected.is_nan();
+            !same
+        });
+        if let Some(at) = wrong {
+            return Outcome::Failed(format!("output {index} at {at} is {}, not {}", ours[at], expected[at]));
+        }
+    }
+    Outcome::Passed
+}
+
+/// Numbers of a tensor of floats, integers or truth values; none of text.
+fn values(tensor: &TensorProto) -> Option<Vec<f64>> {
+    let raw = &tensor.raw_data;
+    Some(match (tensor.data_type, raw.is_empty()) {
+        (1, false) => raw.as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect(),
+        (1, true) => tensor.float_data.iter().map(|value| f64::from(*value)).collect(),
+        (11, false) => raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect(),
+        (11, true) => tensor.double_data.clone(),
+        (6, false) => raw.as_chunks().0.iter().map(|bytes| f64::from(i32::from_le_bytes(*bytes))).collect(),
+        (7, false) => raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f64).collect(),
+        (7, true) => tensor.int64_data.iter().map(|value| *value as f64).collect(),
+        (9 | 2, false) => raw.iter().map(|byte| f64::from(*byte)).collect(),
+        (3, false) => raw.iter().map(|byte| f64::from(*byte as i8)).collect(),
+        (2 | 3 | 6 | 9, true) => tensor.int32_data.iter().map(|value| f64::from(*value)).collect(),
+        _ => return None,
+    })
+}
+
+fn shown(table: &BTreeMap<(&str, String), [usize; 3]>) -> String {
+    let mut text = String::new();
+    for class in ["must", "should", "quantised", "other"] {
+        let rows = || table.iter().filter(|((of, _), _)| *of == class);
+        let mut total = [0; 3];
+        rows().for_each(|(_, counts)| total.iter_mut().zip(counts).for_each(|(total, count)| *total += count));
+        let [passed, refused, failed] = total;
+        let _ = writeln!(text, "{class:<28} {passed:>6} {refused:>8} {failed:>7}");
+        for ((_, operator), [passed, refused, failed]) in rows() {
+            let _ = writeln!(text, "  {operator:<26} {passed:>6} {refused:>8} {failed:>7}");
+        }
+    }
+    format!("{:<28} {:>6} {:>8} {:>7}\n{text}", "operator", "passed", "refused", "failed")
+}
