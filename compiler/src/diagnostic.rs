@@ -3,6 +3,8 @@
 //! A stage collects every problem that it can find before it gives up, so that one run tells a user all
 //! that there is to mend. The same text is shown by the command line and by the `resnet!` macro.
 
+pub mod codes;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -42,13 +42,14 @@ fn cat() -> String {
 #[test]
 fn wrong_arguments_exit_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 25] = [
+    let cases: [(&[&str], &str); 26] = [
         (&[], "Usage"),
         (
             &["inspect", "resnet18", "--pass", "fold_pad", "--no-pass", "fold_pad"],
             "`fold_pad` is switched off and forced",
         ),
         (&["compute"], "unrecognized subcommand"),
+        (&["explain", "E-ONNX-OB"], "did you mean `E-ONNX-OP`?"),
         (&["compile"], "<MODEL>"),
         (&["compile", "resnet18", "--batch", "0"], "whole number from 1"),
         (&["compile", "resnet18", "--batch", "-3"], "whole number from 1"),
@@ -243,6 +244,17 @@ fn specs_lists_what_ships() {
         let text = done(&tool(Path::new(ROOT), &["specs", spec["name"].as_str().unwrap()]));
         assert!(text.starts_with("spec: "), "{text}");
     }
+}
+
+#[test]
+fn codes_are_explained_as_they_stand_in_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = done(&tool(folder.path(), &["explain", "error[E-ONNX-CTRL]"]));
+    assert!(shown.starts_with("E-ONNX-CTRL: ") && shown.contains("evaluation mode"), "{shown}");
+    let all = done(&tool(folder.path(), &["explain"]));
+    let json: serde_json::Value = serde_json::from_str(&done(&tool(folder.path(), &["explain", "--json"]))).unwrap();
+    assert_eq!(all.lines().count() - 1, json.as_array().unwrap().len());
+    assert!(all.contains("W-DENORMAL"), "{all}");
 }
 
 #[cfg(unix)]

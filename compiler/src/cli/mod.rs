@@ -2,6 +2,7 @@
 
 mod bench;
 mod compile;
+mod explain;
 mod graph;
 mod inspect;
 mod machine;
@@ -42,6 +43,7 @@ Examples:
   resnetc specs                                         the networks that ship inside
   resnetc weights model.h5                              what a file of weights holds, and which network it fits
   resnetc pull resnet50                                 fetch its published weights: from then on they are found
+  resnetc explain E-ONNX-OP                             what an error means, and what to do
 
 A model is the name of a network that ships inside (`resnetc specs`), or a file: a spec (.yaml, .yml) or
 an ONNX model (.onnx). Weights are a file, or `seed:N` for reproducible random ones, which test speed and
@@ -81,6 +83,7 @@ enum Command {
     Specs(specs::Arguments),
     Weights(weights::Arguments),
     Pull(pull::Arguments),
+    Explain(explain::Arguments),
 }
 
 /// Why a command ended early.
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Specs(arguments) => specs::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
     };
     match done {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
