@@ -167,6 +167,14 @@ fn cases() -> Vec<(&'static str, Builder)> {
             }
             model.node("F0", &["x"], &["y"], vec![]).of("local")
         }),
+        ("functions_too_deep", {
+            let mut model = Builder::new(&[1, 4, 8, 8]);
+            for index in 0..2000 {
+                model = model.node(&format!("F{}", index + 1), &["a"], &["b"], vec![]).of("local");
+                model = model.function("local", &format!("F{index}"), &["a"], &["b"]);
+            }
+            model.node("F0", &["x"], &["y"], vec![]).of("local")
+        }),
         ("function_undefined_name", {
             let model = Builder::new(&[1, 4, 8, 8]).node("Relu", &["nowhere"], &["b"], vec![]);
             model.function("local", "Lost", &["a"], &["b"]).node("Lost", &["x"], &["y"], vec![]).of("local").named("it")

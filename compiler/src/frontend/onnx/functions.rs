@@ -14,6 +14,8 @@ use super::operators;
 use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto};
 use crate::diagnostic::Diagnostic;
 
+/// Functions that may be in each other.
+const DEEPEST: usize = 500;
 /// Nodes that a model may have with all functions written out.
 const MOST_NODES: usize = 1 << 20;
 /// And bytes that they may take in the file's format.
@@ -68,6 +70,11 @@ pub(super) fn inline(
             return Err(Diagnostic::error("E-ONNX-CYCLE", "it calls itself")
                 .about(subject())
                 .expected("functions that do not lead back to themselves"));
+        }
+        let around = std::iter::successors(calls.as_ref(), |call| call.around.as_ref());
+        if around.take(DEEPEST).count() == DEEPEST {
+            return Err(Diagnostic::error("E-ONNX-LIMIT", format!("more than {DEEPEST} functions are in each other"))
+                .about(subject()));
         }
         let opset = version(&function.opset_import).unwrap_or(opset);
         if opset < *supported.start() {
@@ -159,7 +166,8 @@ impl Names {
     fn of(graph: &GraphProto) -> Self {
         let values = graph.node.iter().flat_map(|node| node.input.iter().chain(&node.output));
         let inputs = graph.input.iter().map(|info| &info.name);
-        let constants = graph.initializer.iter().map(|tensor| &tensor.name);
+        let sparse = graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref());
+        let constants = graph.initializer.iter().chain(sparse).map(|tensor| &tensor.name);
         Self { taken: values.chain(inputs).chain(constants).cloned().collect(), suffixes: BTreeMap::new() }
     }
 
