@@ -153,7 +153,7 @@ fn step_of(step: &Step, one: usize, cache: &mut Cache) {
                 output: output(geometry.output),
                 weights,
             };
-            (0..geometry.batch).for_each(|image| conv.play(image, cache));
+            conv.play(cache);
         }
         Kernel::Pool(geometry) => pool(geometry, input(geometry.input), output(geometry.output), cache),
         Kernel::Elementwise(geometry) => {
@@ -243,7 +243,7 @@ struct Conv<'a> {
 }
 
 impl Conv<'_> {
-    fn play(&self, image: usize, cache: &mut Cache) {
+    fn play(&self, cache: &mut Cache) {
         if self.geometry.second.is_some() {
             let panels = match self.geometry.algorithm {
                 Algorithm::Strassen(_) => self.geometry.output.blocks() / 2,
@@ -252,16 +252,21 @@ impl Conv<'_> {
             cache.touch(self.weights + panels * self.panel(), 2 * self.geometry.output.channels);
         }
         match self.geometry.algorithm {
-            Algorithm::Direct(direct) => self.direct(direct, image, cache),
-            Algorithm::Winograd(winograd) => self.winograd(winograd, image, cache),
-            Algorithm::Strassen(strassen) => self.strassen(strassen, image, cache),
+            Algorithm::Direct(direct) => self.direct(direct, cache),
+            Algorithm::Winograd(winograd) => self.winograd(winograd, cache),
+            Algorithm::Strassen(strassen) => {
+                (0..self.geometry.batch).for_each(|image| self.strassen(strassen, image, cache))
+            }
             Algorithm::Grouped(_) => {
                 let panel = self.panel();
                 let rows = [0, self.geometry.output.height];
                 for block in 0..self.geometry.output.blocks() {
                     cache.touch(self.weights + block * panel, panel);
-                    self.input.touch(cache, image, self.first_block.get(block).copied().unwrap_or(0), self.rows(rows));
-                    self.write(cache, image, block, Part::Rows(rows));
+                    let read = self.first_block.get(block).copied().unwrap_or(0);
+                    for image in 0..self.geometry.batch {
+                        self.input.touch(cache, image, read, self.rows(rows));
+                        self.write(cache, image, block, Part::Rows(rows));
+                    }
                 }
             }
         }
@@ -322,20 +327,21 @@ impl Conv<'_> {
     }
 
     /// A band's inputs of a pass, for every panel; the sums of a few panels wait in scratch memory between passes.
-    fn direct(&self, Direct { band, depth, sums }: Direct, image: usize, cache: &mut Cache) {
+    fn direct(&self, Direct { band, depth, sums }: Direct, cache: &mut Cache) {
         let ConvGeometry { output, window, kernel, input, .. } = *self.geometry;
         let per_block = kernel[0] * kernel[1] * input.block * BLOCK;
         let (together, depth) = (self.together(), depth.min(window).max(1));
         let passes = window.div_ceil(depth);
         let pixels = output.height * output.width;
         let band = if self.geometry.flat() { band } else { band.next_multiple_of(output.width) };
-        for first in (0..pixels).step_by(band.max(1)) {
-            let last = (first + band).min(pixels);
-            let rows = [first / output.width, last.div_ceil(output.width)];
-            let (read, written) = match self.geometry.flat() {
-                true => (Part::Pixels([first, last]), Part::Rows(rows)),
-                false => (Part::Read(self.rows(rows)), Part::Rows(rows)),
-            };
+        let all = self.geometry.batch * pixels;
+        for first in (0..all).step_by(band.max(1)) {
+            let last = (first + band).min(all);
+            let parts = of_images(first, last, pixels).map(|(image, [first, last])| {
+                let rows = [first / output.width, last.div_ceil(output.width)];
+                let read = if self.geometry.flat() { Part::Pixels([first, last]) } else { Part::Read(self.rows(rows)) };
+                (image, read, Part::Rows(rows))
+            });
             let run = if passes == 1 { output.blocks() } else { (sums / ((last - first) * BLOCK)).max(together) };
             for begin in (0..output.blocks()).step_by(run.next_multiple_of(together)) {
                 let panels = (begin..(begin + run.next_multiple_of(together)).min(output.blocks())).step_by(together);
@@ -347,13 +353,17 @@ impl Conv<'_> {
                             cache.touch(self.weights + at, blocks.len() * per_block + BLOCK);
                         }
                         let first_block = self.first_block.get(panel).copied().unwrap_or(0);
-                        blocks.clone().for_each(|block| read.touch(self.input, cache, image, first_block + block));
+                        for (image, read, _) in parts.clone() {
+                            blocks.clone().for_each(|block| read.touch(self.input, cache, image, first_block + block));
+                        }
                         if passes > 1 {
                             let sums = (last - first) * BLOCK * together;
                             cache.touch(SCRATCH + (panel - begin) / together * sums, sums);
                         }
                         if pass + 1 == passes {
-                            (panel..panel + together).for_each(|block| self.write(cache, image, block, written));
+                            for (image, _, written) in parts.clone() {
+                                (panel..panel + together).for_each(|block| self.write(cache, image, block, written));
+                            }
                         }
                     }
                 }
@@ -362,18 +372,22 @@ impl Conv<'_> {
     }
 
     /// A group of tiles is transformed, multiplied with each panel or pair of panels, and transformed back.
-    fn winograd(&self, winograd: Winograd, image: usize, cache: &mut Cache) {
+    fn winograd(&self, winograd: Winograd, cache: &mut Cache) {
         let ConvGeometry { output, window, input, stride, .. } = *self.geometry;
         let (products, panel) = (winograd.products(stride[0]), self.panel());
         let across = winograd.tiles(output.width).max(1);
         let tiles = across * winograd.tiles(output.height);
         let together = self.together();
-        for first in (0..tiles).step_by(winograd.group.max(1)) {
-            let group = winograd.group.min(tiles - first);
-            let runs = Runs { first, last: first + group, across };
+        let all = self.geometry.batch * tiles;
+        for first in (0..all).step_by(winograd.group.max(1)) {
+            let group = winograd.group.min(all - first);
+            let windows = of_images(first, first + group, tiles).flat_map(|(image, [first, last])| {
+                let windows = Runs { first, last, across }.windows(winograd.outputs, [output.height, output.width]);
+                windows.map(move |window| (image, window))
+            });
             let transformed = group * products * BLOCK;
             for block in 0..input.blocks() {
-                for [rows, columns] in runs.windows(winograd.outputs, [output.height, output.width]) {
+                for (image, [rows, columns]) in windows.clone() {
                     let (rows, columns) = (self.rows(rows), self.columns(columns));
                     self.input.touch_window(cache, image, block, rows, columns);
                 }
@@ -384,7 +398,7 @@ impl Conv<'_> {
                 let first_block = self.first_block.get(begin).copied().unwrap_or(0);
                 cache.touch(SCRATCH + first_block * transformed, window * transformed);
                 cache.touch(SCRATCH + input.blocks() * transformed, together * transformed);
-                for window in runs.windows(winograd.outputs, [output.height, output.width]) {
+                for (image, window) in windows.clone() {
                     (begin..begin + together).for_each(|block| self.write(cache, image, block, Part::Window(window)));
                 }
             }
@@ -431,6 +445,13 @@ impl Conv<'_> {
     }
 }
 
+/// A run counted over all images, of so many each: which of every image it has.
+fn of_images(first: usize, last: usize, each: usize) -> impl Iterator<Item = (usize, [usize; 2])> + Clone {
+    (first / each..last.div_ceil(each)).map(move |image| {
+        (image, [first.max(image * each) - image * each, last.min((image + 1) * each) - image * each])
+    })
+}
+
 /// Tiles that are computed together, counted row by row.
 #[derive(Clone, Copy)]
 struct Runs {
@@ -442,7 +463,7 @@ struct Runs {
 
 impl Runs {
     /// The rows and columns of outputs that they are, for each row of tiles: so many outputs to a side of a tile, and in all.
-    fn windows(self, side: usize, output: [usize; 2]) -> impl Iterator<Item = [[usize; 2]; 2]> {
+    fn windows(self, side: usize, output: [usize; 2]) -> impl Iterator<Item = [[usize; 2]; 2]> + Clone {
         let Self { first, last, across } = self;
         (first / across..last.div_ceil(across)).map(move |row| {
             let tiles = [first.max(row * across) - row * across, last.min((row + 1) * across) - row * across];
