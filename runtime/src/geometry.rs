@@ -7,6 +7,9 @@
 //!
 //! **Vectors.** `[batch][features rounded up to 16]`, zeros behind the last feature; the same bytes as a map of 1 x 1 pixels without frame.
 //!
+//! **Arrays.** What a loop nest reads and writes: any axes in row-major order without gaps. It is described as a map of one channel, one row
+//! and a block of one, as wide as the array is long.
+//!
 //! **Panels.** The weights of a convolution are panels of 16 output channels, one after the other. A panel is its bias, `[16]`, then
 //! its weights, `[K][16]`, where K walks the input in the order (block of the panel's window, kernel row, kernel column, lane). For a
 //! convolution by [`Winograd`] the weights are, for each factor of the transformed kernel, row by row, `[K][16]` with K in the order (block of the
@@ -21,6 +24,8 @@
 //! with K over the features. Each layer's panels start on a 64-byte line.
 //!
 //! All offsets and lengths count f32 values.
+
+use super::scalar::{Combine, Fold, Function};
 
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
@@ -664,4 +669,58 @@ pub struct OutputGeometry {
     pub batch: usize,
     /// The map read.
     pub input: Map,
+}
+
+/// A loop nest over arrays, which lie in memory in row-major order without gaps:
+/// `output[i] = finish(fold over r of combine(a[i, r], b[i, r]))`, with `i` through the axes of the output and `r` through those that are
+/// reduced.
+#[derive(Debug, Clone, Copy)]
+pub struct NestGeometry {
+    /// Extents of the output, the slowest first.
+    pub output: &'static [usize],
+    /// Extents of the axes that are reduced, the slowest first; none where there is nothing to fold.
+    pub reduced: &'static [usize],
+    /// What is read.
+    pub a: Access,
+    /// What else is read.
+    pub b: Option<Access>,
+    /// Which of the two is a constant, and lies among the weights, if one is.
+    pub constant: Option<Operand>,
+    /// What is made of both, if there are two.
+    pub combine: Combine,
+    /// What is made of all that is reduced.
+    pub fold: Fold,
+    /// What is applied last.
+    pub finish: Function,
+}
+
+/// One of the two operands of a loop nest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operand {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+/// How a loop nest reads an array: each axis, of the output and then of the reduced ones, moves the place by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Access {
+    /// Elements of the array.
+    pub length: usize,
+    /// Where the place is at position 0 of all axes that move it evenly.
+    pub start: usize,
+    /// How each axis moves the place.
+    pub axes: &'static [Move],
+    /// What is read where a position has no place.
+    pub fill: f32,
+}
+
+/// How an axis of a loop nest moves a place in an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// By as much from each position to the next.
+    Even(isize),
+    /// For each position, by how much; below 0 it has no place, and the fill is read.
+    Listed(&'static [i32]),
 }

@@ -10,6 +10,7 @@
 //! - [`engine`]: steps, memory, weights, threads
 //! - [`kernel`]: one generic body per kernel
 //! - [`isa`]: the instruction sets, and the choice at run time
+//! - [`scalar`]: functions of numbers, what a loop nest computes with
 //! - [`tensor`]: typed arrays as flat slices and back
 //! - [`error`]: what can go wrong
 //!
@@ -31,6 +32,7 @@ pub mod network;
 pub mod outputs;
 mod preprocess;
 pub mod program;
+pub mod scalar;
 pub mod tensor;
 
 pub use engine::{Aligned, Engine, Operands, Step, Timing, Traced, Weights, Work};

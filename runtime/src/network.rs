@@ -11,8 +11,8 @@ pub struct Network {
     pub description: &'static str,
     /// The input's name.
     pub input: &'static str,
-    /// The shape of the caller's input buffer: `[N, C, H, W]`, or `[N, H, W, C]` when `channels_last`.
-    pub input_shape: [usize; 4],
+    /// The shape of the caller's input buffer: `[N, C, H, W]`, or `[N, H, W, C]` when `channels_last`; of an array any.
+    pub input_shape: &'static [usize],
     /// Whether the caller's input buffer has its channels last.
     pub channels_last: bool,
     /// The outputs, in their order.
@@ -41,12 +41,24 @@ pub struct Network {
     pub labels: &'static [&'static str],
 }
 
+impl Network {
+    /// Images of a call: the first extent of a map. Of an array, which has no images, it is 1.
+    pub const fn images(&self) -> usize {
+        if self.input_shape.len() == 4 { self.input_shape[0] } else { 1 }
+    }
+
+    /// Whether the input is a map, so that images can be put together to batches.
+    pub(crate) const fn takes_maps(&self) -> bool {
+        self.input_shape.len() == 4
+    }
+}
+
 /// The description of one output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Output {
     /// Its name; no other output of the network has it.
     pub name: &'static str,
-    /// Its shape: `[N, features]` or `[N, C, H, W]`.
+    /// Its shape: `[N, features]` or `[N, C, H, W]`; of an array any.
     pub shape: &'static [usize],
     /// Whether it went through softmax already.
     pub softmax: bool,

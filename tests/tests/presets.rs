@@ -13,7 +13,7 @@ const NETWORK: Network = Network {
     name: "",
     description: "",
     input: "",
-    input_shape: [1, 3, 0, 0],
+    input_shape: &[1, 3, 0, 0],
     channels_last: false,
     outputs: &[],
     parameters: 0,
@@ -85,7 +85,7 @@ impl<'a> Recipe<'a> {
     fn input(&self, picture: &Picture) -> Vec<f32> {
         let [height, width] = self.size;
         let mut input = vec![f32::NAN; 3 * height * width];
-        let network = Network { input_shape: [1, 3, height, width], ..NETWORK };
+        let network = Network { input_shape: Box::leak(Box::new([1, 3, height, width])), ..NETWORK };
         preprocess::fill(&network, &self.rules, picture, &mut input).unwrap();
         input
     }

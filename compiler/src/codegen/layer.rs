@@ -4,6 +4,8 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::number;
+use crate::ir::{Access, Move, Nest};
+use crate::plan::geometry::Operand;
 use crate::plan::geometry::{
     Activation, Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
     Frame, GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, Join, Map, OutputGeometry, PoolGeometry,
@@ -26,14 +28,23 @@ pub(super) fn stem(kernel: &Kernel) -> &'static str {
         Kernel::Softmax(_) => "Softmax",
         Kernel::Flatten(_) => "Flatten",
         Kernel::Output(_) => "Output",
+        Kernel::AsArray(_) => "AsArray",
+        Kernel::AsMap(_) => "AsMap",
+        Kernel::Nest { .. } => "Nest",
     }
 }
 
 /// A layer's geometry, and the name of its type.
 pub(super) fn geometry(kernel: &Kernel) -> (TokenStream, Ident) {
-    let name = format_ident!("{}Geometry", stem(kernel));
+    let name = match kernel {
+        Kernel::AsArray(_) => format_ident!("OutputGeometry"),
+        Kernel::AsMap(_) => format_ident!("InputGeometry"),
+        _ => format_ident!("{}Geometry", stem(kernel)),
+    };
     let tokens = match kernel {
-        Kernel::Input(InputGeometry { batch, output, channels_last }) => {
+        Kernel::Nest { nest, lengths, constant } => self::nest(nest, lengths, *constant),
+        Kernel::Input(InputGeometry { batch, output, channels_last })
+        | Kernel::AsMap(InputGeometry { batch, output, channels_last }) => {
             let (batch, output) = (number(*batch), map(output));
             quote!(InputGeometry { batch: #batch, output: #output, channels_last: #channels_last })
         }
@@ -94,7 +105,7 @@ pub(super) fn geometry(kernel: &Kernel) -> (TokenStream, Ident) {
             let (batch, input) = (number(*batch), map(input));
             quote!(FlattenGeometry { batch: #batch, input: #input })
         }
-        Kernel::Output(OutputGeometry { batch, input }) => {
+        Kernel::Output(OutputGeometry { batch, input }) | Kernel::AsArray(OutputGeometry { batch, input }) => {
             let (batch, input) = (number(*batch), map(input));
             quote!(OutputGeometry { batch: #batch, input: #input })
         }
@@ -155,6 +166,65 @@ fn conv(geometry: &ConvGeometry, first_block: &[usize]) -> TokenStream {
         dilation: #dilation, padding: #padding, window: #window, first_block: &#first_block,
         activation: #activation, second: #second, algorithm: #algorithm,
     })
+}
+
+fn nest(nest: &Nest, lengths: &[usize], constant: Option<Operand>) -> TokenStream {
+    let (output, reduced) = (list(&nest.shape.0), list(&nest.reduced));
+    let mut reads = nest.operands.iter().zip(lengths).map(|(access, length)| self::access(access, *length));
+    let (a, b) = (reads.next(), reads.next());
+    let b = match b {
+        Some(b) => quote!(Some(#b)),
+        None => quote!(None),
+    };
+    let constant = match constant {
+        None => quote!(None),
+        Some(Operand::A) => quote!(Some(Operand::A)),
+        Some(Operand::B) => quote!(Some(Operand::B)),
+    };
+    let [combine, fold, kind] = [nest.combine.variant(), nest.fold.variant(), nest.finish.kind.variant()]
+        .map(|variant| format_ident!("{variant}"));
+    let [alpha, beta] = [nest.finish.alpha, nest.finish.beta].map(double);
+    quote!(NestGeometry {
+        output: &#output, reduced: &#reduced, a: #a, b: #b, constant: #constant, combine: Combine::#combine,
+        fold: Fold::#fold, finish: Function::of(FunctionKind::#kind, #alpha, #beta),
+    })
+}
+
+fn access(access: &Access, length: usize) -> TokenStream {
+    let (length, start) = (number(length), number(access.start));
+    let axes = access.axes.iter().map(|axis| match axis {
+        Move::Even(step) => {
+            let step = Literal::isize_unsuffixed(*step);
+            quote!(Move::Even(#step))
+        }
+        Move::Listed(places) => {
+            let places = places.iter().map(|place| Literal::i32_unsuffixed(*place));
+            quote!(Move::Listed(&[#(#places),*]))
+        }
+    });
+    let fill = single(access.fill);
+    quote!(Access { length: #length, start: #start, axes: &[#(#axes),*], fill: #fill })
+}
+
+/// A number, which may be infinite.
+fn single(value: f32) -> TokenStream {
+    if value.is_finite() {
+        let value = Literal::f32_unsuffixed(value);
+        quote!(#value)
+    } else {
+        let bits = Literal::u32_unsuffixed(value.to_bits());
+        quote!(f32::from_bits(#bits))
+    }
+}
+
+fn double(value: f64) -> TokenStream {
+    if value.is_finite() {
+        let value = Literal::f64_unsuffixed(value);
+        quote!(#value)
+    } else {
+        let bits = Literal::u64_unsuffixed(value.to_bits());
+        quote!(f64::from_bits(#bits))
+    }
 }
 
 fn pool(geometry: &PoolGeometry) -> TokenStream {

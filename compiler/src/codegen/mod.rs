@@ -45,12 +45,15 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
     let Item { attributes, visibility, name, runtime, .. } = item;
     let plan = &compiled.plan;
     let layers = Layers::of(&plan.steps);
-    let [batch, ..] = plan.input.shape.map(|extent| extent as u64);
+    let batch = if let [batch, _, _, _] = plan.input.shape.as_slice() { *batch as u64 } else { 1 };
     let definitions = layers.definitions.iter().map(Definition::tokens);
     let steps = plan.steps.iter().zip(&layers.of_step).enumerate().map(|(index, (step, layer))| {
         let constant = format_ident!("STEP_{index}");
         let doc = format!(" {}: {}", quoted(&step.name), step.summary);
-        let constructor = constructor(&step.kernel);
+        let constructor = match (&step.kernel, step.operands.network_output) {
+            (Kernel::Nest { .. }, Some(_)) => format_ident!("constant"),
+            (kernel, _) => constructor(kernel),
+        };
         let (label, operands) = (&step.name, operands(&step.operands));
         let macs = (step.macs > 0).then(|| {
             let macs = Literal::u64_unsuffixed(step.macs.saturating_mul(batch));
@@ -87,6 +90,8 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
                 use #runtime::geometry::*;
                 #[allow(unused_imports)]
                 use #runtime::kernel::Tile;
+                #[allow(unused_imports)]
+                use #runtime::scalar::{Combine, Fold, Function, FunctionKind};
                 #[allow(unused_imports)]
                 use #runtime::network::{Color, Interpolation, Network, Output, Preprocess, Resize, Rounding};
                 #[allow(unused_imports)]
@@ -222,6 +227,9 @@ fn constructor(kernel: &Kernel) -> Ident {
             Kernel::Dense(_) => "dense",
             Kernel::Softmax(_) => "softmax",
             Kernel::Flatten(_) => "flatten",
+            Kernel::AsArray(_) => "as_array",
+            Kernel::AsMap(_) => "as_map",
+            Kernel::Nest { .. } => "nest",
             Kernel::Output(_) => "output",
         }
     )

@@ -10,7 +10,7 @@ use super::outputs::{self, array};
 use super::{Item, Weights, number, quoted};
 use crate::frontend::{Color, Interpolation, Preprocess, Resize, Rounding};
 use crate::pipeline::Compiled;
-use crate::plan::Output;
+use crate::plan::{Input, Output};
 
 /// Comment lines above generated code: what it was made from, and how.
 pub(super) fn header(compiled: &Compiled) -> String {
@@ -43,7 +43,7 @@ pub(super) fn constant(compiled: &Compiled) -> TokenStream {
     let (network, plan) = (&compiled.network, &compiled.plan);
     let (name, description, weights) = (&network.name, &network.description, &network.weights);
     let input = &plan.input.name;
-    let input_shape = plan.input.shape.map(number);
+    let input_shape = plan.input.shape.iter().map(|extent| number(*extent));
     let channels_last = plan.input.channels_last;
     let outputs = plan.outputs.iter().map(|Output { name, shape, softmax }| {
         let shape = shape.iter().map(|extent| number(*extent));
@@ -70,7 +70,7 @@ pub(super) fn constant(compiled: &Compiled) -> TokenStream {
             name: #name,
             description: #description,
             input: #input,
-            input_shape: [#(#input_shape),*],
+            input_shape: &[#(#input_shape),*],
             channels_last: #channels_last,
             outputs: &[#(#outputs),*],
             parameters: #parameters,
@@ -91,11 +91,12 @@ pub(super) fn constant(compiled: &Compiled) -> TokenStream {
 /// The methods of the type, and its implementation of `Model` when it carries its weights.
 pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
     let (plan, name, runtime) = (&compiled.plan, &item.name, &item.runtime);
-    let input_shape = plan.input.shape.map(number);
+    let input_rank = number(plan.input.shape.len());
+    let input_shape = plan.input.shape.iter().map(|extent| number(*extent));
     let input = array(&plan.input.shape);
     let (constant, result, value) =
         (outputs::constant(compiled, item), outputs::result(compiled, item), outputs::value(compiled, item));
-    let input_doc = format!(" Shape of the input {}: {}.", quoted(&plan.input.name), axes(plan.input.channels_last));
+    let input_doc = format!(" Shape of the input {}: {}.", quoted(&plan.input.name), axes(&plan.input));
     let make = match &item.weights {
         Weights::Embedded(path) => quote! {
             #[allow(dead_code)]
@@ -178,7 +179,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
             /// The network's name.
             pub const NAME: &'static str = program::NETWORK.name;
             #[doc = #input_doc]
-            pub const INPUT_SHAPE: [usize; 4] = [#(#input_shape),*];
+            pub const INPUT_SHAPE: [usize; #input_rank] = [#(#input_shape),*];
             #constant
             /// Trainable parameters.
             pub const PARAMETERS: u64 = program::NETWORK.parameters;
@@ -221,8 +222,12 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
     }
 }
 
-fn axes(channels_last: bool) -> &'static str {
-    if channels_last { "`[N, H, W, C]`" } else { "`[N, C, H, W]`" }
+fn axes(input: &Input) -> String {
+    match (input.shape.len(), input.channels_last) {
+        (_, true) => "`[N, H, W, C]`".to_owned(),
+        (4, false) => "`[N, C, H, W]`".to_owned(),
+        _ => format!("`{:?}`", input.shape),
+    }
 }
 
 fn passes(compiled: &Compiled) -> Vec<&'static str> {

@@ -423,6 +423,11 @@ pub const CODES: &[Code] = &[
         "They are read by the rules of the newest known version; check the results with `resnetc verify`.",
     ),
     code(
+        "W-ONNX-TYPE",
+        "The model's input has elements of another type than float.",
+        "The program takes the same numbers as f32, which holds whole numbers up to 2^24 and float16 exactly.",
+    ),
+    code(
         "W-TUNING",
         "A tuning file lists no layer of this network.",
         "It has no effect. Make one for this network, with the same batch and sizes.",

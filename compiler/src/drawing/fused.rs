@@ -108,6 +108,9 @@ fn leaves_no_trace(op: &Op) -> bool {
         | Op::Concat { .. }
         | Op::Slice { .. }
         | Op::Softmax
-        | Op::Subsample { .. } => false,
+        | Op::Subsample { .. }
+        | Op::AsArray
+        | Op::AsMap
+        | Op::Nest(_) => false,
     }
 }

@@ -47,6 +47,11 @@ pub(super) fn own(op: &Op, input: Option<&Shape>, shape: &Shape) -> Part {
         Op::Slice { channels: [begin, end] } => Part::new(Family::Shape, format!("{name} {begin}..{end}")),
         Op::Flatten => Part::new(Family::Shape, name),
         Op::Pad(Pad { channels, spatial }) => Part::new(Family::Shape, padding(name, *channels, *spatial)),
+        Op::AsArray | Op::AsMap => Part::new(Family::Shape, name),
+        Op::Nest(nest) => {
+            let moves = nest.operands.len() == 1 && nest.reduced.is_empty();
+            Part::new(if moves { Family::Shape } else { Family::Arithmetic }, nest.to_string())
+        }
         Op::Subsample { stride } => Part::new(Family::Shape, format!("{name} /{}", pair(*stride))),
     }
 }

@@ -43,7 +43,10 @@ pub fn node_parameters(graph: &Graph, id: NodeId) -> u64 {
         | Op::Slice { .. }
         | Op::Softmax
         | Op::Pad(_)
-        | Op::Subsample { .. } => 0,
+        | Op::Subsample { .. }
+        | Op::AsArray
+        | Op::AsMap
+        | Op::Nest(_) => 0,
     }
 }
 

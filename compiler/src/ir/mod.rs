@@ -5,13 +5,17 @@
 
 mod graph;
 pub mod interpreter;
+mod nest;
 mod op;
+#[path = "../../../runtime/src/scalar.rs"]
+pub mod scalar;
 mod shape;
 mod tensor;
 pub mod text;
 pub mod verify;
 
 pub use graph::{Chain, ChainKind, Edit, Graph, Node, NodeId, Output};
+pub use nest::{Access, MOST_AXES, Move, Nest, strides};
 pub use op::{Activation, BatchNorm, Conv, Dense, GroupNorm, Layout, Op, Pad, Padding, Pool, SecondResult};
 pub use shape::{ShapeError, infer};
 pub use tensor::{Shape, Tensor};

@@ -3,7 +3,7 @@
 //! What a fusion adds to an operation (a shortcut, an activation) is an attribute of it, not a new operation.
 //! The operands of a node stand in the order that the comment of each operation gives.
 
-use super::Tensor;
+use super::{Nest, Tensor};
 
 /// An operation with its attributes.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +74,13 @@ pub enum Op {
         /// Vertical and horizontal step.
         stride: [usize; 2],
     },
+    /// The values of a map or a vector in row-major order: an array. Operand: `x`.
+    AsArray,
+    /// An array `[N, C, H, W]` as a map, or `[N, C]` as a vector. Operand: `x`.
+    AsMap,
+    /// A loop nest over arrays, whose result is an array. Operands: one or two, as it says; each an array or a constant, not all of
+    /// them constants.
+    Nest(Box<Nest>),
 }
 
 impl Op {
@@ -100,6 +107,9 @@ impl Op {
             Self::Softmax => "softmax",
             Self::Pad(_) => "pad",
             Self::Subsample { .. } => "subsample",
+            Self::AsArray => "as_array",
+            Self::AsMap => "as_map",
+            Self::Nest(_) => "nest",
         }
     }
 
@@ -124,8 +134,16 @@ impl Op {
             | Self::Slice { .. }
             | Self::Softmax
             | Self::Pad(_)
-            | Self::Subsample { .. } => None,
+            | Self::Subsample { .. }
+            | Self::AsArray
+            | Self::AsMap
+            | Self::Nest(_) => None,
         }
+    }
+
+    /// Whether its result is an array, which lies in memory in row-major order, and no map or vector.
+    pub fn is_array(&self) -> bool {
+        matches!(self, Self::Input(Layout::Array) | Self::AsArray | Self::Nest(_))
     }
 
     /// How many operands a node of this operation has.
@@ -140,6 +158,7 @@ impl Op {
             Self::Dense(dense) => 2 + usize::from(dense.bias),
             Self::Add { .. } | Self::Multiply { .. } => 2,
             Self::Concat { operands } => *operands,
+            Self::Nest(nest) => nest.operands.len(),
             Self::Activation(_)
             | Self::MaxPool(_)
             | Self::AveragePool { .. }
@@ -150,7 +169,9 @@ impl Op {
             | Self::Slice { .. }
             | Self::Softmax
             | Self::Pad(_)
-            | Self::Subsample { .. } => 1,
+            | Self::Subsample { .. }
+            | Self::AsArray
+            | Self::AsMap => 1,
         }
     }
 
@@ -174,12 +195,15 @@ impl Op {
             | Self::Slice { .. }
             | Self::Softmax
             | Self::Pad(_)
-            | Self::Subsample { .. } => false,
+            | Self::Subsample { .. }
+            | Self::AsArray
+            | Self::AsMap
+            | Self::Nest(_) => false,
         }
     }
 }
 
-/// How the caller's buffer of a map is laid out; inside the graph a map is always `[N, C, H, W]`.
+/// How the caller's buffer is laid out; inside the graph a map is always `[N, C, H, W]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Layout {
     /// `[N, C, H, W]`
@@ -187,6 +211,8 @@ pub enum Layout {
     Nchw,
     /// `[N, H, W, C]`
     Nhwc,
+    /// Any axes in row-major order: no map, but an array.
+    Array,
 }
 
 /// A function of each element.

@@ -117,6 +117,15 @@ fn rule(op: &Op, operands: &[&Shape]) -> Result<Shape, String> {
             let c = sum(&[c, pad.channels[0], pad.channels[1]])?;
             Ok([n, c, h, w].into())
         }
+        (Op::AsArray, [x]) => match x.rank() {
+            2 | 4 => Ok((*x).clone()),
+            _ => Err(format!("as_array takes a map or a vector, got {x}")),
+        },
+        (Op::AsMap, [x]) => match x.rank() {
+            2 | 4 => Ok((*x).clone()),
+            _ => Err(format!("as_map takes [N, C, H, W] or [N, C], got {x}")),
+        },
+        (Op::Nest(nest), operands) => nest.infer(operands),
         (Op::Subsample { stride }, [x]) => {
             let [n, c, h, w] = map(x, "subsample")?;
             positive("stride", stride)?;

@@ -125,7 +125,9 @@ fn at_least_zero(graph: &Graph, id: NodeId, known: &mut BTreeSet<NodeId>) -> Res
             | Op::Concat { .. }
             | Op::Slice { .. }
             | Op::Pad(_)
-            | Op::Subsample { .. } => open.extend(graph.operands(id)),
+            | Op::Subsample { .. }
+            | Op::AsArray
+            | Op::AsMap => open.extend(graph.operands(id)),
             op => return Err(format!("{} `{}` may be negative", op.name(), node.name)),
         }
     }

@@ -49,7 +49,10 @@ fn fuse(graph: &Graph, id: NodeId, activation: Activation) -> Result<(NodeId, Op
         | Op::Slice { .. }
         | Op::Softmax
         | Op::Pad(_)
-        | Op::Subsample { .. } => {
+        | Op::Subsample { .. }
+        | Op::AsArray
+        | Op::AsMap
+        | Op::Nest(_) => {
             return Err(format!("it follows {} `{}`, which applies no activation", node.op().name(), node.name));
         }
     };

@@ -145,7 +145,7 @@ mod tests {
                 buffers: buffers.clone(),
                 sizes: sizes.clone(),
                 kept: BTreeSet::new(),
-                input: Input { name: String::new(), shape: [0; 4], channels_last: false },
+                input: Input { name: String::new(), shape: Vec::new(), channels_last: false },
                 outputs: Vec::new(),
                 weights: Vec::new(),
             };

@@ -133,7 +133,10 @@ pub(crate) fn writes_part(op: &Op) -> bool {
         | Op::Dense(_)
         | Op::Concat { .. }
         | Op::Slice { .. }
-        | Op::Softmax => false,
+        | Op::Softmax
+        | Op::AsArray
+        | Op::AsMap
+        | Op::Nest(_) => false,
     }
 }
 
@@ -152,6 +155,11 @@ pub(super) fn extents(shape: &Shape) -> Option<[usize; 4]> {
     shape.map().or_else(|| shape.vector().map(|[n, c]| [n, c, 1, 1]))
 }
 
+/// So many values in a row.
+pub(super) fn array(length: usize) -> Map {
+    Map { channels: 1, height: 1, width: length, block: 1, frame: Frame::NONE, rest: Rest::NONE }
+}
+
 /// Chooses the layout of every node that is not a constant.
 pub(super) fn layouts(graph: &Graph, decisions: &Decisions, chains: &[Chain]) -> Result<Layouts, Diagnostics> {
     let mut maps = BTreeMap::new();
@@ -159,6 +167,10 @@ pub(super) fn layouts(graph: &Graph, decisions: &Decisions, chains: &[Chain]) ->
     for id in graph.topological() {
         let node = graph.node(id);
         if matches!(node.op(), Op::Constant(_)) {
+            continue;
+        }
+        if node.op().is_array() {
+            maps.insert(id, array(node.shape().len()));
             continue;
         }
         let Some([_, channels, height, width]) = extents(node.shape()) else {

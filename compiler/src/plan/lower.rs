@@ -18,13 +18,16 @@ use super::bands::Chain;
 use super::choose::{Decisions, Layer};
 use super::geometry::{
     self, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, Images, InputGeometry, Join, Map, OutputGeometry, PoolGeometry, Reduction,
-    RemapGeometry, SoftmaxGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, Images, InputGeometry, Join, Map, Operand, OutputGeometry, PoolGeometry,
+    Reduction, RemapGeometry, SoftmaxGeometry,
 };
 use super::layout::{Layouts, extents};
 use super::{Input, Kernel, Operands, Output, Step, pack, tile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::ir::{Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor};
+use crate::ir::scalar::Combine;
+use crate::ir::{
+    Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, Nest, NodeId, Op, Pad, Padding, Pool, Tensor,
+};
 pub(super) use places::{Buffer, Place, Used};
 use words::{conv_summary, epilogue, pair, size, step};
 
@@ -77,21 +80,20 @@ pub(super) fn lower(
         }
     }
 
-    let Some([batch, channels, height, width]) = extents(graph.node(input).shape()) else {
-        return Err(Diagnostic::error("E-PLAN", format!("its input has shape {}", graph.node(input).shape()))
-            .expected("[N, C, H, W]")
-            .into());
+    let given = graph.node(input).shape();
+    let (shape, channels_last) = match (graph.node(input).op(), given.map()) {
+        (Op::Input(Layout::Nhwc), Some([n, c, h, w])) => (vec![n, h, w, c], true),
+        _ => (given.0.clone(), false),
     };
-    let channels_last = matches!(graph.node(input).op(), Op::Input(Layout::Nhwc));
     let mut lowering = Lowering {
         graph,
         layouts,
         decisions,
         positions,
         last_read,
-        all: batch,
+        all: 1,
         early,
-        batch,
+        batch: 1,
         position: 0,
         current: input,
         homes: BTreeMap::new(),
@@ -105,11 +107,7 @@ pub(super) fn lower(
             buffers: Vec::new(),
             sizes: BTreeMap::new(),
             kept: BTreeSet::new(),
-            input: Input {
-                name: graph.node(input).name.clone(),
-                shape: if channels_last { [batch, height, width, channels] } else { [batch, channels, height, width] },
-                channels_last,
-            },
+            input: Input { name: graph.node(input).name.clone(), shape, channels_last },
             outputs: graph
                 .outputs()
                 .iter()
@@ -126,7 +124,12 @@ pub(super) fn lower(
     for (position, id) in order.into_iter().enumerate() {
         lowering.position = position;
         lowering.current = id;
-        lowering.batch = if lowering.is_early(position) { 1 } else { batch };
+        // An array has no images: one that leads to maps need not begin with their number.
+        lowering.all = match layouts.get(id).zip(extents(graph.node(id).shape())) {
+            Some((_, [batch, ..])) if !graph.node(id).op().is_array() => batch,
+            _ => 1,
+        };
+        lowering.batch = if lowering.is_early(position) { 1 } else { lowering.all };
         match ends.get(&id) {
             Some(last) if *last != id => continue,
             Some(_) => {
@@ -247,6 +250,9 @@ impl Lowering<'_> {
             Op::Flatten => self.flatten(id, map, &operands),
             Op::Dense(dense) => self.dense(id, map, dense, &operands),
             Op::Softmax => self.softmax(id, map, &operands),
+            Op::AsArray => self.as_array(id, map, &operands),
+            Op::AsMap => self.as_map(id, map, &operands),
+            Op::Nest(nest) => self.nest(id, map, nest, &operands),
             Op::Pad(pad) => self.remap(id, map, [1, 1], pad, &operands),
             Op::Subsample { stride } => {
                 let nothing = Pad { channels: [0, 0], spatial: Padding::default() };
@@ -273,12 +279,29 @@ impl Lowering<'_> {
 
     fn output(&mut self, id: NodeId, index: usize) {
         let Some(Output { name, shape, .. }) = self.lowered.outputs.get(index).cloned() else { return };
+        if let Some(value) = self.graph.value(id) {
+            let draft = self.constant_output(value.clone(), index);
+            self.push(name, shape, draft);
+            return;
+        }
         let Some((map, buffer)) = self.read(id) else { return };
         let geometry = OutputGeometry { batch: self.batch, input: map };
         let used = Used { input: Some(buffer), ..Used::default() };
         let summary = format!("output {}", size(map));
         let draft = Draft { network_output: Some(index), ..draft(Kernel::Output(geometry), used, summary) };
         self.push(name, shape, draft);
+    }
+
+    /// An output that depends on nothing is copied from the weights.
+    fn constant_output(&mut self, value: Tensor, index: usize) -> Draft {
+        let weights = self.lowered.weights.len();
+        self.lowered.weights.extend(value.values());
+        self.lowered.weights.resize(self.lowered.weights.len().next_multiple_of(BLOCK), 0.0);
+        let nest = Nest::copy(value.shape().clone());
+        let lengths = vec![value.values().len()];
+        let summary = format!("constant output, {} values", value.values().len());
+        let kernel = Kernel::Nest { nest: Box::new(nest), lengths, constant: Some(Operand::A) };
+        Draft { weights: Some(weights), network_output: Some(index), ..draft(kernel, Used::default(), summary) }
     }
 
     /// How the result of a node that is read lies, and where.
@@ -655,6 +678,58 @@ impl Lowering<'_> {
         let geometry = SoftmaxGeometry { batch: self.batch, features: map.channels };
         let used = Used { input: Some(from), other: None, output: Some(output) };
         Some(draft(Kernel::Softmax(geometry), used, format!("softmax {}", map.channels)))
+    }
+
+    fn as_array(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
+        let (input, from) = self.read(*operands.first()?)?;
+        let output = self.fresh(id, map);
+        let [batch, ..] = extents(self.graph.node(id).shape())?;
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        let summary = format!("as array {}", size(input));
+        Some(draft(Kernel::AsArray(OutputGeometry { batch, input }), used, summary))
+    }
+
+    fn as_map(&mut self, id: NodeId, map: Map, operands: &[NodeId]) -> Option<Draft> {
+        let (_, from) = self.read(*operands.first()?)?;
+        let output = self.fresh(id, map);
+        let geometry = InputGeometry { batch: self.batch, output: map, channels_last: false };
+        let used = Used { input: Some(from), other: None, output: Some(output) };
+        Some(draft(Kernel::AsMap(geometry), used, format!("as map {}", size(map))))
+    }
+
+    fn nest(&mut self, id: NodeId, map: Map, nest: &Nest, operands: &[NodeId]) -> Option<Draft> {
+        let lengths: Vec<usize> = operands.iter().map(|operand| self.graph.node(*operand).shape().len()).collect();
+        let constants: Vec<Option<Tensor>> =
+            operands.iter().map(|operand| self.graph.value(*operand).cloned()).collect();
+        let (constant, weights) = match constants.as_slice() {
+            [Some(value), None] => (Some(Operand::A), Some(value)),
+            [None, Some(value)] => (Some(Operand::B), Some(value)),
+            _ => (None, None),
+        };
+        let weights = weights.map(|value| {
+            self.pack(id, |weights| {
+                weights.extend(value.values());
+                weights.resize(weights.len().next_multiple_of(BLOCK), 0.0);
+            })
+        });
+        let mut computed = operands.iter().filter(|operand| self.graph.value(**operand).is_none()).copied();
+        let (_, input) = self.read(computed.next().or(operands.first().copied())?)?;
+        let other = match computed.next() {
+            Some(other) => Some(self.read(other)?.1),
+            None => None,
+        };
+        let output = self.fresh(id, map);
+        let used = Used { input: Some(input), other, output: Some(output) };
+        let folded: usize = nest.reduced.iter().product();
+        let products = nest.operands.len() == 2 && nest.combine == Combine::Multiply && !nest.reduced.is_empty();
+        Some(Draft {
+            weights: weights.map(|(start, _)| start),
+            parameters: constant
+                .and_then(|_| constants.iter().flatten().next())
+                .map_or(0, |value| value.values().len() as u64),
+            macs: if products { (nest.shape.len() as u64).saturating_mul(folded as u64) } else { 0 },
+            ..draft(Kernel::Nest { nest: Box::new(nest.clone()), lengths, constant }, used, nest.to_string())
+        })
     }
 
     fn remap(&mut self, id: NodeId, map: Map, stride: [usize; 2], pad: &Pad, operands: &[NodeId]) -> Option<Draft> {

@@ -26,11 +26,11 @@ pub use tile::{Tile, Tiles};
 pub use tuning::{Decision, Pixels, Tuned, Tuning};
 
 use crate::diagnostic::Diagnostics;
-use crate::ir::{Graph, NodeId};
+use crate::ir::{Graph, Nest, NodeId, scalar};
 use geometry::{
     Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
-    GlobalPoolGeometry, GroupNormGeometry, Grouped, Images, InputGeometry, OutputGeometry, PoolGeometry, RemapGeometry,
-    SoftmaxGeometry, Strassen, Winograd,
+    GlobalPoolGeometry, GroupNormGeometry, Grouped, Images, InputGeometry, Operand, OutputGeometry, PoolGeometry,
+    RemapGeometry, SoftmaxGeometry, Strassen, Winograd,
 };
 
 /// A network with every decision taken.
@@ -61,8 +61,8 @@ pub struct Plan {
 pub struct Input {
     /// Its name.
     pub name: String,
-    /// `[N, C, H, W]`, or `[N, H, W, C]` when the channels are last.
-    pub shape: [usize; 4],
+    /// `[N, C, H, W]`, or `[N, H, W, C]` when the channels are last; of an array any.
+    pub shape: Vec<usize>,
     /// Whether the channels are last.
     pub channels_last: bool,
 }
@@ -72,7 +72,7 @@ pub struct Input {
 pub struct Output {
     /// Its name.
     pub name: String,
-    /// `[N, C, H, W]` or `[N, C]`.
+    /// `[N, C, H, W]` or `[N, C]`; of an array any.
     pub shape: Vec<usize>,
     /// Whether it went through softmax.
     pub softmax: bool,
@@ -85,7 +85,7 @@ pub struct Step {
     pub name: String,
     /// What it does, as a specification: operation, shapes, epilogue.
     pub summary: String,
-    /// Shape of the result: `[N, C, H, W]` or `[N, C]`.
+    /// Shape of the result: `[N, C, H, W]` or `[N, C]`; of an array any.
     pub shape: Vec<usize>,
     /// Weights and biases it uses, after the passes.
     pub parameters: u64,
@@ -143,6 +143,19 @@ pub enum Kernel {
     Softmax(SoftmaxGeometry),
     /// A map as a vector.
     Flatten(FlattenGeometry),
+    /// A map or a vector into an array.
+    AsArray(OutputGeometry),
+    /// An array into a map or a vector.
+    AsMap(InputGeometry),
+    /// A loop nest over arrays.
+    Nest {
+        /// What it computes, and how it reads.
+        nest: Box<Nest>,
+        /// Lengths of its operands.
+        lengths: Vec<usize>,
+        /// Which of them lies among the weights.
+        constant: Option<Operand>,
+    },
     /// A map into one of the network's outputs.
     Output(OutputGeometry),
 }
@@ -276,6 +289,8 @@ pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), D
 /// # Errors
 /// As [`plan`].
 pub fn carry_out(graph: &Graph, decisions: &Decisions, early: usize) -> Result<(Plan, Diagnostics), Diagnostics> {
+    // An array may hold all images, or parts of each.
+    let early = if graph.ids().any(|id| graph.node(id).op().is_array()) { 0 } else { early };
     let (chains, verdicts) = bands::decide(graph, decisions, early);
     let layouts = layout::layouts(graph, decisions, &chains)?;
     let mut lowered = lower::lower(graph, &layouts, decisions, &chains, early)?;

@@ -6,7 +6,8 @@
 //! not there fetches it as well; what goes back to memory is not counted.
 
 use super::geometry::{
-    Algorithm, BLOCK, ConvGeometry, DenseGeometry, Direct, Frame, Map, PoolGeometry, Strassen, Winograd, in_pairs,
+    Algorithm, BLOCK, ConvGeometry, DenseGeometry, Direct, Frame, Map, Operand, PoolGeometry, Strassen, Winograd,
+    in_pairs,
 };
 use super::{Kernel, Operands, Plan, Step};
 
@@ -204,6 +205,26 @@ fn step_of(step: &Step, one: usize, cache: &mut Cache) {
             let values = map.channels * map.height * map.width;
             cache.touch(CALLER + one * values, geometry.batch * values);
             plain(cache, geometry.batch, &[output(map)]);
+        }
+        Kernel::AsArray(geometry) => {
+            plain(cache, geometry.batch, &[input(geometry.input)]);
+            let values = geometry.input.channels * geometry.input.height * geometry.input.width;
+            cache.touch(step.operands.output.unwrap_or(CALLER), geometry.batch * values);
+        }
+        Kernel::AsMap(geometry) => {
+            let values = geometry.output.channels * geometry.output.height * geometry.output.width;
+            cache.touch(step.operands.input.unwrap_or(CALLER), geometry.batch * values);
+            plain(cache, geometry.batch, &[output(geometry.output)]);
+        }
+        Kernel::Nest { nest, lengths, constant } => {
+            let both = [step.operands.input, step.operands.other];
+            let places = match constant {
+                None => both,
+                Some(Operand::A) => [Some(weights), step.operands.input],
+                Some(Operand::B) => [step.operands.input, Some(weights)],
+            };
+            places.into_iter().zip(lengths).for_each(|(at, length)| cache.touch(at.unwrap_or(CALLER), *length));
+            cache.touch(step.operands.output.unwrap_or(CALLER), nest.shape.len());
         }
         Kernel::Output(geometry) => {
             plain(cache, geometry.batch, &[input(geometry.input)]);

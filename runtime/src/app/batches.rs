@@ -32,19 +32,24 @@ impl Batches {
             let hint = "numpy.save('in.npy', numpy.ascontiguousarray(x, dtype=numpy.float32)) writes what is expected";
             Problem::new(&place, found).expected(expected).hint(hint)
         })?;
-        let [batch, a, b, c] = network.input_shape;
-        let fits = shape.len() == 4 && shape[0] > 0 && shape[1..] == network.input_shape[1..];
+        let (expected, batch) = (network.input_shape, network.images());
+        let fits = if network.takes_maps() {
+            shape.len() == 4 && shape[0] > 0 && shape[1..] == expected[1..]
+        } else {
+            shape == expected
+        };
         let bytes = shape.iter().try_fold(4_u64, |bytes, &length| bytes.checked_mul(length as u64));
         let (true, Some(bytes)) = (fits, bytes) else {
+            let problem = Problem::new(place, format!("a tensor of shape {shape:?}"));
+            let [_, a, b, c] = *expected else { return Err(problem.expected(format!("shape {expected:?}"))) };
             let layout = if network.channels_last {
                 "[images, height, width, channels]"
             } else {
                 "[images, channels, height, width]"
             };
-            let problem = Problem::new(place, format!("a tensor of shape {shape:?}"))
+            return Err(problem
                 .expected(format!("shape [any, {a}, {b}, {c}], that is {layout}"))
-                .hint("one image needs a first axis of length 1: x[numpy.newaxis]");
-            return Err(problem);
+                .hint("one image needs a first axis of length 1: x[numpy.newaxis]"));
         };
         if file.count.checked_add(bytes) != Some(length) {
             let problem = Problem::new(place, format!("{} bytes of values", length.saturating_sub(file.count)))
@@ -52,14 +57,15 @@ impl Batches {
                 .hint("the file was cut off or damaged: write it again");
             return Err(problem);
         }
-        let image = a * b * c;
+        let image = expected.iter().product::<usize>() / batch;
+        let images = if network.takes_maps() { shape[0] } else { 1 };
         Ok(Self {
             place,
             file: file.inner,
             image,
             batch,
-            images: shape[0],
-            left: shape[0],
+            images,
+            left: images,
             bytes: vec![0; batch * image * 4],
             input: vec![0.0; batch * image],
         })

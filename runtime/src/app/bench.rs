@@ -16,7 +16,7 @@ const MOST: usize = 1_000_000;
 pub(super) fn run<M: Model>(task: &cli::Bench, out: &mut dyn Write) -> Result<(), Failure> {
     let network = M::NETWORK;
     let mut model = open::<M>(task.threads)?;
-    let input = noise(product(&network.input_shape));
+    let input = noise(product(network.input_shape));
     if task.turns {
         return turns(&mut model, &input, io::stdin().lock(), out);
     }
@@ -29,7 +29,7 @@ pub(super) fn run<M: Model>(task: &cli::Bench, out: &mut dyn Write) -> Result<()
     times.sort_by(f64::total_cmp);
     let mean = times.iter().sum::<f64>() / times.len() as f64;
     let at = |fraction: f64| quantile(&times, fraction);
-    let (batch, runs) = (network.input_shape[0], times.len());
+    let (batch, runs) = (network.images(), times.len());
     if task.json {
         let object = json!({
             "name": network.name,

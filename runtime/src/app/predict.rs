@@ -28,8 +28,8 @@ pub(super) fn run<M: Model>(
     let Output { shape, softmax, .. } = network.outputs[chosen];
     let mut model = open::<M>(task.threads)?;
     let pictures = files::find(&task.images);
-    let batch = network.input_shape[0];
-    let image = product(&network.input_shape[1..]);
+    let batch = network.images();
+    let image = product(network.input_shape) / batch;
     let classes = product(&shape[1..]);
 
     let mut printer =

@@ -40,13 +40,20 @@ pub fn fill(network: &Network, rules: &Preprocess, picture: &Picture, input: &mu
 
 /// Height and width of the network's input.
 pub(super) fn input_size(network: &Network) -> [usize; 2] {
-    let [_, a, b, c] = network.input_shape;
-    if network.channels_last { [a, b] } else { [b, c] }
+    match *network.input_shape {
+        [_, a, b, _] if network.channels_last => [a, b],
+        [_, _, b, c] => [b, c],
+        _ => [0, 0],
+    }
 }
 
 /// Channels of the network's input.
 pub(super) fn input_channels(network: &Network) -> usize {
-    if network.channels_last { network.input_shape[3] } else { network.input_shape[1] }
+    match *network.input_shape {
+        [_, _, _, c] if network.channels_last => c,
+        [_, c, _, _] => c,
+        _ => 0,
+    }
 }
 
 /// The input value of each 8-bit value, per channel of the input.

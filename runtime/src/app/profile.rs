@@ -291,7 +291,7 @@ impl<'a> Profile<'a> {
             "name": self.network.name,
             "isa": self.isa,
             "threads": self.threads,
-            "batch": self.network.input_shape[0],
+            "batch": self.network.images(),
             "runs": self.times.runs,
             "end_to_end_ms": self.times.end_to_end * 1e3,
             "sum_of_steps_ms": self.times.sum() * 1e3,
@@ -347,7 +347,11 @@ impl<'a> Profile<'a> {
     fn heading(&self) -> String {
         format!(
             "{}: batch {}, {} thread(s), {}, {} runs\n",
-            self.network.name, self.network.input_shape[0], self.threads, self.isa, self.times.runs
+            self.network.name,
+            self.network.images(),
+            self.threads,
+            self.isa,
+            self.times.runs
         )
     }
 

@@ -71,10 +71,14 @@ fn targets(network: &Network, task: &cli::Tensor) -> Result<Vec<(usize, PathBuf)
 
 fn begin(network: &Network, index: usize, path: PathBuf, images: usize) -> Result<File, Failure> {
     let mut shape = network.outputs[index].shape.to_vec();
-    let length = shape.iter().skip(1).product();
-    if let Some(first) = shape.first_mut() {
-        *first = images;
-    }
+    let all = shape.iter().product::<usize>();
+    let length = match shape.first_mut() {
+        Some(first) if network.takes_maps() && *first == network.images() => {
+            *first = images;
+            all / network.images()
+        }
+        _ => all,
+    };
     let begun = Draft::create(&path).and_then(|mut draft| draft.write(&npy::header(&shape)).map(|()| draft));
     match begun {
         Ok(draft) => Ok(File { index, path, draft, length }),

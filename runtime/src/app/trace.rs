@@ -35,7 +35,9 @@ pub(super) fn run<M: Model>(task: &cli::Trace) -> Result<(), Failure> {
                 .and_then(|mut file| file.write_all(&npy::bytes(values)))
                 .map_err(|error| unwritable(&path, error));
         }
-        shape[0] = network.input_shape[0];
+        if network.takes_maps() {
+            shape[0] = network.images();
+        }
         let mut draft = Draft::create(&path).map_err(|error| unwritable(&path, error))?;
         draft
             .write(&npy::header(&shape))

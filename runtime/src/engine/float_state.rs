@@ -155,7 +155,7 @@ mod tests {
             name: "",
             description: "",
             input: "",
-            input_shape: [1, 16, 1, 1],
+            input_shape: &[1, 16, 1, 1],
             channels_last: false,
             outputs: &[output("linear"), output("sigmoid")],
             parameters: 0,

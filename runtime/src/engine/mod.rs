@@ -258,8 +258,12 @@ impl<P: Program> Engine<P> {
 }
 
 const fn input_length<P: Program>() -> usize {
-    let [a, b, c, d] = P::NETWORK.input_shape;
-    a * b * c * d
+    let (mut length, mut axis) = (1, 0);
+    while axis < P::NETWORK.input_shape.len() {
+        length *= P::NETWORK.input_shape[axis];
+        axis += 1;
+    }
+    length
 }
 
 impl<P> Engine<P> {

@@ -4,15 +4,15 @@ use super::work::Work;
 use crate::error::{Error, Place, Problem};
 use crate::geometry::{
     BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry, Frame,
-    GlobalPoolGeometry, GroupNormGeometry, Images, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
-    Rest, SoftmaxGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, Images, InputGeometry, Map, NestGeometry, Operand, OutputGeometry,
+    PoolGeometry, RemapGeometry, Rest, SoftmaxGeometry,
 };
 use crate::isa::{Isa, Kind};
 use crate::kernel::{
-    Arguments, Channels, Conv, Dense, Elementwise, Flatten, GlobalPool, GroupNorm, Input, Output, Pool, Remap, Softmax,
-    check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm,
-    check_input, check_output, check_pool, check_remap, check_softmax, conv_scratch, conv_weights, dense_weights,
-    repeats, vector_length,
+    Arguments, Channels, Conv, Dense, Elementwise, Flatten, GlobalPool, GroupNorm, Input, Nest, Output, Pool, Remap,
+    Softmax, check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool,
+    check_group_norm, check_input, check_nest, check_output, check_pool, check_remap, check_softmax, conv_scratch,
+    conv_weights, dense_weights, repeats, vector_length,
 };
 use crate::program::{Layer, Tiles};
 
@@ -161,6 +161,20 @@ const fn same_layout(a: Map, b: Map) -> bool {
         && a.frame.right == b.frame.right
         && a.rest.rows == b.rest.rows
         && a.rest.blocks == b.rest.blocks
+}
+
+/// So many values in a row, as a map.
+const fn array(length: usize) -> Map {
+    Map { channels: 1, height: 1, width: length, block: 1, frame: Frame::NONE, rest: Rest::NONE }
+}
+
+const fn product(extents: &[usize]) -> usize {
+    let (mut product, mut axis) = (1, 0);
+    while axis < extents.len() {
+        product *= extents[axis];
+        axis += 1;
+    }
+    product
 }
 
 impl Step {
@@ -344,6 +358,66 @@ impl Step {
         let length = geometry.batch * map.channels * map.height * map.width;
         let output = Span::new(Start::Output(operands.network_output), length);
         Self::new::<I>(name, I::enter::<Output<L>>, input, output).with_work(Work::output(&geometry))
+    }
+
+    /// A map or a vector into an array.
+    pub const fn as_array<I: Isa, L: Layer<OutputGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_output(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let map = geometry.input;
+        let array = array(geometry.batch * map.channels * map.height * map.width);
+        let (input, output) = (Span::of(operands.input, geometry.batch, map), Span::of(operands.output, 1, array));
+        let work = Work::new("as array", geometry.batch, map, map);
+        Self::new::<I>(name, I::enter::<Output<L>>, input, output).with_result(1, array).with_work(work)
+    }
+
+    /// An array into a map or a vector.
+    pub const fn as_map<I: Isa, L: Layer<InputGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_input(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let map = geometry.output;
+        let array = array(geometry.batch * map.channels * map.height * map.width);
+        let (input, output) = (Span::of(operands.input, 1, array), Span::of(operands.output, geometry.batch, map));
+        let work = Work::new("as map", geometry.batch, map, map);
+        Self::new::<I>(name, I::enter::<Input<L>>, input, output).with_result(geometry.batch, map).with_work(work)
+    }
+
+    /// An output of the network that depends on no input: that of the index `operands.network_output`, from the weights.
+    pub const fn constant<I: Isa, L: Layer<NestGeometry>>(name: &'static str, operands: Operands) -> Self {
+        let geometry = const { L::GEOMETRY };
+        let output = Span::new(Start::Output(operands.network_output), product(geometry.output));
+        let mut step = Self::nest::<I, L>(name, operands);
+        step.input = Span::at(0, 0);
+        step.output = output;
+        step.result = None;
+        step
+    }
+
+    /// A loop nest over arrays; `operands.other` is its second operand, if both are computed.
+    pub const fn nest<I: Isa, L: Layer<NestGeometry>>(name: &'static str, operands: Operands) -> Self {
+        const { check_nest(&L::GEOMETRY) };
+        let geometry = const { L::GEOMETRY };
+        let result = array(product(geometry.output));
+        let (a, b) = match (geometry.constant, geometry.b) {
+            (Some(Operand::A), Some(b)) => (b, None),
+            (Some(Operand::B), _) | (_, None) => (geometry.a, None),
+            (None, Some(b)) => (geometry.a, Some(b)),
+        };
+        let input = Span::of(operands.input, 1, array(a.length));
+        let output = Span::of(operands.output, 1, result);
+        let mut step = Self::new::<I>(name, I::enter::<Nest<L>>, input, output).with_result(1, result);
+        if let Some(b) = b {
+            step.other = Some(Span::of(operands.other, 1, array(b.length)));
+        }
+        let constant = match (geometry.constant, geometry.b) {
+            (Some(Operand::A), _) => geometry.a.length,
+            (Some(Operand::B), Some(b)) => b.length,
+            (Some(Operand::B), None) | (None, _) => 0,
+        };
+        if constant > 0 {
+            step.weights = Some(Span::at(operands.weights, constant));
+        }
+        step.with_work(Work::nest(a.length, if let Some(b) = b { b.length } else { 0 }, constant, result))
     }
 
     /// With the number of multiply-accumulates that the network asks for, of all images.

@@ -174,6 +174,12 @@ impl Work {
         Self::new("flatten", flatten.batch, flatten.input, vector(channels * height * width))
     }
 
+    /// A loop nest that reads so many values of one array, of another and of a constant.
+    pub(super) const fn nest(a: usize, b: usize, constant: usize, output: Map) -> Self {
+        let work = Self::new("loop nest", 1, Map { width: a, ..output }, output).with_weights(constant);
+        Self { bytes_read: work.bytes_read + bytes(b), ..work }
+    }
+
     pub(super) const fn input(input: &InputGeometry) -> Self {
         Self::new("input", input.batch, outside(input.output), input.output)
     }

@@ -3,9 +3,9 @@
 use super::tile::{Split, extent};
 use super::{RegisterTile, conv, strassen, vector_length, winograd};
 use crate::geometry::{
-    Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry,
-    GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, Map, OutputGeometry, PoolGeometry, RemapGeometry,
-    SoftmaxGeometry, Winograd,
+    Access, Algorithm, BLOCK, ChannelsGeometry, ConvGeometry, DenseGeometry, ElementwiseGeometry, FlattenGeometry,
+    GlobalPoolGeometry, GroupNormGeometry, Grouped, InputGeometry, Map, Move, NestGeometry, Operand, OutputGeometry,
+    PoolGeometry, RemapGeometry, SoftmaxGeometry, Winograd,
 };
 
 /// A map that is not empty, so that no kernel divides by zero, with blocks of 16 unless stated.
@@ -282,6 +282,57 @@ pub(crate) const fn check_input(input: &InputGeometry) {
 }
 
 pub(crate) const fn check_output(output: &OutputGeometry) {
-    check_map(output.input, true);
+    check_map(output.input, output.input.channels >= BLOCK);
     assert!(output.batch > 0, "the output has no images");
+}
+
+/// Follows every place that a loop nest reads, axis by axis: the sum of what each axis adds at least and at most must lie in the array.
+pub(crate) const fn check_nest(nest: &NestGeometry) {
+    let mut axis = 0;
+    while axis < nest.output.len() + nest.reduced.len() {
+        assert!(nest_extent(nest, axis) > 0, "an axis of a loop nest has no positions");
+        axis += 1;
+    }
+    assert!(nest.b.is_some() || !matches!(nest.constant, Some(Operand::B)), "a loop nest lacks its second operand");
+    check_access(nest, &nest.a);
+    if let Some(b) = &nest.b {
+        check_access(nest, b);
+    }
+}
+
+const fn nest_extent(nest: &NestGeometry, axis: usize) -> usize {
+    if axis < nest.output.len() { nest.output[axis] } else { nest.reduced[axis - nest.output.len()] }
+}
+
+const fn check_access(nest: &NestGeometry, access: &Access) {
+    assert!(
+        access.axes.len() == nest.output.len() + nest.reduced.len(),
+        "an operand of a loop nest does not say how all axes move it"
+    );
+    let (mut least, mut most) = (access.start as isize, access.start as isize);
+    let mut axis = 0;
+    while axis < access.axes.len() {
+        let extent = nest_extent(nest, axis);
+        let (low, high) = match access.axes[axis] {
+            Move::Even(step) => {
+                let end = step * (extent as isize - 1);
+                if end < 0 { (end, 0) } else { (0, end) }
+            }
+            Move::Listed(places) => {
+                assert!(places.len() == extent, "a list of places is not as long as its axis");
+                let (mut high, mut at) = (0, 0);
+                while at < places.len() {
+                    if places[at] as isize > high {
+                        high = places[at] as isize;
+                    }
+                    at += 1;
+                }
+                (0, high)
+            }
+        };
+        least += low;
+        most += high;
+        axis += 1;
+    }
+    assert!(least >= 0 && most < access.length as isize, "a loop nest reads beyond an array");
 }

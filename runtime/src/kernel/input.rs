@@ -1,4 +1,4 @@
-//! The caller's dense buffer read into a map.
+//! A dense buffer, the caller's or an array, read into a map.
 
 use std::marker::PhantomData;
 

@@ -18,6 +18,7 @@ mod global_pool;
 mod group_norm;
 mod grouped;
 mod input;
+mod nest;
 mod output;
 mod pool;
 mod products;
@@ -37,8 +38,8 @@ use activate::activate;
 pub(crate) use channels::Channels;
 pub(crate) use check::{
     check_channels, check_conv, check_dense, check_elementwise, check_flatten, check_global_pool, check_group_norm,
-    check_input, check_output, check_pool, check_remap, check_softmax, conv_scratch, conv_weights, dense_weights,
-    repeats,
+    check_input, check_nest, check_output, check_pool, check_remap, check_softmax, conv_scratch, conv_weights,
+    dense_weights, repeats,
 };
 pub(crate) use conv::Conv;
 pub(crate) use dense::{Dense, tile as dense_tile};
@@ -47,6 +48,7 @@ pub(crate) use flatten::Flatten;
 pub(crate) use global_pool::GlobalPool;
 pub(crate) use group_norm::GroupNorm;
 pub(crate) use input::Input;
+pub(crate) use nest::Nest;
 pub(crate) use output::Output;
 pub(crate) use pool::Pool;
 pub(crate) use remap::Remap;

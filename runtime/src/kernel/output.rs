@@ -1,9 +1,9 @@
-//! A map written to the caller's dense buffer.
+//! A map written to a dense buffer: the caller's, or an array.
 
 use std::marker::PhantomData;
 
 use super::{Arguments, Kernel};
-use crate::geometry::{BLOCK, OutputGeometry};
+use crate::geometry::OutputGeometry;
 use crate::isa::Isa;
 use crate::program::Layer;
 
@@ -18,13 +18,12 @@ impl<L: Layer<OutputGeometry>> Kernel for Output<L> {
             let (image, channel) = (unit / input.channels, unit % input.channels);
             // SAFETY: every offset follows from the geometry, and the caller vouches for the memory it describes.
             unsafe {
-                let from = arguments
-                    .input
-                    .add(image * input.len() + channel / BLOCK * input.plane() + input.interior() + channel % BLOCK);
+                let (block, lane) = (channel / input.block, channel % input.block);
+                let from = arguments.input.add(image * input.len() + block * input.plane() + input.interior() + lane);
                 let mut to = arguments.output.add(unit * input.height * input.width);
                 for y in 0..input.height {
                     for x in 0..input.width {
-                        to.write(from.add(y * input.row() + x * BLOCK).read());
+                        to.write(from.add(y * input.row() + x * input.block).read());
                         to = to.add(1);
                     }
                 }

@@ -29,7 +29,7 @@ pub const COLORS: Network = Network {
     name: "colors",
     description: "Says which colour a picture is.",
     input: "image",
-    input_shape: [2, 3, 4, 4],
+    input_shape: &[2, 3, 4, 4],
     channels_last: false,
     outputs: &[LOGITS],
     parameters: 1,

@@ -3,7 +3,7 @@
 use resnet::{Network, Output};
 
 /// A description that says no more than the shapes.
-pub const fn network(input_shape: [usize; 4], outputs: &'static [Output], steps: usize) -> Network {
+pub const fn network(input_shape: &'static [usize], outputs: &'static [Output], steps: usize) -> Network {
     Network {
         name: "by-hand",
         description: "",

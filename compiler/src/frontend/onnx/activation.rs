@@ -67,6 +67,7 @@ fn bound(node: &Node<'_>, name: &str, position: usize, default: f32) -> Result<f
     let Some(literal) = node.optional_literal(position)? else { return Ok(default) };
     match literal.as_floats().map(|values| values.as_ref()) {
         Some(&[value]) => Ok(value),
+        None if literal.len() == 1 => Err(Failure::Unsupported("it clips integers".to_owned())),
         _ => Err(refuse("E-ONNX-TYPE", format!("its input {position} is not one floating-point number"))),
     }
 }

@@ -1,6 +1,6 @@
 //! A node with its inputs resolved, and typed access to what it says.
 
-use super::importer::{Failure, refuse};
+use super::importer::{Failure, array_read, refuse};
 use super::literal::Literal;
 use super::proto::{AttributeProto, NodeProto, SparseTensorProto, TensorProto};
 use super::value::{Value, View};
@@ -41,6 +41,7 @@ impl<'m> Node<'m> {
     pub fn view(&self, position: usize) -> Result<&View, Failure> {
         match self.value(position)? {
             Value::Computed(view) => Ok(view),
+            Value::Array(_) => Err(array_read()),
             Value::Constant(_) | Value::Unknown => {
                 Err(Failure::Unsupported(format!("its input {position} is constant")))
             }
@@ -51,7 +52,7 @@ impl<'m> Node<'m> {
     pub fn literal(&self, position: usize) -> Result<&Literal, Failure> {
         match self.value(position)? {
             Value::Constant(literal) => Ok(literal),
-            Value::Computed(_) | Value::Unknown => {
+            Value::Computed(_) | Value::Array(_) | Value::Unknown => {
                 Err(Failure::Unsupported(format!("its input {position} depends on the network's input")))
             }
         }

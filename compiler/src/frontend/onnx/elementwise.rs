@@ -3,7 +3,7 @@
 use super::attributes::{Node, axis};
 use super::convolution::wrong_bias;
 use super::fold::{self, Arithmetic};
-use super::importer::{Failure, Importer, Outcome, fits, refuse};
+use super::importer::{Failure, Importer, Outcome, array_read, fits, refuse};
 use super::literal::{Data, Literal};
 use super::norm::channels;
 use super::shape::{dims, reshaped};
@@ -64,6 +64,7 @@ fn arithmetic<'m>(importer: &mut Importer<'m>, node: &Node<'m>, operation: Arith
         (Value::Computed(x), Value::Constant(c)) => affine(importer, node, x, c, operation, 0),
         (Value::Constant(c), Value::Computed(x)) => affine(importer, node, x, c, operation, 1),
         (Value::Unknown, _) | (_, Value::Unknown) => Ok(Value::Unknown),
+        (Value::Array(_), _) | (_, Value::Array(_)) => Err(array_read()),
     }
 }
 
@@ -71,17 +72,25 @@ fn arithmetic<'m>(importer: &mut Importer<'m>, node: &Node<'m>, operation: Arith
 /// where another attribute says so.
 fn aligned(importer: &Importer<'_>, node: &Node<'_>) -> Outcome {
     let (a, b) = (dims(node.value(0)?), node.value(1)?);
-    if node.opset >= 7 || matches!(b, Value::Unknown) {
-        return Ok(b.clone());
+    match matched(node, a, dims(b))? {
+        Some(dims) if !matches!(b, Value::Unknown) => reshaped(importer, b, dims),
+        _ => Ok(b.clone()),
     }
-    let (rank, extents) = (a.len(), dims(b).to_vec());
+}
+
+/// The extents that the second tensor is to have for its axes to match those of the first from the last, if they are others.
+pub(super) fn matched(node: &Node<'_>, a: &[usize], extents: &[usize]) -> Result<Option<Vec<usize>>, Failure> {
+    if node.opset >= 7 {
+        return Ok(None);
+    }
+    let rank = a.len();
     let wrong = || {
         let expected = if node.has("broadcast") { "axes that follow each other in the first" } else { "one shape" };
         let message = format!("its values have the shapes {a:?} and {extents:?}");
         Failure::Refused(Box::new(Diagnostic::error("E-ONNX-SHAPE", message).expected(expected)))
     };
     if !node.flag("broadcast", false)? {
-        return if extents == a { Ok(b.clone()) } else { Err(wrong()) };
+        return if extents == a { Ok(None) } else { Err(wrong()) };
     }
     let last = rank.checked_sub(extents.len()).ok_or_else(wrong)?;
     let first = match node.has("axis") {
@@ -93,7 +102,7 @@ fn aligned(importer: &Importer<'_>, node: &Node<'_>) -> Outcome {
     if !matches {
         return Err(wrong());
     }
-    reshaped(importer, b, [extents.as_slice(), &vec![1; behind]].concat())
+    Ok(Some([extents, &vec![1; behind]].concat()))
 }
 
 const SUM: Op = Op::Add { activation: None };
@@ -250,7 +259,10 @@ fn with_bias(op: &Op) -> Option<Op> {
         | Op::Slice { .. }
         | Op::Softmax
         | Op::Pad(_)
-        | Op::Subsample { .. } => None,
+        | Op::Subsample { .. }
+        | Op::AsArray
+        | Op::AsMap
+        | Op::Nest(_) => None,
     }
 }
 

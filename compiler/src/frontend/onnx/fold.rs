@@ -3,7 +3,7 @@
 //! Every result counts against a limit before it is made, so a small file cannot ask for much memory or time.
 
 use super::attributes::{Node, attribute, axis};
-use super::importer::{Failure, Importer, Outcome, refuse};
+use super::importer::{Failure, Importer, Outcome, array_read, refuse};
 use super::literal::{self, Data, LARGEST_RANK, Literal, elements};
 use super::slice::Run;
 use super::value::Value;
@@ -30,7 +30,7 @@ pub(super) fn constant<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outc
         return Ok(Value::Constant(importer.dense(tensor)?));
     }
     if let Some(values) = node.floats("value_floats")? {
-        return Ok(Value::Constant(Literal { dims: vec![values.len()], data: Data::Float(values.into()) }));
+        return Ok(Value::Constant(Literal::new(vec![values.len()], Data::Float(values.into()))));
     }
     if let Some(values) = node.ints("value_ints")? {
         return Ok(Value::Constant(Literal::ints(values.to_vec())));
@@ -42,7 +42,7 @@ pub(super) fn constant<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outc
     } else {
         return Err(refuse("E-ONNX-TYPE", "its value is neither a tensor, nor numbers"));
     };
-    Ok(Value::Constant(Literal { dims: Vec::new(), data }))
+    Ok(Value::Constant(Literal::new(Vec::new(), data)))
 }
 
 /// ConstantOfShape.
@@ -58,7 +58,7 @@ pub(super) fn constant_of_shape<'m>(importer: &mut Importer<'m>, node: &Node<'m>
         Some(Data::Int(values)) if values.len() == 1 => Data::Int(values.iter().copied().cycle().take(count).collect()),
         Some(_) => return Err(attribute("value", "a tensor", "one number")),
     };
-    Ok(Value::Constant(Literal { dims, data }))
+    Ok(Value::Constant(Literal::new(dims, data)))
 }
 
 /// Gather of constants.
@@ -85,7 +85,7 @@ pub(super) fn gather<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
             start..start + inner
         })
     });
-    Ok(Value::Constant(Literal { dims, data: picked(&from.data, sources) }))
+    Ok(Value::Constant(Literal { dims, data: picked(&from.data, sources), element: from.element }))
 }
 
 /// Expand of constants.
@@ -100,16 +100,30 @@ pub(super) fn expand<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
                 Err(Failure::Unsupported("it repeats a computed value".to_owned()))
             };
         }
+        Value::Array(_) => return Err(array_read()),
         Value::Unknown => return Ok(Value::Unknown),
     };
     let dims = broadcast(&from.dims, &target)?;
     importer.charge(elements(&dims))?;
     let data = picked(&from.data, sources(&dims, &strides(&from.dims, dims.len())));
-    Ok(Value::Constant(Literal { dims, data }))
+    Ok(Value::Constant(Literal { dims, data, element: from.element }))
 }
 
-/// Range of integers.
+/// Range of numbers.
 pub(super) fn range<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    if let (Some(&[start]), Some(&[limit]), Some(&[step])) = (
+        node.literal(0)?.as_floats().map(|values| values.as_ref()),
+        node.literal(1)?.as_floats().map(|values| values.as_ref()),
+        node.literal(2)?.as_floats().map(|values| values.as_ref()),
+    ) {
+        let count = ((f64::from(limit) - f64::from(start)) / f64::from(step)).ceil().max(0.0);
+        if step == 0.0 || !count.is_finite() {
+            return Err(refuse("E-ONNX-SHAPE", format!("it counts from {start} to {limit} by {step}")));
+        }
+        let count = importer.charge(if count < 4e9 { Some(count as usize) } else { None })?;
+        let values: Vec<f32> = (0..count).map(|index| start + index as f32 * step).collect();
+        return Ok(Value::Constant(Literal::new(vec![count], Data::Float(values.into()))));
+    }
     let one = |position: usize| match node.input_ints(position)? {
         &[value] => Ok(value),
         _ => Err(refuse("E-ONNX-TYPE", format!("its input {position} is not one number"))),
@@ -160,7 +174,7 @@ pub(super) fn elementwise(
         }
         _ => return Err(refuse("E-ONNX-TYPE", "it mixes floating-point values and integers")),
     };
-    Ok(Literal { dims, data })
+    Ok(Literal::new(dims, data))
 }
 
 /// A constant with its axes in another order.
@@ -169,7 +183,7 @@ pub(super) fn transposed(importer: &mut Importer<'_>, literal: &Literal, order: 
     let (dims, steps) = (pick(&literal.dims), dense_strides(&literal.dims));
     importer.charge(elements(&dims))?;
     let data = picked(&literal.data, sources(&dims, &pick(&steps)));
-    Ok(Literal { dims, data })
+    Ok(Literal { dims, data, element: literal.element })
 }
 
 /// A part of a constant.
@@ -198,7 +212,7 @@ pub(super) fn sliced(importer: &mut Importer<'_>, literal: &Literal, runs: &[Run
             *slot = run.count;
         }
     }
-    Ok(Literal { dims, data })
+    Ok(Literal { dims, data, element: literal.element })
 }
 
 /// Constants one after the other along an axis.
@@ -246,10 +260,10 @@ pub(super) fn concatenated(importer: &mut Importer<'_>, parts: &[&Literal], axis
         }
         (None, None) => return Err(refuse("E-ONNX-TYPE", "it mixes floating-point values and integers")),
     };
-    Ok(Literal { dims, data })
+    Ok(Literal { dims, data, element: first.element })
 }
 
-fn extents(values: &[i64]) -> Result<Vec<usize>, Failure> {
+pub(super) fn extents(values: &[i64]) -> Result<Vec<usize>, Failure> {
     let wrong = || refuse("E-ONNX-SHAPE", format!("it makes a tensor of shape {values:?}"));
     if values.len() > LARGEST_RANK {
         return Err(refuse("E-ONNX-SHAPE", format!("it makes a tensor with {} axes", values.len())));
@@ -257,7 +271,7 @@ fn extents(values: &[i64]) -> Result<Vec<usize>, Failure> {
     values.iter().map(|value| usize::try_from(*value).map_err(|_| wrong())).collect()
 }
 
-fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Failure> {
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Failure> {
     let rank = a.len().max(b.len());
     let at = |dims: &[usize], axis: usize| (axis + dims.len()).checked_sub(rank).and_then(|i| dims.get(i).copied());
     (0..rank)

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::attributes::Node;
 use super::external::External;
+use super::general;
 use super::input::tensor_type;
-use super::literal::{self, Literal, elements};
+use super::literal::{self, Literal, element, elements};
 use super::model::{Model, standard};
 use super::operators;
 use super::order::{Schedule, label};
@@ -31,6 +32,11 @@ pub(super) enum Failure {
 /// A node that cannot be taken, with a code and a sentence.
 pub(super) fn refuse(code: &'static str, message: impl Into<String>) -> Failure {
     Failure::Refused(Box::new(Diagnostic::error(code, message)))
+}
+
+/// Why an operator on maps takes no array.
+pub(super) fn array_read() -> Failure {
+    Failure::Unsupported("it reads a tensor that is neither a map [N, C, H, W] nor a vector [N, features]".to_owned())
 }
 
 /// What a node makes first; what else it makes, it defines itself.
@@ -63,6 +69,10 @@ pub(super) struct Importer<'m> {
     names: BTreeSet<String>,
     suffixes: BTreeMap<String, usize>,
     flattened: BTreeMap<NodeId, NodeId>,
+    /// Maps and vectors as arrays.
+    pub arrays: BTreeMap<NodeId, NodeId>,
+    /// Arrays of such extents as maps.
+    pub maps: BTreeMap<(NodeId, Vec<usize>), NodeId>,
     makers: BTreeMap<NodeId, &'m str>,
     folded: usize,
 }
@@ -93,6 +103,8 @@ impl<'m> Importer<'m> {
             names: BTreeSet::new(),
             suffixes: BTreeMap::new(),
             flattened: BTreeMap::new(),
+            arrays: BTreeMap::new(),
+            maps: BTreeMap::new(),
             makers: BTreeMap::new(),
             folded: 0,
         }
@@ -269,7 +281,6 @@ impl<'m> Importer<'m> {
                     .hint("export the model with fixed shapes, in evaluation mode"),
             )));
         }
-        let operator = self.operator(proto)?;
         let mut inputs = Vec::with_capacity(proto.input.len());
         for name in &proto.input {
             inputs.push(if name.is_empty() { None } else { Some(self.value(name)?) });
@@ -279,24 +290,71 @@ impl<'m> Importer<'m> {
         }
         let name = if proto.name.is_empty() { format!("{}_{index}", proto.op_type) } else { proto.name.clone() };
         let node = Node { proto, name, opset: self.opset(index), inputs };
-        for output in proto.output.iter().skip(1).filter(|output| !output.is_empty()) {
-            if self.schedule.uses.contains_key(output.as_str()) {
-                return Err(match proto.op_type.as_str() {
-                    "BatchNormalization" => super::norm::training("its updated statistics are read"),
-                    "Split" => break,
-                    _ => Failure::Unsupported(format!("its further output `{output}` is read")),
-                });
-            }
-        }
-        operator(self, &node)
+        self.taken(&node)
     }
 
-    fn operator(&self, proto: &NodeProto) -> Result<operators::Operator, Failure> {
-        if standard(&proto.domain) {
-            return operators::find(&proto.op_type)
-                .ok_or_else(|| Failure::Unsupported("the operator is not supported".to_owned()));
+    /// An operator on maps and vectors, if it takes what it reads; else one on tensors of any shape.
+    fn taken(&mut self, node: &Node<'m>) -> Outcome {
+        let proto = node.proto;
+        let special = if standard(&proto.domain) { operators::find(&proto.op_type) } else { None };
+        let general = general::find(&proto.domain, &proto.op_type);
+        let missing = match (standard(&proto.domain), special, general) {
+            (true, None, None) => Some("the operator is not supported"),
+            (false, None, None) => Some("the operator's domain is not supported"),
+            _ => None,
+        };
+        if let Some(reason) = missing {
+            return Err(Failure::Unsupported(reason.to_owned()));
         }
-        Err(Failure::Unsupported("the operator's domain is not supported".to_owned()))
+        let further = proto.output.iter().skip(1).find(|output| self.schedule.uses.contains_key(output.as_str()));
+        let refusal = match (special, further) {
+            (Some(operator), None) => match self.on_maps(node, operator) {
+                Err(Failure::Unsupported(reason)) => Failure::Unsupported(reason),
+                outcome => return outcome,
+            },
+            (Some(operator), Some(_)) if proto.op_type == "Split" => return operator(self, node),
+            (_, Some(_))
+                if proto.op_type == "BatchNormalization" && !matches!(node.optional(0), Some(Value::Constant(_))) =>
+            {
+                return Err(super::norm::training("its updated statistics are read"));
+            }
+            (_, Some(output)) => Failure::Unsupported(format!("its further output `{output}` is read")),
+            (None, None) => Failure::Unsupported("the operator is not supported".to_owned()),
+        };
+        match general {
+            Some(operator) => operator(self, node),
+            None => Err(refusal),
+        }
+    }
+
+    /// The operator with arrays as maps, as far as they are such.
+    fn on_maps(&mut self, node: &Node<'m>, operator: operators::Operator) -> Outcome {
+        const MAPS: [&str; 8] = [
+            "Conv",
+            "BatchNormalization",
+            "MaxPool",
+            "AveragePool",
+            "GlobalAveragePool",
+            "GlobalMaxPool",
+            "Gemm",
+            "MatMul",
+        ];
+        let arrays = node.inputs.iter().flatten().any(|value| matches!(value, Value::Array(_)));
+        let wanted = MAPS.contains(&node.proto.op_type.as_str())
+            || node.inputs.iter().flatten().any(|value| matches!(value, Value::Computed(view) if view.dims.len() == 4));
+        if !arrays || !wanted {
+            return operator(self, node);
+        }
+        let mut inputs = node.inputs.clone();
+        for value in inputs.iter_mut().flatten() {
+            if let Value::Array(array) = value
+                && element::is_float(array.element)
+                && matches!(array.dims.len(), 2 | 4)
+            {
+                *value = general::as_map(self, array)?;
+            }
+        }
+        operator(self, &Node { proto: node.proto, name: node.name.clone(), opset: node.opset, inputs })
     }
 
     fn opset(&self, index: usize) -> i64 {
@@ -318,6 +376,7 @@ impl<'m> Importer<'m> {
         let inferred = match &value {
             Value::Computed(view) => &view.dims,
             Value::Constant(literal) => &literal.dims,
+            Value::Array(array) => &array.dims,
             Value::Unknown => return Ok(value),
         };
         let Some((_, Some(dims))) = tensor_type(declared) else { return Ok(value) };

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::importer::{Importer, LARGEST_MAP};
-use super::literal::{elements, type_name};
+use super::literal::{LARGEST_RANK, element, elements, type_name};
 use super::proto::ValueInfoProto;
 use super::proto::tensor_shape_proto::dimension::Value as Extent;
-use super::value::{NHWC, Value, View};
+use super::value::{Array, NHWC, Value, View};
 use crate::Diagnostic;
 use crate::ir::{Layout, Shape};
 
@@ -14,8 +14,8 @@ impl Importer<'_> {
     /// Takes the network's input.
     pub fn input(&mut self) {
         let info = self.schedule.input;
-        let value = match self.input_view() {
-            Ok(view) => Value::Computed(view),
+        let value = match self.input_value() {
+            Ok(value) => value,
             Err(diagnostic) => {
                 self.report((*diagnostic).about(format!("input `{}`", info.name)));
                 Value::Unknown
@@ -24,28 +24,25 @@ impl Importer<'_> {
         self.define(&info.name, value);
     }
 
-    fn input_view(&mut self) -> Result<View, Box<Diagnostic>> {
+    fn input_value(&mut self) -> Result<Value, Box<Diagnostic>> {
         let info = self.schedule.input;
         let Some((kind, Some(dims))) = tensor_type(info) else {
             return Err(Box::new(
                 Diagnostic::error("E-ONNX-DYN", "its shape is not declared").expected("a tensor [N, C, H, W]"),
             ));
         };
-        if kind != 1 {
+        if !element::is_float(kind) && !element::is_whole(kind) {
             let message = format!("its elements are of type {}", type_name(kind));
-            return Err(Box::new(Diagnostic::error("E-ONNX-TYPE", message).expected("float")));
+            return Err(Box::new(Diagnostic::error("E-ONNX-TYPE", message).expected("numbers, such as float")));
         }
-        let &[n, rest @ ..] = &dims.as_slice() else {
-            return Err(Box::new(
-                Diagnostic::error("E-ONNX-SHAPE", "it is a number").expected("four axes, [N, C, H, W]"),
-            ));
+        if kind != element::FLOAT {
+            let message = format!("its elements are of type {}; the program takes them as f32", type_name(kind));
+            self.report(Diagnostic::warning("W-ONNX-TYPE", message).about(format!("input `{}`", info.name)));
+        }
+        let (n, rest) = match dims.as_slice() {
+            [n, rest @ ..] if dims.len() == 4 && element::is_float(kind) => (n, rest),
+            _ => return self.input_array(&dims, kind),
         };
-        if rest.len() != 3 {
-            let message = format!("it has {} axes", dims.len());
-            return Err(Box::new(
-                Diagnostic::error("E-ONNX-SHAPE", message).expected("four, [N, C, H, W] or [N, H, W, C]"),
-            ));
-        }
         let mut extents = [self.batch, 0, 0, 0];
         for (position, (extent, slot)) in rest.iter().zip(extents.iter_mut().skip(1)).enumerate() {
             let Some(extent) = extent else {
@@ -78,11 +75,42 @@ impl Importer<'_> {
             let [n, h, w, c] = extents;
             let shape = Shape::from([n, c, h, w]);
             let id = self.graph.input(name, Layout::Nhwc, shape.clone());
-            return Ok(View::permuted(id, &shape, &NHWC));
+            return Ok(Value::Computed(View::permuted(id, &shape, &NHWC)));
         }
         let shape = Shape::from(extents);
         let id = self.graph.input(name, Layout::Nchw, shape.clone());
-        Ok(View::whole(id, &shape))
+        Ok(Value::Computed(View::whole(id, &shape)))
+    }
+
+    /// An input that is no map: all its extents are as declared; the first, where it is open, is the batch.
+    fn input_array(&mut self, dims: &[Option<i64>], element: i32) -> Result<Value, Box<Diagnostic>> {
+        let mut extents = Vec::with_capacity(dims.len());
+        for (axis, extent) in dims.iter().enumerate() {
+            let extent = match extent {
+                Some(extent) => usize::try_from(*extent).unwrap_or(0),
+                None if axis == 0 => {
+                    self.open_batch = true;
+                    self.batch
+                }
+                None => {
+                    return Err(Box::new(
+                        Diagnostic::error("E-ONNX-DYN", format!("its axis {axis} has no fixed extent"))
+                            .expected("fixed extents for all axes but the first")
+                            .hint("export the model for fixed shapes; only the batch may be dynamic"),
+                    ));
+                }
+            };
+            extents.push(extent);
+        }
+        if dims.len() > LARGEST_RANK || !matches!(elements(&extents), Some(1..=LARGEST_MAP)) {
+            return Err(Box::new(
+                Diagnostic::error("E-ONNX-SHAPE", format!("its shape is {extents:?}"))
+                    .expected(format!("positive extents, {LARGEST_RANK} axes at most")),
+            ));
+        }
+        let name = self.unique(&self.schedule.input.name);
+        let node = self.graph.input(name, Layout::Array, Shape(extents.clone()));
+        Ok(Value::Array(Array { node, dims: extents, element }))
     }
 
     /// Whether the input, possibly after operations on each element and padding, is transposed from `[N, H, W, C]` to `[N, C, H, W]`.

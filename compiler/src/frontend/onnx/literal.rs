@@ -16,6 +16,8 @@ pub(super) struct Literal {
     pub dims: Vec<usize>,
     /// Elements in row-major order, as many as the extents say.
     pub data: Data,
+    /// The type that the standard gives its elements, by its number.
+    pub element: i32,
 }
 
 /// Elements of a constant.
@@ -27,10 +29,46 @@ pub(super) enum Data {
     Int(Arc<[i64]>),
 }
 
+/// Element types of the standard by their numbers.
+pub(super) mod element {
+    pub const FLOAT: i32 = 1;
+    pub const UINT8: i32 = 2;
+    pub const INT8: i32 = 3;
+    pub const UINT16: i32 = 4;
+    pub const INT16: i32 = 5;
+    pub const INT32: i32 = 6;
+    pub const INT64: i32 = 7;
+    pub const BOOL: i32 = 9;
+    pub const FLOAT16: i32 = 10;
+    pub const DOUBLE: i32 = 11;
+    pub const UINT32: i32 = 12;
+    pub const UINT64: i32 = 13;
+    pub const BFLOAT16: i32 = 16;
+
+    /// Whether it is a type of integers, or of truth values.
+    pub const fn is_whole(element: i32) -> bool {
+        matches!(element, UINT8 | INT8 | UINT16 | INT16 | INT32 | INT64 | BOOL | UINT32 | UINT64)
+    }
+
+    /// Whether it is a type of floating-point numbers.
+    pub const fn is_float(element: i32) -> bool {
+        matches!(element, FLOAT | FLOAT16 | DOUBLE | BFLOAT16)
+    }
+}
+
 impl Literal {
+    /// Values of float, or of int64.
+    pub fn new(dims: Vec<usize>, data: Data) -> Self {
+        let element = match data {
+            Data::Float(_) => element::FLOAT,
+            Data::Int(_) => element::INT64,
+        };
+        Self { dims, data, element }
+    }
+
     /// Integers along one axis.
     pub fn ints(values: Vec<i64>) -> Self {
-        Self { dims: vec![values.len()], data: Data::Int(values.into()) }
+        Self::new(vec![values.len()], Data::Int(values.into()))
     }
 
     /// The number of elements.
@@ -95,14 +133,14 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
         return Err(refuse("E-ONNX-SHAPE", format!("{about} has the extents {:?}", proto.dims)));
     };
     let width = match proto.data_type {
-        9 => 1,
-        10 | 16 => 2,
-        1 | 6 => 4,
-        7 | 11 => 8,
+        2 | 3 | 9 => 1,
+        4 | 5 | 10 | 16 => 2,
+        1 | 6 | 12 => 4,
+        7 | 11 | 13 => 8,
         other => {
             return Err(Failure::Refused(Box::new(
                 crate::Diagnostic::error("E-ONNX-TYPE", format!("{about} has elements of type {}", type_name(other)))
-                    .expected("float, float16, bfloat16, double, int32, int64 or bool"),
+                    .expected("float, float16, bfloat16, double, bool, or integers of 8 to 64 bits"),
             )));
         }
     };
@@ -127,7 +165,7 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
         Some(raw) => from_bytes(raw, proto.data_type),
         None => from_fields(proto),
     };
-    let literal = Literal { dims: dims.clone(), data };
+    let literal = Literal { dims: dims.clone(), data, element: proto.data_type };
     if literal.len() != count {
         return Err(mismatch(literal.len(), "values"));
     }
@@ -172,7 +210,7 @@ pub(super) fn read_sparse(proto: &SparseTensorProto, external: &mut External) ->
         Data::Float(values) => Data::Float(spread(values, &numbers, count)),
         Data::Int(values) => Data::Int(spread(values, &numbers, count)),
     };
-    Ok(Literal { dims, data })
+    Ok(Literal { dims, data, element: values.element })
 }
 
 /// Values at their places among so many, the others zero.
@@ -192,6 +230,12 @@ fn from_bytes(raw: &[u8], kind: i32) -> Data {
         10 => Data::Float(raw.as_chunks().0.iter().map(|bytes| from_half(u16::from_le_bytes(*bytes))).collect()),
         16 => Data::Float(raw.as_chunks().0.iter().map(|bytes| from_bfloat(u16::from_le_bytes(*bytes))).collect()),
         11 => Data::Float(raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect()),
+        2 => Data::Int(raw.iter().map(|byte| i64::from(*byte)).collect()),
+        3 => Data::Int(raw.iter().map(|byte| i64::from(byte.cast_signed())).collect()),
+        4 => Data::Int(raw.as_chunks().0.iter().map(|bytes| i64::from(u16::from_le_bytes(*bytes))).collect()),
+        5 => Data::Int(raw.as_chunks().0.iter().map(|bytes| i64::from(i16::from_le_bytes(*bytes))).collect()),
+        12 => Data::Int(raw.as_chunks().0.iter().map(|bytes| i64::from(u32::from_le_bytes(*bytes))).collect()),
+        13 => Data::Int(raw.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes).cast_signed()).collect()),
         6 => Data::Int(raw.as_chunks().0.iter().map(|bytes| i64::from(i32::from_le_bytes(*bytes))).collect()),
         7 => Data::Int(raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()),
         _ => Data::Int(raw.iter().map(|byte| i64::from(*byte != 0)).collect()),
@@ -204,7 +248,8 @@ fn from_fields(proto: &TensorProto) -> Data {
         10 => Data::Float(proto.int32_data.iter().map(|bits| from_half(*bits as u16)).collect()),
         16 => Data::Float(proto.int32_data.iter().map(|bits| from_bfloat(*bits as u16)).collect()),
         11 => Data::Float(proto.double_data.iter().map(|value| *value as f32).collect()),
-        6 => Data::Int(proto.int32_data.iter().map(|value| i64::from(*value)).collect()),
+        2..=6 => Data::Int(proto.int32_data.iter().map(|value| i64::from(*value)).collect()),
+        12 | 13 => Data::Int(proto.uint64_data.iter().map(|value| value.cast_signed()).collect()),
         7 => Data::Int(proto.int64_data.as_slice().into()),
         _ => Data::Int(proto.int32_data.iter().map(|value| i64::from(*value != 0)).collect()),
     }

@@ -78,6 +78,12 @@ fn with_vectors(
 
 /// Dropout, which does nothing after training.
 pub(super) fn dropout<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    check_dropout(node)?;
+    node.value(0).cloned()
+}
+
+/// Refuses what drops values at random.
+pub(super) fn check_dropout(node: &Node<'_>) -> Result<(), Failure> {
     if node.opset < 7 && !node.flag("is_test", false)? {
         return Err(training("it drops values at random"));
     }
@@ -86,11 +92,12 @@ pub(super) fn dropout<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outc
             Data::Int(values) => values.iter().any(|value| *value != 0),
             Data::Float(_) => return Err(refuse("E-ONNX-TYPE", "its training_mode is not a truth value")),
         };
-        if on {
+        let never = node.optional_literal(1)?.is_some_and(super::pool::zeros);
+        if on && !never {
             return Err(training("it drops values at random"));
         }
     }
-    node.value(0).cloned()
+    Ok(())
 }
 
 /// The node behind a view whose axis 1 is the channels, and the view of a result of the same shape.

@@ -167,6 +167,9 @@ pub struct TensorProto {
     /// Values of type DOUBLE.
     #[prost(double, repeated, tag = "10")]
     pub double_data: ::prost::alloc::vec::Vec<f64>,
+    /// Values of types UINT32 and UINT64.
+    #[prost(uint64, repeated, tag = "11")]
+    pub uint64_data: ::prost::alloc::vec::Vec<u64>,
     /// Where the values are when they are in another file: `location`, `offset`, `length`.
     #[prost(message, repeated, tag = "13")]
     pub external_data: ::prost::alloc::vec::Vec<StringStringEntryProto>,

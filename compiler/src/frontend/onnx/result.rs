@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::general;
 use super::importer::Importer;
 use super::proto::ValueInfoProto;
 use super::value::Value;
@@ -74,10 +75,22 @@ fn output<'m>(importer: &mut Importer<'m>, info: &'m ValueInfoProto) {
     };
     let view = match value {
         Value::Computed(view) => view,
-        Value::Constant(_) => {
-            importer.report(
-                fail("it does not depend on the input".to_owned()).expected("maps, an embedding, the classes' scores"),
-            );
+        Value::Array(array) => {
+            match general::exposed(importer, &info.name, &array) {
+                Ok(id) => importer.graph.output(info.name.clone(), id),
+                Err(_) => importer
+                    .report(fail(format!("its shape is {:?}", array.dims)).expected("a tensor that fits in memory")),
+            }
+            return;
+        }
+        Value::Constant(literal) => {
+            match general::constant(importer, &info.name, &literal) {
+                Ok(id) => importer.graph.output(info.name.clone(), id),
+                Err(_) => importer.report(
+                    fail(format!("it is a constant of shape {:?}", literal.dims))
+                        .expected("a tensor that is not empty"),
+                ),
+            }
             return;
         }
         // What made it unknown is an error of its own.
@@ -88,11 +101,15 @@ fn output<'m>(importer: &mut Importer<'m>, info: &'m ValueInfoProto) {
     // Extents of 1 aside, the elements must stand in the order of the graph.
     let flat = view.axes.concat();
     let id = id.or_else(|| flat.is_sorted().then_some(view.node));
+    let id = match id {
+        Some(id) => Ok(id),
+        None => general::array(importer, &Value::Computed(view.clone()))
+            .and_then(|array| general::exposed(importer, &info.name, &array)),
+    };
     match id {
-        Some(id) => importer.graph.output(info.name.clone(), id),
-        None => importer.report(
-            fail(format!("its axes, {:?}, are not in the order [N, C, H, W]", view.dims))
-                .expected("[N, features] or [N, C, H, W]"),
+        Ok(id) => importer.graph.output(info.name.clone(), id),
+        Err(_) => importer.report(
+            fail(format!("its axes have the extents {:?}", view.dims)).expected("a tensor that fits in memory"),
         ),
     }
 }

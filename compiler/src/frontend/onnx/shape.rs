@@ -2,9 +2,9 @@
 
 use super::attributes::{Node, attribute, axis};
 use super::fold;
-use super::importer::{Failure, Importer, Outcome, known, refuse};
+use super::importer::{Failure, Importer, Outcome, array_read, known, refuse};
 use super::literal::{Data, LARGEST_RANK, Literal, elements, type_name};
-use super::value::{Value, View};
+use super::value::{Array, Value, View};
 
 /// Identity.
 pub(super) fn identity<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
@@ -40,7 +40,7 @@ pub(super) fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome 
                 (Data::Int(values), false) if truth => Data::Int(values.iter().map(|v| i64::from(*v != 0)).collect()),
                 (Data::Int(_), false) => literal.data.clone(),
             };
-            Ok(Value::Constant(Literal { dims: literal.dims.clone(), data }))
+            Ok(Value::Constant(Literal::new(literal.dims.clone(), data)))
         }
         value if floating => Ok(value.clone()),
         _ => Err(refuse("E-ONNX-TYPE", "it turns a computed value into integers")),
@@ -48,7 +48,7 @@ pub(super) fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome 
 }
 
 /// The element type that a Cast asks for, by its number; before version 6 it is a word.
-fn target(node: &Node<'_>) -> Result<i64, Failure> {
+pub(super) fn target(node: &Node<'_>) -> Result<i64, Failure> {
     if node.opset >= 6 {
         return node.int("to", 0);
     }
@@ -135,7 +135,21 @@ pub(super) fn unsqueeze<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Out
 /// Transpose.
 pub(super) fn transpose<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let value = node.value(0)?;
-    let rank = dims(value).len();
+    let order = order(node, dims(value).len())?;
+    match value {
+        Value::Constant(literal) => Ok(Value::Constant(fold::transposed(importer, literal, &order)?)),
+        Value::Computed(view) => {
+            let axes = order.iter().map(|axis| view.axes.get(*axis).cloned().unwrap_or_default()).collect();
+            let dims = order.iter().map(|axis| view.dims.get(*axis).copied().unwrap_or(1)).collect();
+            Ok(Value::Computed(View { node: view.node, axes, dims }))
+        }
+        Value::Array(_) => Err(array_read()),
+        Value::Unknown => Ok(Value::Unknown),
+    }
+}
+
+/// The order of axes that a Transpose asks for.
+pub(super) fn order(node: &Node<'_>, rank: usize) -> Result<Vec<usize>, Failure> {
     let order: Vec<usize> = match node.ints("perm")? {
         Some(order) => order.iter().map(|value| axis(*value, rank)).collect::<Result<_, _>>()?,
         None => (0..rank).rev().collect(),
@@ -145,15 +159,7 @@ pub(super) fn transpose<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Out
     if sorted != (0..rank).collect::<Vec<_>>() {
         return Err(attribute("perm", order, &format!("each of the {rank} axes once")));
     }
-    match value {
-        Value::Constant(literal) => Ok(Value::Constant(fold::transposed(importer, literal, &order)?)),
-        Value::Computed(view) => {
-            let axes = order.iter().map(|axis| view.axes.get(*axis).cloned().unwrap_or_default()).collect();
-            let dims = order.iter().map(|axis| view.dims.get(*axis).copied().unwrap_or(1)).collect();
-            Ok(Value::Computed(View { node: view.node, axes, dims }))
-        }
-        Value::Unknown => Ok(Value::Unknown),
-    }
+    Ok(order)
 }
 
 /// The extents of a value.
@@ -161,6 +167,7 @@ pub(super) fn dims(value: &Value) -> &[usize] {
     match value {
         Value::Constant(literal) => &literal.dims,
         Value::Computed(view) => &view.dims,
+        Value::Array(array) => &array.dims,
         Value::Unknown => &[],
     }
 }
@@ -168,10 +175,11 @@ pub(super) fn dims(value: &Value) -> &[usize] {
 /// The same elements with other extents.
 pub(super) fn reshaped(importer: &Importer<'_>, value: &Value, dims: Vec<usize>) -> Outcome {
     match value {
-        Value::Constant(literal) => Ok(Value::Constant(Literal { dims, data: literal.data.clone() })),
+        Value::Constant(literal) => Ok(Value::Constant(Literal { dims, ..literal.clone() })),
         Value::Computed(view) => {
             view.reshaped(importer.shape(view), &dims).map(Value::Computed).map_err(Failure::Unsupported)
         }
+        Value::Array(array) => Ok(Value::Array(Array { dims, ..array.clone() })),
         Value::Unknown => Ok(Value::Unknown),
     }
 }

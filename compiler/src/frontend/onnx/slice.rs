@@ -2,7 +2,8 @@
 
 use super::attributes::{Node, attribute, axis};
 use super::fold;
-use super::importer::{Failure, Importer, Outcome, refuse};
+use super::general;
+use super::importer::{Failure, Importer, Outcome, array_read, refuse};
 use super::literal::Literal;
 use super::pool::zeros;
 use super::shape::dims;
@@ -23,7 +24,17 @@ pub(super) struct Run {
 /// Slice; of a map, what takes a run of channels, or every so many rows or columns.
 pub(super) fn slice<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let value = node.value(0)?;
-    let from = dims(value);
+    let runs = runs(node, dims(value))?;
+    match value {
+        Value::Constant(literal) => Ok(Value::Constant(fold::sliced(importer, literal, &runs)?)),
+        Value::Computed(view) => part(importer, &node.name, view, &runs),
+        Value::Array(_) => Err(array_read()),
+        Value::Unknown => Ok(Value::Unknown),
+    }
+}
+
+/// What a Slice takes of each axis of a tensor of such extents.
+pub(super) fn runs(node: &Node<'_>, from: &[usize]) -> Result<Vec<Run>, Failure> {
     let missing = || refuse("E-ONNX-ATTR", "it lacks its starts or ends");
     let starts = node.ints_either("starts", 1)?.ok_or_else(missing)?;
     let ends = node.ints_either("ends", 2)?.ok_or_else(missing)?;
@@ -44,11 +55,7 @@ pub(super) fn slice<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome
         let (Some(extent), Some(run)) = (from.get(*axis), runs.get_mut(*axis)) else { return Err(missing()) };
         *run = self::run(*start, *end, *step, *extent);
     }
-    match value {
-        Value::Constant(literal) => Ok(Value::Constant(fold::sliced(importer, literal, &runs)?)),
-        Value::Computed(view) => part(importer, &node.name, view, &runs),
-        Value::Unknown => Ok(Value::Unknown),
-    }
+    Ok(runs)
 }
 
 /// The positions from `start` to before `end`, by the standard's rule of clamping.
@@ -96,7 +103,17 @@ pub(super) fn split<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome
         let runs: Vec<Run> = from.iter().enumerate().map(run).collect();
         let part = match &value {
             Value::Constant(literal) => Value::Constant(fold::sliced(importer, literal, &runs)?),
-            Value::Computed(view) => part(importer, &format!("{}.{index}", node.name), view, &runs)?,
+            Value::Computed(_) | Value::Array(_) => {
+                let name = format!("{}.{index}", node.name);
+                let special = match &value {
+                    Value::Computed(view) => part(importer, &name, view, &runs),
+                    _ => Err(array_read()),
+                };
+                match special {
+                    Err(Failure::Unsupported(_)) => general::cut(importer, &name, &value, &runs)?,
+                    other => other?,
+                }
+            }
             Value::Unknown => Value::Unknown,
         };
         if index == 0 {
@@ -167,34 +184,39 @@ fn part<'m>(importer: &mut Importer<'m>, name: &str, view: &View, runs: &[Run]) 
 pub(super) fn pad<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let view = node.view(0)?;
     let mode = node.string("mode", "constant")?;
-    if mode != "constant" {
-        return Err(attribute("mode", mode, "\"constant\""));
-    }
     let fill = if node.has("value") { node.float("value", 0.0)? } else { 0.0 };
     let filled = node.optional_literal(2)?.is_some_and(|value| !zeros(value));
-    if fill != 0.0 || filled {
-        return Err(refuse("E-ONNX-ATTR", "it pads with something else than 0"));
+    if mode != "constant" || fill != 0.0 || filled {
+        return Err(Failure::Unsupported("it pads with something else than 0".to_owned()));
     }
+    let around: Option<Vec<[usize; 2]>> = pads(node, view.dims.len())?
+        .into_iter()
+        .map(|[before, after]| Some([usize::try_from(before).ok()?, usize::try_from(after).ok()?]))
+        .collect();
+    let Some(around) = around else { return Err(Failure::Unsupported("it takes away rows or columns".to_owned())) };
+    padded(importer, node, view, &around)
+}
+
+/// What a Pad adds before and after each axis; below 0 it takes away.
+pub(super) fn pads(node: &Node<'_>, rank: usize) -> Result<Vec<[i64; 2]>, Failure> {
     let Some(pads) = node.ints_either(if node.opset < 2 { "paddings" } else { "pads" }, 1)? else {
         return Err(attribute("pads", (), "what to add before and after each axis"));
     };
-    let rank = view.dims.len();
     let axes: Vec<usize> = match node.optional(3) {
         Some(_) => node.input_ints(3)?.iter().map(|value| axis(*value, rank)).collect::<Result<_, _>>()?,
         None => (0..rank).collect(),
     };
-    let amounts: Option<Vec<usize>> = pads.iter().map(|pad| usize::try_from(*pad).ok()).collect();
-    let Some(amounts) = amounts.filter(|amounts| amounts.len() == 2 * axes.len()) else {
-        return Err(attribute("pads", pads, "numbers of at least 0, before and after each axis"));
-    };
-    let (before, after) = amounts.split_at(axes.len());
+    if pads.len() != 2 * axes.len() {
+        return Err(attribute("pads", pads, "numbers, before and after each axis"));
+    }
+    let (before, after) = pads.split_at(axes.len());
     let mut around = vec![[0, 0]; rank];
     for ((axis, before), after) in axes.iter().zip(before).zip(after) {
         if let Some(slot) = around.get_mut(*axis) {
             *slot = [*before, *after];
         }
     }
-    padded(importer, node, view, &around)
+    Ok(around)
 }
 
 fn padded<'m>(importer: &mut Importer<'m>, node: &Node<'m>, view: &View, around: &[[usize; 2]]) -> Outcome {
@@ -227,6 +249,7 @@ pub(super) fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
         match node.value(position)? {
             Value::Constant(literal) => literals.push(literal),
             Value::Computed(view) => computed.push((position, view)),
+            Value::Array(_) => return Err(array_read()),
             Value::Unknown => return Ok(Value::Unknown),
         }
     }

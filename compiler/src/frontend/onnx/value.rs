@@ -10,8 +10,21 @@ pub(super) enum Value {
     Constant(Literal),
     /// It is computed by the graph.
     Computed(View),
+    /// It is computed by the graph as an array, in row-major order.
+    Array(Array),
     /// What makes it was refused; who reads it is passed over.
     Unknown,
+}
+
+/// An array of the graph, which has the extents that the model says: they are as good as any others of as many elements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Array {
+    /// The node.
+    pub node: NodeId,
+    /// For each axis of the model, its extent.
+    pub dims: Vec<usize>,
+    /// The type that the standard gives its elements, by its number.
+    pub element: i32,
 }
 
 /// A node of the graph as the model sees it, after reshapes and transpositions that the graph does not have.

@@ -129,6 +129,11 @@ pub fn evaluate(op: &Op, operands: &[Operand]) -> Result<Vec<f64>, String> {
             }
             y
         }
+        (Op::AsArray | Op::AsMap, [x]) => x.values.to_vec(),
+        (Op::Nest(nest), operands) => {
+            let values: Vec<&[f64]> = operands.iter().map(|operand| operand.values).collect();
+            nest.evaluate(&values)
+        }
         (Op::Subsample { stride }, [x]) => {
             let [n, c, h, _] = shape.map().unwrap_or_default();
             let x = Map::of(*x);

@@ -132,7 +132,7 @@ pub fn logical(layout: Layout, shape: &Shape, values: &[f32]) -> Option<Vec<f64>
     }
     let wide = values.iter().map(|value| f64::from(*value));
     match (layout, shape.map()) {
-        (Layout::Nchw, _) => Some(wide.collect()),
+        (Layout::Nchw | Layout::Array, _) => Some(wide.collect()),
         (Layout::Nhwc, None) => None,
         (Layout::Nhwc, Some([_, c, h, w])) => {
             let mut result = Vec::with_capacity(values.len());

@@ -1,6 +1,6 @@
 //! The `key=value` pairs of a line, and the values in them.
 
-use super::super::{Activation, Layout, Padding, Pool};
+use super::super::{Access, Activation, Layout, Padding, Pool};
 use super::lexer::Fault;
 use crate::diagnostic::nearest;
 
@@ -84,6 +84,34 @@ impl Attributes {
         Ok(self.take(key, "two whole numbers, `[1, 2]`", whole_numbers::<2>)?.map(|(pair, _)| pair))
     }
 
+    /// Any number of whole numbers.
+    pub(super) fn list(&mut self, key: &'static str) -> Result<Option<Vec<usize>>, Fault> {
+        let list = self.take(key, "whole numbers, `[1, 2]`", |value| match value {
+            Value::List(items) => items.iter().map(|item| item.parse().ok()).collect(),
+            Value::Word(_) | Value::Number(_) | Value::Text(_) => None,
+        })?;
+        Ok(list.map(|(list, _)| list))
+    }
+
+    /// How an operand of a loop nest is read.
+    pub(super) fn access(&mut self, key: &'static str) -> Result<Option<Access>, Fault> {
+        let access =
+            self.take(key, "a start and how each axis moves, `\"0; 12 [0,1,-1] 1 fill 0.5\"`", |value| match value {
+                Value::Text(text) => text.parse().ok(),
+                Value::List(_) | Value::Word(_) | Value::Number(_) => None,
+            })?;
+        Ok(access.map(|(access, _)| access))
+    }
+
+    /// One of several words.
+    pub(super) fn word<T>(&mut self, key: &'static str, named: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Fault> {
+        let word = self.take(key, "another word", |value| match value {
+            Value::Word(word) => named(word),
+            Value::List(_) | Value::Text(_) | Value::Number(_) => None,
+        })?;
+        Ok(word.map(|(word, _)| word))
+    }
+
     pub(super) fn padding(&mut self, key: &'static str) -> Result<Padding, Fault> {
         let sides = self.take(key, "four whole numbers: `[top, left, bottom, right]`", whole_numbers::<4>)?;
         let ([top, left, bottom, right], _) = sides.unwrap_or_default();
@@ -100,9 +128,10 @@ impl Attributes {
     }
 
     pub(super) fn layout(&mut self) -> Result<Layout, Fault> {
-        let layout = self.take("layout", "`nchw` or `nhwc`", |value| match value {
+        let layout = self.take("layout", "`nchw`, `nhwc` or `array`", |value| match value {
             Value::Word(word) if word == "nchw" => Some(Layout::Nchw),
             Value::Word(word) if word == "nhwc" => Some(Layout::Nhwc),
+            Value::Word(word) if word == "array" => Some(Layout::Array),
             _ => None,
         })?;
         Ok(layout.map(|(layout, _)| layout).unwrap_or_default())

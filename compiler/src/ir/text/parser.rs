@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::super::scalar::{Combine, Fold, Function, FunctionKind};
 use super::super::{
-    Activation, BatchNorm, Chain, ChainKind, Conv, Dense, Graph, GroupNorm, NodeId, Op, Pad, SecondResult, Shape,
+    Activation, BatchNorm, Chain, ChainKind, Conv, Dense, Graph, GroupNorm, Nest, NodeId, Op, Pad, SecondResult, Shape,
     Tensor,
 };
 use super::attributes::{Attribute, Attributes, Value, missing};
@@ -16,7 +17,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 const MOST_ERRORS: usize = 50;
 
 /// Every operation but the activations, for the hint at a misspelt one.
-const OPERATIONS: [&str; 19] = [
+const OPERATIONS: [&str; 22] = [
     "input",
     "constant",
     "conv",
@@ -36,6 +37,9 @@ const OPERATIONS: [&str; 19] = [
     "softmax",
     "pad",
     "subsample",
+    "as_array",
+    "as_map",
+    "nest",
 ];
 
 /// Reads the text form. `constants` is asked, by name and shape and in the order of the text, for the values that are not in
@@ -314,6 +318,26 @@ fn operation(line: &mut Line) -> Result<Op, Fault> {
         "pad" => {
             let channels = attributes.pair("channels")?.unwrap_or([0, 0]);
             (Op::Pad(Pad { channels, spatial: attributes.padding("spatial")? }), 1, &[])
+        }
+        "as_array" => (Op::AsArray, 1, &[]),
+        "as_map" => (Op::AsMap, 1, &[]),
+        "nest" => {
+            let mut operands = vec![attributes.access("a")?.ok_or_else(|| missing(column, "a"))?];
+            operands.extend(attributes.access("b")?);
+            let count = operands.len();
+            let nest = Nest {
+                shape: line.shape.clone(),
+                reduced: attributes.list("reduced")?.unwrap_or_default(),
+                operands,
+                combine: attributes.word("combine", Combine::named)?.unwrap_or(Combine::Add),
+                fold: attributes.word("fold", Fold::named)?.unwrap_or(Fold::Sum),
+                finish: Function {
+                    kind: attributes.word("finish", FunctionKind::named)?.unwrap_or(FunctionKind::Identity),
+                    alpha: attributes.float("alpha")?.unwrap_or(0.0),
+                    beta: attributes.float("beta")?.unwrap_or(0.0),
+                },
+            };
+            (Op::Nest(Box::new(nest)), count, &[])
         }
         "subsample" => (Op::Subsample { stride: attributes.pair("stride")?.unwrap_or([1, 1]) }, 1, &[]),
         other => match Activation::named(other) {

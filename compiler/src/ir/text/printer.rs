@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use super::super::{Activation, Graph, Layout, NodeId, Op, Padding, Pool, SecondResult, Tensor};
+use super::super::scalar::{Function, FunctionKind};
+use super::super::{Activation, Graph, Layout, Nest, NodeId, Op, Padding, Pool, SecondResult, Tensor};
 use super::{INLINE, fingerprint};
 
 /// The text form of a graph: the same text for the same graph. Nodes on a cycle are not in it.
@@ -85,13 +86,18 @@ fn labels(op: &Op) -> Vec<Option<&'static str>> {
         | Op::Slice { .. }
         | Op::Softmax
         | Op::Pad(_)
-        | Op::Subsample { .. } => Vec::new(),
+        | Op::Subsample { .. }
+        | Op::AsArray
+        | Op::AsMap
+        | Op::Nest(_) => Vec::new(),
     }
 }
 
 fn attributes(text: &mut String, op: &Op) -> fmt::Result {
     match op {
         Op::Input(Layout::Nhwc) => text.push_str(" layout=nhwc"),
+        Op::Input(Layout::Array) => text.push_str(" layout=array"),
+        Op::Nest(attributes) => nest(text, attributes)?,
         Op::Constant(tensor) if tensor.values().len() > INLINE => {
             write!(text, " sha256=\"{}\"", fingerprint(tensor.values()))?;
         }
@@ -137,7 +143,31 @@ fn attributes(text: &mut String, op: &Op) -> fmt::Result {
         | Op::GlobalMaxPool
         | Op::Flatten
         | Op::Concat { .. }
-        | Op::Softmax => {}
+        | Op::Softmax
+        | Op::AsArray
+        | Op::AsMap => {}
+    }
+    Ok(())
+}
+
+fn nest(text: &mut String, nest: &Nest) -> fmt::Result {
+    for (key, access) in ["a", "b"].iter().zip(&nest.operands) {
+        write!(text, " {key}=\"{access}\"")?;
+    }
+    if nest.operands.len() > 1 {
+        write!(text, " combine={}", nest.combine.name())?;
+    }
+    if !nest.reduced.is_empty() {
+        write!(text, " reduced={:?} fold={}", nest.reduced, nest.fold.name())?;
+    }
+    let Function { kind, alpha, beta } = nest.finish;
+    if kind != FunctionKind::Identity {
+        write!(text, " finish={}", kind.name())?;
+    }
+    for (key, value) in [("alpha", alpha), ("beta", beta)] {
+        if value != 0.0 {
+            write!(text, " {key}={value:?}")?;
+        }
     }
     Ok(())
 }

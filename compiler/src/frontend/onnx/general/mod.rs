@@ -1,0 +1,414 @@
+//! Operators on tensors of any shape: what the operators on maps do not take, as loop nests over arrays.
+//!
+//! A value is an array, in row-major order, or a constant. What is made of constants alone is computed at once, so every operator here
+//! folds.
+
+mod elementwise;
+mod moves;
+mod norm;
+mod products;
+mod quantised;
+mod reduce;
+mod resize;
+mod window;
+
+use super::attributes::Node;
+use super::fold::broadcast;
+use super::importer::{Failure, Importer, Outcome, refuse};
+use super::literal::{Data, Literal, element, elements};
+use super::operators::Operator;
+use super::slice::Run;
+use super::value::{Array, Value, View};
+use crate::ir::scalar::{Combine, Fold, Function, FunctionKind};
+use crate::ir::{Access, Move, Nest, NodeId, Op, Shape, strides};
+
+/// Terms of all sums of a constant that is computed.
+const MOST_TERMS: usize = 1 << 32;
+
+/// The function for an operator of the standard, or of ONNX Runtime's own domain, on tensors of any shape, if it is supported.
+pub(super) fn find(domain: &str, operator: &str) -> Option<Operator> {
+    elementwise::find(operator)
+        .or_else(|| moves::find(operator))
+        .or_else(|| reduce::find(operator))
+        .or_else(|| products::find(operator))
+        .or_else(|| window::find(operator))
+        .or_else(|| norm::find(operator))
+        .or_else(|| resize::find(operator))
+        .filter(|_| super::model::standard(domain))
+        .or_else(|| quantised::find(domain, operator))
+}
+
+/// An array or a constant with its extents.
+#[derive(Debug, Clone)]
+pub(super) struct Operand {
+    source: Source,
+    pub dims: Vec<usize>,
+    pub element: i32,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    Node(NodeId),
+    Constant(Literal),
+}
+
+/// How a loop nest reads one of its operands.
+pub(super) type Read<'a> = (&'a Operand, Access);
+
+/// What a loop nest makes of what it reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recipe {
+    pub combine: Combine,
+    pub fold: Fold,
+    pub finish: Function,
+    /// The type of the result's elements.
+    pub element: i32,
+}
+
+impl Recipe {
+    /// The values as they are.
+    pub const fn copy(element: i32) -> Self {
+        Self { combine: Combine::Add, fold: Fold::Sum, finish: Function::IDENTITY, element }
+    }
+}
+
+impl Operand {
+    /// So many elements.
+    pub fn len(&self) -> usize {
+        elements(&self.dims).unwrap_or(usize::MAX)
+    }
+
+    /// The same elements with other extents.
+    pub fn reshaped(&self, dims: Vec<usize>) -> Self {
+        Self { dims, ..self.clone() }
+    }
+
+    /// The same values as elements of another type.
+    pub fn typed(&self, element: i32) -> Self {
+        Self { element, ..self.clone() }
+    }
+
+    /// As a value of the model.
+    pub fn value(self) -> Value {
+        match self.source {
+            Source::Node(node) => Value::Array(Array { node, dims: self.dims, element: self.element }),
+            Source::Constant(literal) => {
+                Value::Constant(Literal { dims: self.dims, data: literal.data, element: self.element })
+            }
+        }
+    }
+
+    /// A constant of floats.
+    pub fn floats(dims: Vec<usize>, values: Vec<f32>) -> Self {
+        let literal = Literal::new(dims, Data::Float(values.into()));
+        Self { dims: literal.dims.clone(), element: element::FLOAT, source: Source::Constant(literal) }
+    }
+
+    /// The constant.
+    pub fn literal(&self) -> Option<&Literal> {
+        match &self.source {
+            Source::Constant(literal) => Some(literal),
+            Source::Node(_) => None,
+        }
+    }
+
+    /// Values of the constant.
+    pub fn values(&self) -> Option<Vec<f64>> {
+        self.literal().map(values)
+    }
+}
+
+/// Values of a constant, as numbers.
+fn values(literal: &Literal) -> Vec<f64> {
+    match &literal.data {
+        Data::Float(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Data::Int(values) => values.iter().map(|value| *value as f64).collect(),
+    }
+}
+
+/// An input of a node.
+pub(super) fn operand<'m>(importer: &mut Importer<'m>, node: &Node<'m>, position: usize) -> Result<Operand, Failure> {
+    let value = node.value(position)?.clone();
+    of(importer, &value)
+}
+
+/// An input of a node that may be absent.
+pub(super) fn optional<'m>(
+    importer: &mut Importer<'m>,
+    node: &Node<'m>,
+    position: usize,
+) -> Result<Option<Operand>, Failure> {
+    node.optional(position).cloned().map(|value| of(importer, &value)).transpose()
+}
+
+/// A value as an operand.
+pub(super) fn of(importer: &mut Importer<'_>, value: &Value) -> Result<Operand, Failure> {
+    if let Value::Constant(literal) = value {
+        let (dims, element) = (literal.dims.clone(), literal.element);
+        return Ok(Operand { source: Source::Constant(literal.clone()), dims, element });
+    }
+    let Array { node, dims, element } = array(importer, value)?;
+    Ok(Operand { source: Source::Node(node), dims, element })
+}
+
+/// A computed value as an array.
+pub(super) fn array(importer: &mut Importer<'_>, value: &Value) -> Result<Array, Failure> {
+    match value {
+        Value::Array(array) => Ok(array.clone()),
+        Value::Computed(view) => array_of(importer, view),
+        Value::Constant(_) | Value::Unknown => Err(Failure::Unsupported("it reads a constant".to_owned())),
+    }
+}
+
+fn array_of(importer: &mut Importer<'_>, view: &View) -> Result<Array, Failure> {
+    let shape = importer.shape(view).clone();
+    let name = importer.graph.node(view.node).name.clone();
+    let node = match importer.arrays.get(&view.node) {
+        Some(node) => *node,
+        None => {
+            let node = importer.add(&format!("{name}.array"), Op::AsArray, &[view.node])?;
+            importer.arrays.insert(view.node, node);
+            node
+        }
+    };
+    let order: Vec<usize> = view.axes.concat();
+    let (dims, element) = (view.dims.clone(), element::FLOAT);
+    if order.is_sorted() {
+        return Ok(Array { node, dims, element });
+    }
+    let from = strides(&shape.0);
+    let pick = |list: &[usize]| -> Vec<usize> { order.iter().filter_map(|axis| list.get(*axis)).copied().collect() };
+    let access = Access { start: 0, axes: pick(&from).into_iter().map(Move::step).collect(), fill: 0.0 };
+    let whole = Operand { source: Source::Node(node), dims: shape.0.clone(), element };
+    let moved =
+        nest(importer, &format!("{name}.transpose"), pick(&shape.0), &[], &[(&whole, access)], Recipe::copy(element))?;
+    array(importer, &moved.reshaped(dims).value())
+}
+
+/// An array as a map or a vector, for the operators on those.
+pub(super) fn as_map(importer: &mut Importer<'_>, array: &Array) -> Result<Value, Failure> {
+    let key = (array.node, array.dims.clone());
+    if let Some(map) = importer.maps.get(&key) {
+        return Ok(importer.whole(*map));
+    }
+    let node = exposed(importer, &importer.graph.node(array.node).name.clone(), array)?;
+    let name = format!("{}.map", importer.graph.node(array.node).name);
+    let map = importer.add(&name, Op::AsMap, &[node])?;
+    importer.maps.insert(key, map);
+    Ok(importer.whole(map))
+}
+
+/// A node of the graph that has just the extents of an array.
+pub(super) fn exposed(importer: &mut Importer<'_>, name: &str, array: &Array) -> Result<NodeId, Failure> {
+    if importer.graph.node(array.node).shape().0 == array.dims {
+        return Ok(array.node);
+    }
+    let nest = Nest::copy(Shape(array.dims.clone()));
+    importer.add(&format!("{name}.reshape"), Op::Nest(Box::new(nest)), &[array.node])
+}
+
+/// A constant of the graph.
+pub(super) fn constant(importer: &mut Importer<'_>, name: &str, literal: &Literal) -> Result<NodeId, Failure> {
+    if literal.len() == 0 {
+        return Err(Failure::Unsupported(format!("it makes an empty tensor, of shape {:?}", literal.dims)));
+    }
+    let values: Vec<f32> = values(literal).into_iter().map(|value| value as f32).collect();
+    importer.constant(name, literal.dims.clone(), values)
+}
+
+/// A loop nest over one or two operands; of constants, its values.
+pub(super) fn nest(
+    importer: &mut Importer<'_>,
+    name: &str,
+    shape: Vec<usize>,
+    reduced: &[usize],
+    reads: &[Read],
+    recipe: Recipe,
+) -> Result<Operand, Failure> {
+    let Recipe { combine, fold, finish, element } = recipe;
+    let accesses: Vec<Access> = reads.iter().map(|(_, access)| access.clone()).collect();
+    let constants: Option<Vec<&Literal>> = reads.iter().map(|(operand, _)| operand.literal()).collect();
+    let (dims, count) = (shape.clone(), elements(&shape));
+    let nest = Nest { shape: Shape(shape), reduced: reduced.to_vec(), operands: accesses, combine, fold, finish };
+    if let Some(constants) = constants {
+        let count = importer.charge(count)?;
+        if elements(reduced).and_then(|terms| terms.checked_mul(count)).is_none_or(|terms| terms > MOST_TERMS) {
+            return Err(refuse("E-ONNX-LIMIT", "a constant that the model computes has too many terms"));
+        }
+        let data = match (count, reduced.contains(&0)) {
+            (0, _) => Vec::new(),
+            (count, true) => vec![finish.apply(fold.start()); count],
+            (_, false) => evaluated(nest, &constants)?,
+        };
+        let data = match element::is_whole(element) {
+            true => Data::Int(data.into_iter().map(|value| value as i64).collect()),
+            false => Data::Float(data.into_iter().map(|value| value as f32).collect()),
+        };
+        let literal = Literal { dims: dims.clone(), data, element };
+        return Ok(Operand { source: Source::Constant(literal), dims, element });
+    }
+    if count == Some(0) || reduced.contains(&0) {
+        return Err(Failure::Unsupported(format!("it makes an empty tensor, of shape {dims:?}")));
+    }
+    let mut operands = Vec::with_capacity(reads.len());
+    for (position, (operand, _)) in reads.iter().enumerate() {
+        operands.push(match &operand.source {
+            Source::Node(node) => *node,
+            Source::Constant(literal) => constant(importer, &format!("{name}.constant{position}"), literal)?,
+        });
+    }
+    let id = importer.add(name, Op::Nest(Box::new(nest)), &operands)?;
+    Ok(Operand { source: Source::Node(id), dims, element })
+}
+
+fn evaluated(nest: Nest, constants: &[&Literal]) -> Result<Vec<f64>, Failure> {
+    let shapes: Vec<Shape> = constants.iter().map(|literal| Shape(literal.dims.clone())).collect();
+    let values: Vec<Vec<f64>> = constants.iter().map(|literal| values(literal)).collect();
+    let operands: Vec<crate::ir::interpreter::Operand> =
+        shapes.iter().zip(&values).map(|(shape, values)| crate::ir::interpreter::Operand { shape, values }).collect();
+    crate::ir::interpreter::evaluate(&Op::Nest(Box::new(nest)), &operands)
+        .map_err(|message| refuse("E-ONNX-SHAPE", message))
+}
+
+/// How the elements of a tensor are read where it is repeated to larger extents.
+pub(super) fn repeated(dims: &[usize], to: &[usize]) -> Access {
+    let own = strides(dims).into_iter().zip(dims).map(|(step, extent)| if *extent == 1 { 0 } else { step });
+    let missing = std::iter::repeat_n(0, to.len().saturating_sub(dims.len()));
+    Access { start: 0, axes: missing.chain(own).map(Move::step).collect(), fill: 0.0 }
+}
+
+/// A function of each element.
+pub(super) fn unary(
+    importer: &mut Importer<'_>,
+    name: &str,
+    x: &Operand,
+    finish: Function,
+    element: i32,
+) -> Result<Operand, Failure> {
+    let recipe = Recipe { finish, ..Recipe::copy(element) };
+    nest(importer, name, x.dims.clone(), &[], &[(x, Access::whole(&x.dims))], recipe)
+}
+
+/// A function of two tensors element by element, each repeated to the extents of both.
+pub(super) fn binary(
+    importer: &mut Importer<'_>,
+    name: &str,
+    a: &Operand,
+    b: &Operand,
+    combine: Combine,
+    element: i32,
+) -> Result<Operand, Failure> {
+    let dims = broadcast(&a.dims, &b.dims)?;
+    let reads = [(a, repeated(&a.dims, &dims)), (b, repeated(&b.dims, &dims))];
+    nest(importer, name, dims, &[], &reads, Recipe { combine, finish: overflow(element), ..Recipe::copy(element) })
+}
+
+/// As integers of few bits overflow. Wider ones are computed in f32, which holds whole numbers up to 2^24.
+pub(super) fn overflow(element: i32) -> Function {
+    let wrap = |low: f64, count: f64| Function::of(FunctionKind::Wrap, low, count);
+    match element {
+        element::UINT8 => wrap(0.0, 256.0),
+        element::INT8 => wrap(-128.0, 256.0),
+        element::UINT16 => wrap(0.0, 65536.0),
+        element::INT16 => wrap(-32768.0, 65536.0),
+        _ => Function::IDENTITY,
+    }
+}
+
+/// The least and the greatest value of integers of few bits.
+pub(super) fn range(element: i32) -> Option<[f64; 2]> {
+    match element {
+        element::UINT8 => Some([0.0, 255.0]),
+        element::INT8 => Some([-128.0, 127.0]),
+        element::UINT16 => Some([0.0, 65535.0]),
+        element::INT16 => Some([-32768.0, 32767.0]),
+        _ => None,
+    }
+}
+
+/// The axes in another order.
+pub(super) fn permuted(
+    importer: &mut Importer<'_>,
+    name: &str,
+    x: &Operand,
+    order: &[usize],
+) -> Result<Operand, Failure> {
+    let pick = |list: &[usize]| -> Vec<usize> { order.iter().filter_map(|axis| list.get(*axis)).copied().collect() };
+    let access = Access { start: 0, axes: pick(&strides(&x.dims)).into_iter().map(Move::step).collect(), fill: 0.0 };
+    nest(importer, name, pick(&x.dims), &[], &[(x, access)], Recipe::copy(x.element))
+}
+
+/// For each axis, the positions that are taken, one after the other; where there is none, the fill.
+pub(super) fn taken(
+    importer: &mut Importer<'_>,
+    name: &str,
+    x: &Operand,
+    positions: &[Vec<Option<usize>>],
+    fill: f32,
+) -> Result<Operand, Failure> {
+    let dims: Vec<usize> = positions.iter().map(Vec::len).collect();
+    let mut start = 0;
+    let mut axes = Vec::with_capacity(dims.len());
+    for (positions, step) in positions.iter().zip(strides(&x.dims)) {
+        let (first, axis) = moved(positions, step)?;
+        start += first;
+        axes.push(axis);
+    }
+    nest(importer, name, dims, &[], &[(x, Access { start, axes, fill })], Recipe::copy(x.element))
+}
+
+/// How an axis moves that takes such positions, and where it starts.
+pub(super) fn moved(positions: &[Option<usize>], step: usize) -> Result<(usize, Move), Failure> {
+    let distance = |pair: &[Option<usize>]| match pair {
+        [Some(one), Some(next)] => Some(*next as isize - *one as isize),
+        _ => None,
+    };
+    let first = positions.first().copied().flatten();
+    let even = distance(positions.get(..2).unwrap_or_default()).or(first.filter(|_| positions.len() == 1).map(|_| 0));
+    if let (Some(first), Some(even)) = (first, even)
+        && positions.windows(2).all(|pair| distance(pair) == Some(even))
+    {
+        return Ok((first * step, Move::Even(even * step as isize)));
+    }
+    let places: Option<Vec<i32>> = positions
+        .iter()
+        .map(|position| match position {
+            None => Some(-1),
+            Some(position) => position.checked_mul(step).and_then(|place| i32::try_from(place).ok()),
+        })
+        .collect();
+    let too_large = || refuse("E-ONNX-LIMIT", "it rearranges a tensor of more than 2^31 elements");
+    Ok((0, Move::Listed(places.ok_or_else(too_large)?)))
+}
+
+/// The part of a value that some runs take.
+pub(super) fn cut(importer: &mut Importer<'_>, name: &str, value: &Value, runs: &[Run]) -> Outcome {
+    let x = of(importer, value)?;
+    let position = |run: &Run, index: usize| usize::try_from(run.start as i64 + index as i64 * run.step).ok();
+    let positions: Vec<Vec<Option<usize>>> =
+        runs.iter().map(|run| (0..run.count).map(|index| position(run, index)).collect()).collect();
+    Ok(taken(importer, name, &x, &positions, 0.0)?.value())
+}
+
+/// Folds some axes, which have an extent of 1 afterwards.
+pub(super) fn reduced(
+    importer: &mut Importer<'_>,
+    name: &str,
+    x: &Operand,
+    axes: &[usize],
+    fold: Fold,
+    finish: Function,
+    element: i32,
+) -> Result<Operand, Failure> {
+    let steps = strides(&x.dims);
+    let kept: Vec<usize> =
+        x.dims.iter().enumerate().map(|(axis, extent)| if axes.contains(&axis) { 1 } else { *extent }).collect();
+    let pick = |list: &[usize]| -> Vec<usize> { axes.iter().filter_map(|axis| list.get(*axis)).copied().collect() };
+    let (extents, inner) = (pick(&x.dims), pick(&steps));
+    let access = Access { start: 0, axes: steps.into_iter().chain(inner).map(Move::step).collect(), fill: 0.0 };
+    let recipe = Recipe { combine: Combine::Add, fold, finish, element };
+    if extents.is_empty() {
+        return unary(importer, name, x, finish, element);
+    }
+    nest(importer, name, kept, &extents, &[(x, access)], recipe)
+}
