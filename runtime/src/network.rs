@@ -44,7 +44,7 @@ pub struct Network {
 impl Network {
     /// Images of a call: the first extent of a map. Of an array, which has no images, it is 1.
     pub const fn images(&self) -> usize {
-        if self.input_shape.len() == 4 { self.input_shape[0] } else { 1 }
+        if self.takes_maps() { self.input_shape[0] } else { 1 }
     }
 
     /// Whether the input is a map, so that images can be put together to batches.

@@ -438,7 +438,7 @@ fn arrays() -> Graph {
     }
     let weights = net.weight(&[5, 7]);
     let product = net.then(of(nest(&[12, 7], &[5], vec![access(0, &[5, 0, 1]), access(0, &[0, 1, 7])])), &[x, weights]);
-    net.graph.output("product", product);
+    net.graph.output("matrix product", product);
     let [left, right] = [access(0, &[5, 0, 1]), access(0, &[0, 1, 12])];
     let square =
         net.then(of(nest(&[12, 12], &[7], vec![access(0, &[7, 0, 1]), access(0, &[0, 7, 1])])), &[product, product]);
@@ -588,7 +588,7 @@ fn cases() -> Vec<Case> {
     let deep = random::chain(60);
     cases.push(case("chain of 60 blocks".to_owned(), deep, &every, &[0.1, -0.2, 0.3, 0.4]).unwrap());
     let (mut seed, mut refused) = (0, 0);
-    while cases.len() < 80 {
+    while cases.len() < 86 {
         seed += 1;
         let (graph, input) = random::random(seed, 4 + seed as usize % 8);
         let graph = if seed.is_multiple_of(3) { widen(graph, seed) } else { graph };

@@ -418,6 +418,11 @@ pub const CODES: &[Code] = &[
         "Shapes inside were changed to follow. Export with a dynamic batch to be without doubt.",
     ),
     code(
+        "W-ONNX-CONSTANT",
+        "An output depends on no input.",
+        "The program gives the same values for every call. Often the exporter traced the model with the input as a constant.",
+    ),
+    code(
         "W-ONNX-OPSET",
         "The model's operators are newer than this resnetc.",
         "They are read by the rules of the newest known version; check the results with `resnetc verify`.",

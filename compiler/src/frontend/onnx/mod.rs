@@ -42,7 +42,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 /// The warnings come with the network. Codes of errors: `E-ONNX-FILE` (cannot be read or decoded), `E-ONNX-OPSET`, `E-ONNX-NAME`
 /// (a name twice or nowhere), `E-ONNX-IO` (inputs and outputs), `E-ONNX-CYCLE`, `E-ONNX-OP` (all operators that are not supported),
 /// `E-ONNX-CTRL` (control flow), `E-ONNX-ATTR`, `E-ONNX-TYPE`, `E-ONNX-DYN`, `E-ONNX-TRAIN`, `E-ONNX-EXT` (external data), `E-ONNX-SHAPE`,
-/// `E-ONNX-BIAS`, `E-ONNX-LIMIT` (constants too large to compute), `E-ONNX-WEIGHTS` (weights from elsewhere) and `E-WVAL`. Warnings: `W-ONNX-BATCH`, `W-ONNX-OPSET`, `W-ONNX-TYPE`.
+/// `E-ONNX-BIAS`, `E-ONNX-LIMIT` (constants too large to compute), `E-ONNX-WEIGHTS` (weights from elsewhere) and `E-WVAL`. Warnings: `W-ONNX-BATCH`, `W-ONNX-CONSTANT`, `W-ONNX-OPSET`, `W-ONNX-TYPE`.
 pub fn load(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
     match weights {
         None | Some(WeightSource::Model) => {}

@@ -10,7 +10,11 @@ use crate::ir::{BatchNorm, GroupNorm, NodeId, Op};
 
 /// BatchNormalization with running statistics.
 pub(super) fn batch_normalization<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let constant = matches!(node.optional(0), Some(Value::Constant(_)));
     if node.flag("training_mode", false)? || node.opset < 7 && !node.flag("is_test", false)? {
+        if constant {
+            return Err(Failure::Unsupported("its statistics are those of a constant".to_owned()));
+        }
         return Err(training("its statistics are those of the batch"));
     }
     if !node.flag("spatial", true)? {

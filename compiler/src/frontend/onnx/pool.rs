@@ -94,7 +94,7 @@ fn window<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Result<(NodeId, P
     let stride = pair("strides", node.ints("strides")?, [1, 1])?;
     let dilation = pair("dilations", node.ints("dilations")?, [1, 1])?;
     if dilation != [1, 1] {
-        return Err(attribute("dilations", dilation, "[1, 1]"));
+        return Err(Failure::Unsupported(format!("its dilations are {dilation:?}")));
     }
     let padding = padding(importer, node, x, kernel, stride, dilation)?;
     let ceil_mode = node.flag("ceil_mode", false)?;

@@ -62,7 +62,9 @@ fn unsupported(lines: &[String]) -> Diagnostic {
         message.push_str(&format!("\n    and {} more", lines.len() - LISTED));
     }
     Diagnostic::error("E-ONNX-OP", message)
-        .expected("the operators of a residual classifier in f32: convolution, normalisation, pooling, dense, sum, product, concatenation, activations, softmax")
+        .expected(
+            "operators of the standard on tensors of numbers, whose shapes follow from the shapes of the input alone",
+        )
         .hint("export the model in evaluation mode, with its post-processing left out")
 }
 
@@ -84,6 +86,14 @@ fn output<'m>(importer: &mut Importer<'m>, info: &'m ValueInfoProto) {
             return;
         }
         Value::Constant(literal) => {
+            importer.report(
+                Diagnostic::warning(
+                    "W-ONNX-CONSTANT",
+                    "it depends on no input: the program gives the same for every call",
+                )
+                .about(subject.clone())
+                .hint("look whether the exporter took the input for a constant"),
+            );
             match general::constant(importer, &info.name, &literal) {
                 Ok(id) => importer.graph.output(info.name.clone(), id),
                 Err(_) => importer.report(
@@ -98,9 +108,8 @@ fn output<'m>(importer: &mut Importer<'m>, info: &'m ValueInfoProto) {
     };
     let shape = importer.shape(&view).clone();
     let id = if view.is_vector(&shape) { importer.vector(&view).ok() } else { None };
-    // Extents of 1 aside, the elements must stand in the order of the graph.
     let flat = view.axes.concat();
-    let id = id.or_else(|| flat.is_sorted().then_some(view.node));
+    let id = id.or_else(|| (flat.is_sorted() && shape.0 == view.dims).then_some(view.node));
     let id = match id {
         Some(id) => Ok(id),
         None => general::array(importer, &Value::Computed(view.clone()))

@@ -3,7 +3,7 @@
 use super::attributes::{Node, attribute, axis};
 use super::fold;
 use super::importer::{Failure, Importer, Outcome, array_read, known, refuse};
-use super::literal::{Data, LARGEST_RANK, Literal, elements, type_name};
+use super::literal::{Data, LARGEST_RANK, Literal, element, elements, type_name};
 use super::value::{Array, Value, View};
 
 /// Identity.
@@ -11,44 +11,41 @@ pub(super) fn identity<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Out
     node.value(0).cloned()
 }
 
-/// Cast and CastLike. The graph computes in f32, so a computed value may only be cast to that.
-pub(super) fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
-    let floating = match (node.proto.op_type.as_str(), node.optional(1)) {
-        ("CastLike", Some(Value::Constant(like))) => like.as_floats().is_some(),
-        ("CastLike", _) => true,
-        _ => match target(node)? {
-            1 => true,
-            10 | 11 | 16 if matches!(node.value(0)?, Value::Constant(_)) => true,
-            6 | 7 | 9 => false,
-            other => {
-                let name = type_name(i32::try_from(other).unwrap_or(0));
-                return Err(attribute("to", name, "float, or int32, int64 or bool for constants"));
-            }
-        },
-    };
+/// Cast and CastLike, where nothing changes: the graph computes in f32, whatever width the model has.
+pub(super) fn cast<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let to = cast_to(node)?;
     match node.value(0)? {
-        Value::Constant(literal) => {
-            importer.charge(Some(literal.len()))?;
-            let truth = node.proto.op_type == "Cast" && target(node)? == 9;
-            let data = match (&literal.data, floating) {
-                (Data::Float(_), true) => literal.data.clone(),
-                (Data::Int(values), true) => Data::Float(values.iter().map(|value| *value as f32).collect()),
-                (Data::Float(values), false) if truth => {
-                    Data::Int(values.iter().map(|v| i64::from(*v != 0.0)).collect())
-                }
-                (Data::Float(values), false) => Data::Int(values.iter().map(|value| *value as i64).collect()),
-                (Data::Int(values), false) if truth => Data::Int(values.iter().map(|v| i64::from(*v != 0)).collect()),
-                (Data::Int(_), false) => literal.data.clone(),
-            };
-            Ok(Value::Constant(Literal::new(literal.dims.clone(), data)))
-        }
-        value if floating => Ok(value.clone()),
-        _ => Err(refuse("E-ONNX-TYPE", "it turns a computed value into integers")),
+        Value::Computed(view) if element::is_float(to) => Ok(Value::Computed(view.clone())),
+        Value::Constant(literal) => match (&literal.data, to) {
+            (Data::Float(_), to) if element::is_float(to) => {
+                Ok(Value::Constant(Literal { element: to, ..literal.clone() }))
+            }
+            (Data::Int(_), element::INT64) => Ok(Value::Constant(Literal { element: to, ..literal.clone() })),
+            (Data::Int(values), element::INT32) if values.iter().all(|value| i32::try_from(*value).is_ok()) => {
+                Ok(Value::Constant(Literal { element: to, ..literal.clone() }))
+            }
+            _ => Err(Failure::Unsupported("it changes the values of a constant".to_owned())),
+        },
+        Value::Computed(_) => Err(Failure::Unsupported("it turns a computed value into integers".to_owned())),
+        Value::Array(_) => Err(array_read()),
+        Value::Unknown => Ok(Value::Unknown),
     }
 }
 
+/// The element type that a Cast or CastLike asks for, by its number.
+pub(super) fn cast_to(node: &Node<'_>) -> Result<i32, Failure> {
+    Ok(match node.proto.op_type.as_str() {
+        "CastLike" => match node.value(1)? {
+            Value::Constant(literal) => literal.element,
+            Value::Array(array) => array.element,
+            Value::Computed(_) | Value::Unknown => element::FLOAT,
+        },
+        _ => i32::try_from(target(node)?).unwrap_or(0),
+    })
+}
+
 /// The element type that a Cast asks for, by its number; before version 6 it is a word.
-pub(super) fn target(node: &Node<'_>) -> Result<i64, Failure> {
+fn target(node: &Node<'_>) -> Result<i64, Failure> {
     if node.opset >= 6 {
         return node.int("to", 0);
     }

@@ -41,7 +41,13 @@ const ALL: &str = r#"%0 = input "image\n\u{7f} \"q\" \\ é" layout=nhwc : [1, 2,
 %33 = group_norm(%32, gamma: %2, beta: %2) "gn2" groups=1 epsilon=0.001 : [1, 4, 4, 9]
 %34 = conv(%0, %1, bias: %2, scale: %2, shift: %2, shortcut: %3) "two" kernel=[1, 2] stride=[2, 1] padding=[0, 1, 0, 2] dilation=[1, 2] groups=2 activation=relu second_activation=silu : [1, 8, 4, 9]
 %35 = conv(%0, %1, scale: %2, shift: %2) "two" kernel=[1, 2] groups=2 : [1, 8, 8, 7]
-%36 = constant "unread" : [0] = []
+%36 = as_array(%12) "array" : [1, 8, 2, 2]
+%37 = nest(%36) "moved" a="1; -1 [0,8,-1] 4 fill inf" finish=leaky_relu alpha=0.01 : [2, 3, 2]
+%38 = nest(%36, %37) "product" a="0; 8 0 1" b="0; 0 4 1" combine=multiply reduced=[4] fold=sum : [4, 3]
+%39 = nest(%38) "least" a="0; 4" reduced=[3] fold=last_minimum finish=affine alpha=2.0 beta=-0.5 : []
+%40 = as_map(%38) "map" : [4, 3]
+%41 = input "any" layout=array : [2, 3, 4]
+%42 = constant "unread" : [0] = []
 output "logits" = %17
 output "prob" = %18
 output "both" = %29

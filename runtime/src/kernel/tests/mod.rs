@@ -8,6 +8,7 @@ mod dense;
 mod elementwise;
 mod group_norm;
 mod moves;
+mod nest;
 mod pool;
 mod softmax;
 mod support;

@@ -206,14 +206,7 @@ fn clip<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
 /// Cast between any numbers. What is computed stays f32: a cast to float16, bfloat16 or double changes nothing.
 fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let x = operand(importer, node, 0)?;
-    let to = match node.proto.op_type.as_str() {
-        "CastLike" => match node.value(1)? {
-            Value::Constant(literal) => literal.element,
-            Value::Array(array) => array.element,
-            Value::Computed(_) | Value::Unknown => element::FLOAT,
-        },
-        _ => i32::try_from(shape::target(node)?).unwrap_or(0),
-    };
+    let to = shape::cast_to(node)?;
     if !element::is_float(to) && !element::is_whole(to) {
         return Err(attribute("to", type_name(to), "a type of numbers or bool"));
     }
