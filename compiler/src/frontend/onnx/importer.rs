@@ -11,6 +11,7 @@ use super::model::{Model, standard};
 use super::operators;
 use super::order::{Schedule, label};
 use super::proto::{NodeProto, SparseTensorProto, ValueInfoProto};
+use super::unsupported::{CONTROL_FLOW, Unsupported};
 use super::value::{Value, View};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::{Edit, Graph, NodeId, Op, Shape, Tensor};
@@ -50,8 +51,8 @@ pub(super) struct Importer<'m> {
     pub batch: usize,
     /// What went wrong so far.
     pub diagnostics: Diagnostics,
-    /// Operators that are not supported, one line each.
-    pub unsupported: Vec<String>,
+    /// Nodes that cannot be compiled.
+    pub unsupported: Vec<Unsupported>,
     /// Tensors in other files.
     pub external: External,
     /// The batch that the file fixes, when another one is wanted.
@@ -65,6 +66,8 @@ pub(super) struct Importer<'m> {
     flattened: BTreeMap<NodeId, NodeId>,
     makers: BTreeMap<NodeId, &'m str>,
     folded: usize,
+    /// Which node makes which value, once somebody asks.
+    pub producers: Option<BTreeMap<&'m str, usize>>,
 }
 
 impl<'m> Importer<'m> {
@@ -95,6 +98,7 @@ impl<'m> Importer<'m> {
             flattened: BTreeMap::new(),
             makers: BTreeMap::new(),
             folded: 0,
+            producers: None,
         }
     }
 
@@ -113,13 +117,16 @@ impl<'m> Importer<'m> {
                     let domain = if standard(&proto.domain) { "" } else { &proto.domain };
                     let separator = if domain.is_empty() { "" } else { "::" };
                     let version = self.version(proto, index);
-                    self.unsupported.push(format!(
-                        "{domain}{separator}{} ({version}) at node {}: {reason}",
-                        proto.op_type,
-                        label(proto, index)
-                    ));
+                    self.unsupported.push(Unsupported {
+                        operator: format!("{domain}{separator}{} ({version})", proto.op_type),
+                        node: label(proto, index),
+                        reason,
+                    });
                 }
-                Failure::Refused(diagnostic) => self.report(diagnostic.about(subject)),
+                Failure::Refused(diagnostic) => {
+                    let diagnostic = self.with_origins(proto, *diagnostic);
+                    self.report(diagnostic.about(subject));
+                }
             }
             Value::Unknown
         });
@@ -139,6 +146,11 @@ impl<'m> Importer<'m> {
     /// Says what a name stands for.
     pub fn define(&mut self, name: &'m str, value: Value) {
         self.values.insert(name, value);
+    }
+
+    /// The value of a name, if it was read already.
+    pub fn known(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
     }
 
     /// The value of a name.
@@ -262,7 +274,7 @@ impl<'m> Importer<'m> {
     }
 
     fn outcome(&mut self, proto: &'m NodeProto, index: usize) -> Outcome {
-        if matches!(proto.op_type.as_str(), "If" | "Loop" | "Scan") && standard(&proto.domain) {
+        if CONTROL_FLOW.contains(&proto.op_type.as_str()) && standard(&proto.domain) {
             return Err(Failure::Refused(Box::new(
                 Diagnostic::error("E-ONNX-CTRL", format!("{} depends on values at run time", proto.op_type))
                     .expected("a graph without control flow")

@@ -46,16 +46,20 @@ impl Importer<'_> {
                 Diagnostic::error("E-ONNX-SHAPE", message).expected("four, [N, C, H, W] or [N, H, W, C]"),
             ));
         }
-        let mut extents = [self.batch, 0, 0, 0];
-        for (position, (extent, slot)) in rest.iter().zip(extents.iter_mut().skip(1)).enumerate() {
-            let Some(extent) = extent else {
-                let message = format!("its axis {} has no fixed extent", position + 1);
-                return Err(Box::new(
-                    Diagnostic::error("E-ONNX-DYN", message)
-                        .expected("fixed extents for all axes but the first")
-                        .hint("export the model for a fixed picture size; only the batch may be dynamic"),
-                ));
+        let open: Vec<_> = (1..).zip(rest).filter(|(_, extent)| extent.is_none()).map(|(axis, _)| axis).collect();
+        if !open.is_empty() {
+            let message = match open.as_slice() {
+                [axis] => format!("its axis {axis} has no fixed extent"),
+                axes => format!("its axes {axes:?} have no fixed extent"),
             };
+            return Err(Box::new(
+                Diagnostic::error("E-ONNX-DYN", message)
+                    .expected("fixed extents for all axes but the first")
+                    .hint("export the model for a fixed picture size; only the batch may be dynamic"),
+            ));
+        }
+        let mut extents = [self.batch, 0, 0, 0];
+        for (extent, slot) in rest.iter().flatten().zip(extents.iter_mut().skip(1)) {
             *slot = usize::try_from(*extent).unwrap_or(0);
         }
         if !matches!(elements(&extents), Some(1..=LARGEST_MAP)) {
