@@ -95,7 +95,7 @@ pub(super) fn topic(code: &str) -> Topic {
         "E-ONNX-DYN" | "W-ONNX-BATCH" => Topic::Dimensions,
         "E-ONNX-BIAS" | "E-ONNX-EXT" | "E-ONNX-WEIGHTS" | "W-DENORMAL" | "E-URL" => Topic::Weights,
         "E-PRE" | "E-LABELS" | "W-ACC" => Topic::Pictures,
-        code if code.starts_with("E-W") => Topic::Weights,
+        code if matches!(code.as_bytes(), [b'E', b'-', b'W', ..]) => Topic::Weights,
         _ => Topic::Model,
     }
 }

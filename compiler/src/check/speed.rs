@@ -9,7 +9,7 @@ use super::{Case, Finding, Topic};
 use crate::diagnostic::Diagnostic;
 use crate::ir::{Conv, NodeId, Op, Shape};
 use crate::pipeline::Compiled;
-use crate::plan::geometry::{Algorithm, BLOCK, ConvGeometry};
+use crate::plan::geometry::{Algorithm, BLOCK, ConvGeometry, Grouped};
 use crate::plan::{Kernel, Step};
 
 /// Multiply-adds in the time of a byte from afar, and from a near cache.
@@ -163,7 +163,7 @@ fn reason(conv: &Conv, kernel: &Shape, geometry: &ConvGeometry, times: f64) -> (
     let [height, width] = conv.kernel;
     let what =
         format!("conv {height}x{width} of {inputs} to {outputs} channels, {times:.2} products for each that counts");
-    if conv.groups == 1 {
+    if conv.groups == 1 || matches!(geometry.algorithm, Algorithm::Grouped(_)) {
         return (Kind::Blocks, what);
     }
     let (from, to) = (inputs / conv.groups.max(1), outputs / conv.groups.max(1));
@@ -171,8 +171,10 @@ fn reason(conv: &Conv, kernel: &Shape, geometry: &ConvGeometry, times: f64) -> (
         format!("groups of {from} channels to {to}")
     } else if !BLOCK.is_multiple_of(from) && !from.is_multiple_of(BLOCK) {
         format!("groups of {from} channels, neither a divisor nor a multiple of {BLOCK}")
+    } else if Grouped::spans(conv.kernel[1], conv.stride[1], conv.dilation[1]) {
+        format!("groups of {from} channels, for which the plan holds this for the fastest")
     } else {
-        format!("groups of {from} channels with a kernel, stride or dilation that only larger groups have a kernel for")
+        format!("groups of {from} channels with a kernel, stride or dilation too wide for the kernel of such groups")
     };
     (Kind::Grouped, format!("{what}: {why}"))
 }

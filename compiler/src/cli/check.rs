@@ -11,8 +11,10 @@ use crate::check::{self, Case, Finding, Report};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::frontend::onnx::Axis;
 
-/// So many places of a finding are shown, and so many nodes of a place; the rest is counted.
+/// So many places of a finding are shown; the rest is counted.
 const SHOWN: usize = 5;
+/// The same of an operator's nodes, whose names are long.
+const NODES: usize = 3;
 
 /// Tell all that is wrong or doubtful about a model, in one report
 ///
@@ -100,7 +102,7 @@ fn as_text(report: &Report, shown: usize) -> String {
         text.push_str(&format!(" ({})", known.join("; ")));
     }
     text.push('\n');
-    if let Some(first) = report.findings.first() {
+    if let Some(first) = report.findings.first().filter(|_| errors + warnings > 0) {
         text.push_str(&format!("`resnetc explain {}` tells more, and so for every code\n", first.diagnostic.code));
     }
     text
@@ -134,6 +136,7 @@ fn of_finding(finding: &Finding, shown: usize) -> String {
 }
 
 fn of_case(case: &Case, shown: usize) -> String {
+    let shown = if shown == SHOWN { NODES } else { shown };
     let mut text = if case.nodes.is_empty() { format!("`{}`", case.name) } else { case.name.clone() };
     if !case.nodes.is_empty() {
         let named: Vec<_> = case.nodes.iter().take(shown).map(|node| format!("`{node}`")).collect();

@@ -112,6 +112,7 @@ impl<'m> Importer<'m> {
             Err(failure) => Err(failure),
         };
         let value = value.unwrap_or_else(|failure| {
+            let stand_in = self.stand_in(proto, &failure);
             match failure {
                 Failure::Unsupported(reason) => {
                     let domain = if standard(&proto.domain) { "" } else { &proto.domain };
@@ -128,7 +129,7 @@ impl<'m> Importer<'m> {
                     self.report(diagnostic.about(subject));
                 }
             }
-            Value::Unknown
+            stand_in
         });
         let mut outputs = proto.output.iter().filter(|output| !output.is_empty());
         if let Some(first) = proto.output.first().filter(|output| !output.is_empty()) {
@@ -151,6 +152,11 @@ impl<'m> Importer<'m> {
     /// The value of a name, if it was read already.
     pub fn known(&self, name: &str) -> Option<&Value> {
         self.values.get(name)
+    }
+
+    /// What the file declares of a value.
+    pub fn declared(&self, name: &str) -> Option<&'m ValueInfoProto> {
+        self.declared.get(name).copied()
     }
 
     /// The value of a name.

@@ -74,7 +74,8 @@ impl Importer<'_> {
                 let fixed = fixed.unwrap_or(0);
                 self.rebound = Some(fixed);
                 let message = format!("the model is written for a batch of {fixed} and is built for {}", self.batch);
-                self.report(Diagnostic::warning("W-ONNX-BATCH", message).about(format!("input `{}`", info.name)));
+                let warning = Diagnostic::warning("W-ONNX-BATCH", message).about(format!("input `{}`", info.name));
+                self.report(warning.hint(format!("a batch of {fixed} takes the model as it is")));
             }
         }
         let name = self.unique(&info.name);

@@ -28,6 +28,7 @@ pub mod proto;
 mod result;
 mod shape;
 mod slice;
+mod stand_in;
 mod unsupported;
 mod value;
 
