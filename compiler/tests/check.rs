@@ -121,9 +121,12 @@ fn cases() -> Vec<(&'static str, Builder)> {
             let training = |graph: &mut resnetc::frontend::onnx::proto::GraphProto| {
                 graph.node[1].attribute.push(int("training_mode", 1));
             };
-            good().with(training).node("Dropout", &["b", "", "on"], &["p"], vec![]).named("drop").with(|graph| {
+            let vectors = ["b", "gamma", "beta", "mean", "variance"];
+            let twice =
+                good().node("BatchNormalization", &vectors, &["q"], vec![int("training_mode", 1)]).named("norm2");
+            twice.with(training).node("Dropout", &["b", "", "on"], &["p"], vec![]).named("drop").with(|graph| {
                 graph.initializer.push(TensorProto { int32_data: vec![1], ..tensor("on", &[], 9) });
-                graph.output.push(typed("p", &[0, 16, 8, 8]));
+                graph.output.extend(["p", "q"].map(|name| typed(name, &[0, 16, 8, 8])));
             })
         }),
         (

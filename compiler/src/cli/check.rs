@@ -137,7 +137,9 @@ fn of_finding(finding: &Finding, shown: usize) -> String {
 
 fn of_case(case: &Case, shown: usize) -> String {
     let shown = if shown == SHOWN { NODES } else { shown };
-    let mut text = if case.nodes.is_empty() { format!("`{}`", case.name) } else { case.name.clone() };
+    // An operator is no name of the file, and a subject has its names in backquotes already.
+    let plain = !case.nodes.is_empty() || case.name.is_empty() || case.name.contains('`');
+    let mut text = if plain { case.name.clone() } else { format!("`{}`", case.name) };
     if !case.nodes.is_empty() {
         let named: Vec<_> = case.nodes.iter().take(shown).map(|node| format!("`{node}`")).collect();
         text.push_str(&format!(", {}: {}", case.nodes.len(), named.join(", ")));
@@ -146,7 +148,8 @@ fn of_case(case: &Case, shown: usize) -> String {
         }
     }
     if !case.what.is_empty() {
-        text.push_str(&format!(": {}", case.what));
+        let separator = if text.is_empty() { "" } else { ": " };
+        text.push_str(&format!("{separator}{}", case.what));
     }
     text
 }
