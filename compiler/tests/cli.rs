@@ -84,7 +84,15 @@ fn wrong_arguments_exit_with_2() {
 #[test]
 fn help_teaches_with_examples_and_exit_codes() {
     let help = done(&tool(Path::new(ROOT), &["--help"]));
-    for word in ["Examples:", "resnetc run cat.jpg", "Exit status:", "RESNETC_CACHE", "verify"] {
+    for word in [
+        "Examples:",
+        "resnetc run cat.jpg",
+        "resnetc check model.onnx",
+        "check --strict",
+        "Exit status:",
+        "RESNETC_CACHE",
+        "verify",
+    ] {
         assert!(help.contains(word), "{word} is missing from:\n{help}");
     }
     assert!(done(&tool(Path::new(ROOT), &["--version"])).starts_with("resnetc "));

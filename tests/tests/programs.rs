@@ -588,7 +588,7 @@ fn cases() -> Vec<Case> {
     let deep = random::chain(60);
     cases.push(case("chain of 60 blocks".to_owned(), deep, &every, &[0.1, -0.2, 0.3, 0.4]).unwrap());
     let (mut seed, mut refused) = (0, 0);
-    while cases.len() < 86 {
+    while cases.len() < 96 {
         seed += 1;
         let (graph, input) = random::random(seed, 4 + seed as usize % 8);
         let graph = if seed.is_multiple_of(3) { widen(graph, seed) } else { graph };

@@ -31,7 +31,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return output::print(&table(&[("code", Align::Left), ("what is wrong", Align::Left)], &rows));
     };
     // As it stands in a message: `error[E-KEY]`.
-    let bare = given.trim_start_matches("error").trim_start_matches("warning").trim_matches(['[', ']']);
+    let bare = given
+        .trim_start_matches("error")
+        .trim_start_matches("warning")
+        .trim_start_matches("note")
+        .trim_matches(['[', ']']);
     let Some(code) = codes::find(bare) else {
         let hint = match nearest(&bare.to_uppercase(), CODES.iter().map(|code| code.code)) {
             Some(near) => format!("did you mean `{near}`?"),

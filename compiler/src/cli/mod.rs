@@ -1,6 +1,7 @@
 //! The command line: arguments in, files and tables out. One file per subcommand.
 
 mod bench;
+mod check;
 mod compile;
 mod explain;
 mod graph;
@@ -32,6 +33,7 @@ Examples:
   resnetc compile cifar-resnet20 -o classify            make a program of it: ./classify cat.jpg
   resnetc compile resnet50 --weights resnet50.safetensors
   resnetc compile model.onnx --emit rust -o model-rust  a Rust package instead, complete in itself
+  resnetc check model.onnx                              all that is wrong or doubtful about it, in one report
   resnetc inspect resnet50 --weights seed:0             layers, shapes, parameters, what each pass did
   resnetc graph resnet50 -o resnet50.html               draw its blocks, layers and what was fused; .svg, .dot too
   resnetc verify model.onnx --input x.npy --expect y.npy
@@ -53,6 +55,7 @@ Exit status:
   0  done
   1  a model, weights, pictures or other files are wrong, a build failed, or `verify` or `bench` found a difference
   2  the arguments are wrong
+  3  `check --strict` found warnings and no error
 
 Environment:
   RESNETC_CACHE    folder for pulled weights, built programs and what they are built from (else the user's cache folder)
@@ -75,6 +78,7 @@ struct Arguments {
 enum Command {
     Compile(compile::Arguments),
     Run(run::Arguments),
+    Check(check::Arguments),
     Inspect(inspect::Arguments),
     Graph(graph::Arguments),
     Verify(verify::Arguments),
@@ -95,6 +99,8 @@ enum Failure {
     Usage(Diagnostics),
     /// It has been said already: exit status 1.
     Told,
+    /// Something is doubtful, and that was asked for to count: exit status 3.
+    Doubtful,
     /// Nobody reads the output any more: no failure.
     Closed,
 }
@@ -132,6 +138,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
@@ -145,8 +152,10 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(Failure::Told) => ExitCode::from(1),
+        Err(Failure::Doubtful) => ExitCode::from(3),
         Err(Failure::Input(diagnostics)) => {
             output::tell(&diagnostics);
+            output::tell_more(&diagnostics);
             ExitCode::from(1)
         }
         Err(Failure::Usage(diagnostics)) => {

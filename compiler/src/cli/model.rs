@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::structure::StructureOptions;
 use super::surroundings::{SurroundingsOptions, named};
 use super::{Failure, output};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::frontend::{self, Changes, Network, WeightSource};
 use crate::package;
 use crate::package::{Cache, Package, Program};
@@ -152,7 +152,7 @@ fn or_seeded<T>(
     mut attempt: impl FnMut(&Options) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     match attempt(options) {
-        Err(Failure::Input(errors)) if options.weights.is_none() && errors.0.iter().all(|e| e.code == NO_WEIGHTS) => {
+        Err(Failure::Input(errors)) if options.weights.is_none() && only_weights_lack(&errors) => {
             if let Some(doing) = doing {
                 output::note(&format!("note: no weights given; {doing} with seed:0"));
             }
@@ -160,6 +160,12 @@ fn or_seeded<T>(
         }
         done => done,
     }
+}
+
+/// Whether nothing is wrong with a spec but that it has no weights.
+pub fn only_weights_lack(problems: &Diagnostics) -> bool {
+    let mut errors = problems.0.iter().filter(|problem| problem.severity == Severity::Error);
+    errors.all(|error| error.code == NO_WEIGHTS)
 }
 
 /// The code of the error that a spec without weights raises.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Failure;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 
 /// Prints to standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
@@ -24,6 +24,13 @@ pub fn json(value: &serde_json::Value) -> Result<(), Failure> {
 pub fn tell(diagnostics: &Diagnostics) {
     if !diagnostics.0.is_empty() {
         note(&diagnostics.to_string());
+    }
+}
+
+/// Says where errors are explained, on a line behind them.
+pub fn tell_more(diagnostics: &Diagnostics) {
+    if let Some(error) = diagnostics.0.iter().find(|problem| problem.severity == Severity::Error) {
+        note(&format!("`resnetc explain {}` tells more", error.code));
     }
 }
 

@@ -3,7 +3,7 @@
 /// A code, and what there is to say about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
-    /// The code: `E-` of an error, `W-` of a warning.
+    /// The code: `E-` of an error, `W-` of a warning, `N-` of a note.
     pub code: &'static str,
     /// What is wrong, in one sentence.
     pub what: &'static str,
@@ -403,6 +403,56 @@ pub const CODES: &[Code] = &[
         "Line and column say where. Anchors, aliases and tags are refused, and so is nesting without end: a spec needs none of it.",
     ),
     code(
+        "N-BLOCKS",
+        "Convolutions have widths that leave blocks of 16 channels partly empty.",
+        "Channels are computed 16 at a time, whatever the instruction set. A layer of 24 channels takes as long as one of 32: where you choose the widths, choose multiples of 16. Layers that are not worth telling are not listed.",
+    ),
+    code(
+        "N-COPY",
+        "Channels are copied from one map to another.",
+        "Operands of a concatenation are written where they belong, and slices read where they lie, if they are whole blocks of 16 channels and all readers agree on the frame of zeros. These are not.",
+    ),
+    code(
+        "N-DIM",
+        "The file leaves a dimension open, and the program has it fixed.",
+        "Only the batch may be open: `--batch` says how many images a call takes, and a program per batch serves several.",
+    ),
+    code(
+        "N-GROUPS",
+        "Grouped convolutions multiply among zeros.",
+        "Groups of 1, 2, 4, 8 or 16 channels, as many out as in, have a kernel of their own, if strides are at most 3 and kernels narrow; groups of multiples of 16 need none. All others are computed as blocks with zeros between the groups.",
+    ),
+    code(
+        "N-PRE",
+        "Nothing says how a picture becomes the input.",
+        "An ONNX model never does. The program then takes raw tensors only; `--preprocess` and the options beside it, or `preprocess` in a spec, make it take pictures.",
+    ),
+    code(
+        "N-SCALAR",
+        "Numbers are copied piece by piece, without whole vectors.",
+        "Concatenations and slices that do not end at a multiple of 16 channels are copied pixel by pixel, and a map of several pixels that is flattened number by number.",
+    ),
+    code(
+        "N-SEED",
+        "No weights are given, so none are checked.",
+        "The structure is checked with made-up ones. Name a file with `--weights`, or fetch the published ones with `resnetc pull`.",
+    ),
+    code(
+        "N-UNFUSED",
+        "Layers that compute little are steps of their own, and move whole maps.",
+        "Normalisations, activations and sums cost next to nothing where the convolution before them takes them along. The reason why it could not stands beside each: a result that others read too, or an operation in between. A normalisation before a convolution, as in pre-activation networks, is one of them by design.",
+    ),
+    code(
+        "N-VARIANCE",
+        "Some channels have running variances next to nothing.",
+        "They were constant in training: their inputs are dead. Such channels are frequent in published networks and harmless, as epsilon bounds their scale.",
+    ),
+    code(
+        "N-ZERO",
+        "Some output channels have only zeros for weights.",
+        "Pruning leaves them behind. They are computed as any others: take them out of the network, with what reads them, for it to become faster.",
+    ),
+    code(
         "W-ACC",
         "The results will differ a little from those of training.",
         "The recipe of a preset or an epsilon is another than the one that was trained with.",
@@ -411,6 +461,11 @@ pub const CODES: &[Code] = &[
         "W-DENORMAL",
         "Weights are so small that they were made zero.",
         "They change no result in single precision, and slow every multiplication down.",
+    ),
+    code(
+        "W-LARGE",
+        "Weights are so large that products of them do not fit in f32.",
+        "Values beyond 1e19 overflow when two of them meet, and a normalisation whose scale is too large cannot be folded. A scale that was applied twice, or bytes in another order, can be the reason.",
     ),
     code(
         "W-ONNX-BATCH",
@@ -423,6 +478,11 @@ pub const CODES: &[Code] = &[
         "The program gives the same values for every call. Often the exporter traced the model with the input as a constant.",
     ),
     code(
+        "W-ONNX-IR",
+        "The version of the file's format is not known.",
+        "It is read as the newest known one. A file without a version was written by hand or is damaged; onnx.checker says more.",
+    ),
+    code(
         "W-ONNX-OPSET",
         "The model's operators are newer than this resnetc.",
         "They are read by the rules of the newest known version; check the results with `resnetc verify`.",
@@ -433,9 +493,24 @@ pub const CODES: &[Code] = &[
         "The program takes the same numbers as f32, which holds whole numbers up to 2^24 and float16 exactly.",
     ),
     code(
+        "W-PRE",
+        "Pictures become the input in an unusual way.",
+        "Mean and deviation are of values from 0 to 1 or from 0 to 255, in the order of the channels: what is told does not go together, or is far from what published recipes give. A wrong recipe costs accuracy, and nothing else shows it.",
+    ),
+    code(
         "W-TUNING",
         "A tuning file lists no layer of this network.",
         "It has no effect. Make one for this network, with the same batch and sizes.",
+    ),
+    code(
+        "W-VARIANCE",
+        "A normalisation has variances of next to nothing in every channel.",
+        "Trained statistics are large against epsilon. These may never have been collected, or another tensor stands in their place; epsilon alone then decides the scale.",
+    ),
+    code(
+        "W-ZERO",
+        "A kernel or the scale of a normalisation is zero everywhere.",
+        "Nothing but a bias comes through such a layer. The weights may not have been loaded; or the scale of a residual branch began at zero and was never trained.",
     ),
 ];
 
@@ -454,7 +529,8 @@ mod tests {
                 used(&path, codes);
             } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("codes.rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let quoted = text.split('"').filter(|part| part.starts_with("E-") || part.starts_with("W-"));
+                let quoted =
+                    text.split('"').filter(|part| ["E-", "W-", "N-"].iter().any(|kind| part.starts_with(kind)));
                 let all = |code: &&str| code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
                 codes.extend(quoted.filter(all).map(str::to_owned));
             }

@@ -42,10 +42,23 @@ impl fmt::Display for Place {
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// Nothing is wrong; it is worth knowing.
+    Note,
     /// The build goes on.
     Warning,
     /// The build stops at the end of the stage.
     Error,
+}
+
+impl Severity {
+    /// The word in front of a code.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// One problem.
@@ -86,6 +99,11 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
+    /// Something worth knowing, with a code and a sentence.
+    pub fn note(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(code, message) }
+    }
+
     /// Says where.
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {
@@ -118,11 +136,7 @@ impl Diagnostic {
 /// `error[E-KEY]: PLACE: SUBJECT: MESSAGE`, then `expected:` and `hint:` on lines of their own.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match self.severity {
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        };
-        write!(f, "{word}[{}]: ", self.code)?;
+        write!(f, "{}[{}]: ", self.severity.word(), self.code)?;
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }

@@ -44,6 +44,38 @@ pub struct Network {
     pub weights: String,
 }
 
+/// A model as far as it can be read.
+#[derive(Debug, Clone, Default)]
+pub struct Examined {
+    /// The network, if it holds together. Weights that no network can use, such as NaN, are in it as the file has them.
+    pub network: Option<Network>,
+    /// All that is wrong or doubtful.
+    pub problems: Diagnostics,
+    /// What an ONNX file says of itself.
+    pub facts: Option<onnx::Facts>,
+    /// Nodes of an ONNX model that cannot be compiled; one of the problems names them too.
+    pub unsupported: Vec<onnx::Unsupported>,
+}
+
+impl Examined {
+    /// The network and the warnings.
+    ///
+    /// # Errors
+    /// Everything collected when there is an error among it.
+    pub fn finish(self) -> Result<(Network, Diagnostics), Diagnostics> {
+        match self.network {
+            Some(network) => self.problems.finish(network),
+            None => Err(self.problems),
+        }
+    }
+}
+
+impl From<Diagnostics> for Examined {
+    fn from(problems: Diagnostics) -> Self {
+        Self { problems, ..Self::default() }
+    }
+}
+
 /// What a user changes of a model without writing another.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Changes {
@@ -94,25 +126,34 @@ pub fn load_with(
     batch: usize,
     changes: &Changes,
 ) -> Result<(Network, Diagnostics), Diagnostics> {
+    examine(model, weights, batch, changes).finish()
+}
+
+/// Reads a model as [`load_with`] does, as far as it can be read.
+pub fn examine(model: &str, weights: Option<&WeightSource>, batch: usize, changes: &Changes) -> Examined {
     let path = Path::new(model);
     match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("yaml" | "yml") => yaml::load(&Source::File(path), weights, batch, changes),
+        Some("yaml" | "yml") => yaml::examine(&Source::File(path), weights, batch, changes),
         Some("onnx") => {
             if !changes.structure.is_empty() {
                 let message =
                     "an ONNX model is compiled as it is: its classes, its input, its head and its results stay";
-                return Err(Diagnostic::error("E-ARG", message)
+                let problem = Diagnostic::error("E-ARG", message)
                     .at(crate::diagnostic::Place::file(path))
-                    .hint("export another model, or compile a spec")
-                    .into());
+                    .hint("export another model, or compile a spec");
+                return Diagnostics::from(problem).into();
             }
-            let (mut network, warnings) = onnx::load(path, weights, batch)?;
-            changes.surroundings.surround(&mut network)?;
-            Ok((network, warnings))
+            let mut examined = onnx::examine(path, weights, batch);
+            if let Some(network) = &mut examined.network
+                && let Err(problems) = changes.surroundings.surround(network)
+            {
+                examined.problems.extend(problems);
+            }
+            examined
         }
         _ => match shipped::spec(model) {
-            Some(shipped) => yaml::load(&Source::Shipped(shipped), weights, batch, changes),
-            None => Err(unknown(model).into()),
+            Some(shipped) => yaml::examine(&Source::Shipped(shipped), weights, batch, changes),
+            None => Diagnostics::from(unknown(model)).into(),
         },
     }
 }

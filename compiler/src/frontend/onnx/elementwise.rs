@@ -110,6 +110,11 @@ const PRODUCT: Op = Op::Multiply { activation: None };
 
 /// Two values of one shape, joined by an operation.
 fn both<'m>(importer: &mut Importer<'m>, node: &Node<'m>, a: &View, b: &View, op: Op) -> Outcome {
+    let stretches = a.dims.iter().rev().zip(b.dims.iter().rev()).all(|(a, b)| a == b || *a == 1 || *b == 1);
+    if !stretches {
+        let message = format!("its values have the shapes {:?} and {:?}, which do not go together", a.dims, b.dims);
+        return Err(refuse("E-ONNX-SHAPE", message));
+    }
     if a.dims != b.dims {
         let reason = format!("its values have the shapes {:?} and {:?}, which differ", a.dims, b.dims);
         return Err(Failure::Unsupported(reason));

@@ -12,6 +12,7 @@ use super::model::{Model, standard};
 use super::operators;
 use super::order::{Schedule, label};
 use super::proto::{NodeProto, SparseTensorProto, ValueInfoProto};
+use super::unsupported::{CONTROL_FLOW, Unsupported};
 use super::value::{Value, View};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::{Edit, Graph, NodeId, Op, Shape, Tensor};
@@ -56,8 +57,8 @@ pub(super) struct Importer<'m> {
     pub batch: usize,
     /// What went wrong so far.
     pub diagnostics: Diagnostics,
-    /// Operators that are not supported, one line each.
-    pub unsupported: Vec<String>,
+    /// Nodes that cannot be compiled.
+    pub unsupported: Vec<Unsupported>,
     /// Tensors in other files.
     pub external: External,
     /// The batch that the file fixes, when another one is wanted.
@@ -75,6 +76,8 @@ pub(super) struct Importer<'m> {
     pub maps: BTreeMap<(NodeId, Vec<usize>), NodeId>,
     makers: BTreeMap<NodeId, &'m str>,
     folded: usize,
+    /// Which node makes which value, once somebody asks.
+    pub producers: Option<BTreeMap<&'m str, usize>>,
 }
 
 impl<'m> Importer<'m> {
@@ -107,6 +110,7 @@ impl<'m> Importer<'m> {
             maps: BTreeMap::new(),
             makers: BTreeMap::new(),
             folded: 0,
+            producers: None,
         }
     }
 
@@ -120,20 +124,24 @@ impl<'m> Importer<'m> {
             Err(failure) => Err(failure),
         };
         let value = value.unwrap_or_else(|failure| {
+            let stand_in = self.stand_in(proto, &failure);
             match failure {
                 Failure::Unsupported(reason) => {
                     let domain = if standard(&proto.domain) { "" } else { &proto.domain };
                     let separator = if domain.is_empty() { "" } else { "::" };
                     let version = self.version(proto, index);
-                    self.unsupported.push(format!(
-                        "{domain}{separator}{} ({version}) at node {}: {reason}",
-                        proto.op_type,
-                        label(proto, index)
-                    ));
+                    self.unsupported.push(Unsupported {
+                        operator: format!("{domain}{separator}{} ({version})", proto.op_type),
+                        node: label(proto, index),
+                        reason,
+                    });
                 }
-                Failure::Refused(diagnostic) => self.report(diagnostic.about(subject)),
+                Failure::Refused(diagnostic) => {
+                    let diagnostic = self.with_origins(proto, *diagnostic);
+                    self.report(diagnostic.about(subject));
+                }
             }
-            Value::Unknown
+            stand_in
         });
         let mut outputs = proto.output.iter().filter(|output| !output.is_empty());
         if let Some(first) = proto.output.first().filter(|output| !output.is_empty()) {
@@ -151,6 +159,16 @@ impl<'m> Importer<'m> {
     /// Says what a name stands for.
     pub fn define(&mut self, name: &'m str, value: Value) {
         self.values.insert(name, value);
+    }
+
+    /// The value of a name, if it was read already.
+    pub fn known(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    /// What the file declares of a value.
+    pub fn declared(&self, name: &str) -> Option<&'m ValueInfoProto> {
+        self.declared.get(name).copied()
     }
 
     /// The value of a name.
@@ -274,7 +292,7 @@ impl<'m> Importer<'m> {
     }
 
     fn outcome(&mut self, proto: &'m NodeProto, index: usize) -> Outcome {
-        if matches!(proto.op_type.as_str(), "If" | "Loop" | "Scan") && standard(&proto.domain) {
+        if CONTROL_FLOW.contains(&proto.op_type.as_str()) && standard(&proto.domain) {
             return Err(Failure::Refused(Box::new(
                 Diagnostic::error("E-ONNX-CTRL", format!("{} depends on values at run time", proto.op_type))
                     .expected("a graph without control flow")

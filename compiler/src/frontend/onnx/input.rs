@@ -43,16 +43,20 @@ impl Importer<'_> {
             [n, rest @ ..] if dims.len() == 4 && element::is_float(kind) => (n, rest),
             _ => return self.input_array(&dims, kind),
         };
-        let mut extents = [self.batch, 0, 0, 0];
-        for (position, (extent, slot)) in rest.iter().zip(extents.iter_mut().skip(1)).enumerate() {
-            let Some(extent) = extent else {
-                let message = format!("its axis {} has no fixed extent", position + 1);
-                return Err(Box::new(
-                    Diagnostic::error("E-ONNX-DYN", message)
-                        .expected("fixed extents for all axes but the first")
-                        .hint("export the model for a fixed picture size; only the batch may be dynamic"),
-                ));
+        let open: Vec<_> = (1..).zip(rest).filter(|(_, extent)| extent.is_none()).map(|(axis, _)| axis).collect();
+        if !open.is_empty() {
+            let message = match open.as_slice() {
+                [axis] => format!("its axis {axis} has no fixed extent"),
+                axes => format!("its axes {axes:?} have no fixed extent"),
             };
+            return Err(Box::new(
+                Diagnostic::error("E-ONNX-DYN", message)
+                    .expected("fixed extents for all axes but the first")
+                    .hint("export the model for a fixed picture size; only the batch may be dynamic"),
+            ));
+        }
+        let mut extents = [self.batch, 0, 0, 0];
+        for (extent, slot) in rest.iter().flatten().zip(extents.iter_mut().skip(1)) {
             *slot = usize::try_from(*extent).unwrap_or(0);
         }
         if !matches!(elements(&extents), Some(1..=LARGEST_MAP)) {
@@ -67,7 +71,8 @@ impl Importer<'_> {
                 let fixed = fixed.unwrap_or(0);
                 self.rebound = Some(fixed);
                 let message = format!("the model is written for a batch of {fixed} and is built for {}", self.batch);
-                self.report(Diagnostic::warning("W-ONNX-BATCH", message).about(format!("input `{}`", info.name)));
+                let warning = Diagnostic::warning("W-ONNX-BATCH", message).about(format!("input `{}`", info.name));
+                self.report(warning.hint(format!("a batch of {fixed} takes the model as it is")));
             }
         }
         let name = self.unique(&info.name);

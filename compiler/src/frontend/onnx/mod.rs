@@ -9,6 +9,7 @@ mod attributes;
 mod convolution;
 mod elementwise;
 mod external;
+mod facts;
 mod fold;
 mod functions;
 mod general;
@@ -20,6 +21,7 @@ mod model;
 mod norm;
 mod operators;
 mod order;
+mod origins;
 mod pool;
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 #[rustfmt::skip]
@@ -27,14 +29,18 @@ pub mod proto;
 mod result;
 mod shape;
 mod slice;
+mod stand_in;
+mod unsupported;
 mod value;
 
 use std::path::Path;
 
 pub(super) use external::External;
+pub use facts::{Axis, Facts, Input};
 pub(super) use literal::type_name;
+pub use unsupported::Unsupported;
 
-use super::{Network, WeightSource};
+use super::{Examined, Network, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 
 /// Reads an ONNX model with its weights, for a batch of `batch` images.
@@ -44,6 +50,19 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 /// `E-ONNX-CTRL` (control flow), `E-ONNX-ATTR`, `E-ONNX-TYPE`, `E-ONNX-DYN`, `E-ONNX-TRAIN`, `E-ONNX-EXT` (external data), `E-ONNX-SHAPE`,
 /// `E-ONNX-BIAS`, `E-ONNX-LIMIT` (constants too large to compute), `E-ONNX-WEIGHTS` (weights from elsewhere) and `E-WVAL`. Warnings: `W-ONNX-BATCH`, `W-ONNX-CONSTANT`, `W-ONNX-OPSET`, `W-ONNX-TYPE`.
 pub fn load(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
+    examine(path, weights, batch).finish()
+}
+
+/// Reads an ONNX model as [`load`] does, as far as it can be read.
+pub fn examine(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Examined {
+    let mut examined = Examined::default();
+    if let Err(problems) = read(path, weights, batch, &mut examined) {
+        examined.problems.extend(problems);
+    }
+    examined
+}
+
+fn read(path: &Path, weights: Option<&WeightSource>, batch: usize, examined: &mut Examined) -> Result<(), Diagnostics> {
     match weights {
         None | Some(WeightSource::Model) => {}
         Some(WeightSource::Seed(_) | WeightSource::File(_)) => {
@@ -60,10 +79,15 @@ pub fn load(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Result
             .into());
     }
     let (model, mut diagnostics) = model::read(path)?;
+    examined.facts = Some(facts::facts(&model));
     let schedule = match order::schedule(&model, path) {
         Ok(schedule) => schedule,
         Err(errors) => {
             diagnostics.extend(errors);
+            examined.unsupported = unsupported::unknown(&model);
+            if !examined.unsupported.is_empty() {
+                diagnostics.push(unsupported::error(&examined.unsupported).at(Place::file(path)));
+            }
             return Err(diagnostics);
         }
     };
@@ -72,5 +96,9 @@ pub fn load(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Result
     for index in &schedule.nodes {
         importer.node(*index);
     }
-    result::network(importer)
+    let outcome = result::network(importer);
+    examined.network = outcome.network;
+    examined.unsupported = outcome.unsupported;
+    examined.problems = outcome.problems;
+    Ok(())
 }

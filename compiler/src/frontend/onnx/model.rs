@@ -23,6 +23,12 @@ pub(super) struct Model {
     pub graph: GraphProto,
     /// Version of the standard's operators, beside the graph's nodes.
     pub opsets: Vec<i64>,
+    /// Version of the operators that the file as a whole is written in.
+    pub opset: i64,
+    /// Version of the file's format.
+    pub ir_version: i64,
+    /// The tool that wrote the file.
+    pub producer: String,
 }
 
 /// Reads and decodes a file, and checks the version of its operators. The diagnostics are warnings.
@@ -76,7 +82,8 @@ pub(super) fn read(path: &Path) -> Result<(Model, Diagnostics), Diagnostics> {
         );
     }
     let opsets = functions::inline(&mut graph, &model.functions, opset, &OPSETS).map_err(|error| error.at(place()))?;
-    Ok((Model { graph, opsets }, diagnostics))
+    let (ir_version, producer) = (model.ir_version, model.producer_name);
+    Ok((Model { graph, opsets, opset, ir_version, producer }, diagnostics))
 }
 
 /// Whether a domain is that of the standard's own operators.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::general;
 use super::importer::Importer;
 use super::proto::ValueInfoProto;
+use super::unsupported::{LISTED, Unsupported};
 use super::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::frontend::Network;
@@ -12,20 +13,28 @@ use crate::ir::{Graph, NodeId, Op, Tensor};
 
 /// Names that exporters give to every graph.
 const EVERY_GRAPH: [&str; 6] = ["", "main_graph", "torch_jit", "torch-jit-export", "onnx", "graph"];
-/// So many lines of a list are shown; the rest is counted.
-const LISTED: usize = 100;
 
-/// The network that was read, or what is wrong with it.
-pub(super) fn network(mut importer: Importer<'_>) -> Result<(Network, Diagnostics), Diagnostics> {
-    if !importer.unsupported.is_empty() {
-        let lines = std::mem::take(&mut importer.unsupported);
-        importer.report(unsupported(&lines));
+/// What became of a model.
+pub(super) struct Outcome {
+    /// The network. What is wrong with the values of its weights alone leaves it whole.
+    pub network: Option<Network>,
+    /// All problems.
+    pub problems: Diagnostics,
+    /// Nodes that cannot be compiled, which one of the problems names.
+    pub unsupported: Vec<Unsupported>,
+}
+
+/// The network that was read, and what is wrong with it.
+pub(super) fn network(mut importer: Importer<'_>) -> Outcome {
+    let unsupported = std::mem::take(&mut importer.unsupported);
+    if !unsupported.is_empty() {
+        importer.report(super::unsupported::error(&unsupported));
     }
     for info in &importer.schedule.outputs {
         output(&mut importer, info);
     }
     if importer.diagnostics.has_errors() {
-        return Err(importer.diagnostics);
+        return Outcome { network: None, problems: importer.diagnostics, unsupported };
     }
     importer.graph.remove_dead();
     if let Some(diagnostic) = bad_values(&importer.graph) {
@@ -45,27 +54,7 @@ pub(super) fn network(mut importer: Importer<'_>) -> Result<(Network, Diagnostic
         files,
         weights: "the model".to_owned(),
     };
-    importer.diagnostics.finish(network)
-}
-
-/// The one error that names all that is not supported.
-fn unsupported(lines: &[String]) -> Diagnostic {
-    let mut message = match lines.len() {
-        1 => "1 node cannot be compiled:".to_owned(),
-        count => format!("{count} nodes cannot be compiled:"),
-    };
-    for line in lines.iter().take(LISTED) {
-        message.push_str("\n    ");
-        message.push_str(line);
-    }
-    if lines.len() > LISTED {
-        message.push_str(&format!("\n    and {} more", lines.len() - LISTED));
-    }
-    Diagnostic::error("E-ONNX-OP", message)
-        .expected(
-            "operators of the standard on tensors of numbers, whose shapes follow from the shapes of the input alone",
-        )
-        .hint("export the model in evaluation mode, with its post-processing left out")
+    Outcome { network: Some(network), problems: importer.diagnostics, unsupported }
 }
 
 fn output<'m>(importer: &mut Importer<'m>, info: &'m ValueInfoProto) {

@@ -22,7 +22,7 @@ pub mod seeded;
 mod tensor;
 
 pub use assign::{Assignment, LeftOut, Wanted, assign};
-pub use bind::bind;
+pub use bind::{bind, bind_any};
 pub use checksum::{Checksum, Hashes, hexadecimal};
 pub use content::Content;
 pub use file::{FileLayer, TensorFile, load};

@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 use super::source::Source;
 use super::weights::{self, Checksum, LeftOut, Published, TensorFile, Wanted};
-use super::{Network, Preprocess, WeightSource};
+use super::{Examined, Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::frontend::Changes;
 use crate::ir::Tensor;
@@ -95,12 +95,33 @@ pub fn load(
     batch: usize,
     changes: &Changes,
 ) -> Result<(Network, Diagnostics), Diagnostics> {
-    let reading = Reading { batch, changes, scheme: None };
+    examine(source, weights, batch, changes).finish()
+}
+
+/// Reads a spec and its weights as [`load`] does, as far as they can be read.
+pub fn examine(source: &Source<'_>, weights: Option<&WeightSource>, batch: usize, changes: &Changes) -> Examined {
+    let mut examined = Examined::default();
+    match read(source, weights, Reading { batch, changes, scheme: None }, &mut examined.problems) {
+        Ok(network) => examined.network = Some(network),
+        Err(problems) => examined.problems.extend(problems),
+    }
+    examined
+}
+
+/// The network; warnings and what is wrong with the values of its weights go to `problems`.
+fn read(
+    source: &Source<'_>,
+    weights: Option<&WeightSource>,
+    reading: Reading<'_>,
+    problems: &mut Diagnostics,
+) -> Result<Network, Diagnostics> {
     let (mut described, warnings) = describe_as(source, reading)?;
-    let (tensors, origin) = tensors(source, weights, reading, &mut described)?;
-    let graph = build::graph(&described.spec, &described.resolution, &tensors, batch)?;
+    problems.extend(warnings);
+    let Bound { tensors, origin, doubts } = tensors(source, weights, reading, &mut described)?;
+    problems.extend(doubts);
+    let graph = build::graph(&described.spec, &described.resolution, &tensors, reading.batch)?;
     let Described { spec, counts, preprocess, labels, files, .. } = described;
-    let network = Network {
+    Ok(Network {
         name: spec.name.clone(),
         description: spec.description.clone(),
         graph,
@@ -109,8 +130,7 @@ pub fn load(
         parameters: counts.parameters,
         files,
         weights: origin,
-    };
-    Ok((network, warnings))
+    })
 }
 
 /// Reads a spec without weights: everything about it is checked but these.
@@ -227,39 +247,50 @@ fn typed(text: &str, file: &Path) -> Result<Spec, Diagnostics> {
     })
 }
 
-/// The tensors that a spec asks for, and where they came from in words.
+/// The tensors that a spec asks for.
+struct Bound {
+    tensors: Vec<Tensor>,
+    /// Where they came from, in words.
+    origin: String,
+    /// What is wrong with their values.
+    doubts: Diagnostics,
+}
+
+/// The tensors that a spec asks for.
 fn tensors(
     source: &Source<'_>,
     weights: Option<&WeightSource>,
     reading: Reading<'_>,
     described: &mut Described,
-) -> Result<(Vec<Tensor>, String), Diagnostics> {
+) -> Result<Bound, Diagnostics> {
     match weights {
-        Some(WeightSource::Seed(seed)) => {
-            Ok((weights::seeded::tensors(&described.resolution.requests, *seed), format!("seed:{seed}")))
-        }
+        Some(WeightSource::Seed(seed)) => Ok(Bound {
+            tensors: weights::seeded::tensors(&described.resolution.requests, *seed),
+            origin: format!("seed:{seed}"),
+            doubts: Diagnostics::new(),
+        }),
         Some(WeightSource::File(path)) => {
             let file = weights::load(path)?;
             rename(source, &file, reading, described);
-            let bound = bind(described, &file)?;
+            let (tensors, doubts) = bind(described, &file)?;
             described.files.push(path.clone());
             described.files.extend(file.shards.iter().cloned());
-            Ok((bound, file_name(path)))
+            Ok(Bound { tensors, origin: file_name(path), doubts })
         }
         Some(WeightSource::Model) | None => {
             let (file, path) = own_weights::read(source, described)?;
             rename(source, &file, reading, described);
-            let bound = weights::bind(&described.wanted(), &file)?;
+            let (tensors, doubts) = weights::bind_any(&described.wanted(), &file)?;
             described.files.extend(path);
             described.files.extend(file.shards.iter().cloned());
-            Ok((bound, file_name(&file.path)))
+            Ok(Bound { tensors, origin: file_name(&file.path), doubts })
         }
     }
 }
 
-/// The tensors of a file; when it does not fit, also which of the specs that ship it would fit.
-fn bind(described: &Described, file: &TensorFile) -> Result<Vec<Tensor>, Diagnostics> {
-    weights::bind(&described.wanted(), file).map_err(|mut problems| {
+/// The tensors of a file, with what is wrong with their values; when it does not fit, also which of the specs that ship it would fit.
+fn bind(described: &Described, file: &TensorFile) -> Result<(Vec<Tensor>, Diagnostics), Diagnostics> {
+    weights::bind_any(&described.wanted(), file).map_err(|mut problems| {
         let fits = fitting::fitting(file);
         let others = fits.iter().filter(|fit| fit.described.spec.name != described.spec.name);
         for fit in others {
