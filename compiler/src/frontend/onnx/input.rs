@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::importer::{Importer, LARGEST_MAP};
+use super::importer::Importer;
 use super::literal::{elements, type_name};
 use super::proto::ValueInfoProto;
 use super::proto::tensor_shape_proto::dimension::Value as Extent;
 use super::value::{NHWC, Value, View};
 use crate::Diagnostic;
 use crate::ir::{Layout, Shape};
+use crate::limits;
 
 impl Importer<'_> {
     /// Takes the network's input.
@@ -58,7 +59,7 @@ impl Importer<'_> {
             };
             *slot = usize::try_from(*extent).unwrap_or(0);
         }
-        if !matches!(elements(&extents), Some(1..=LARGEST_MAP)) {
+        if elements(&extents).is_none_or(|count| count == 0 || count > limits::MAP_ELEMENTS.count()) {
             return Err(Box::new(
                 Diagnostic::error("E-ONNX-SHAPE", format!("its shape is {extents:?}")).expected("positive extents"),
             ));
