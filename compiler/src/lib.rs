@@ -20,6 +20,7 @@ pub mod drawing;
 pub mod fetch;
 pub mod frontend;
 pub mod ir;
+pub mod limits;
 #[cfg(feature = "cli")]
 pub mod package;
 pub mod passes;

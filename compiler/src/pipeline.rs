@@ -7,6 +7,7 @@ use crate::codegen::{self, Item};
 use crate::diagnostic::Diagnostics;
 use crate::frontend::{self, Changes, Network, WeightSource};
 use crate::ir::Graph;
+use crate::limits;
 use crate::passes::{self, PassReport, Switches};
 use crate::plan::{self, Plan, Settings};
 
@@ -89,6 +90,7 @@ impl Compiled {
 
 /// Compiles a model: every stage but the writing of code, which [`Compiled`] does.
 pub fn compile(options: &Options, progress: &mut dyn FnMut(Stage)) -> Result<Compiled, Diagnostics> {
+    limits::check()?;
     progress(Stage::Load);
     let (mut network, mut warnings) =
         frontend::load_with(&options.model, options.weights.as_ref(), options.batch, &options.changes)?;

@@ -702,9 +702,48 @@ fn results(program: &Path, isa: &str, threads: usize) -> Option<BTreeMap<(usize,
 fn programs_compute_what_the_interpreter_does() {
     let cases = cases();
     let program = build(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs"), &cases);
+    compare(&cases, &program);
+}
+
+/// Other graphs than those above; `RESNET_FIRST_SEED` gives yet others.
+#[test]
+#[ignore = "compiles a hundred random networks, for minutes; run by .ci/run"]
+fn many_random_graphs_compute_what_the_interpreter_does() {
+    let first = std::env::var("RESNET_FIRST_SEED").ok().map_or(1_000_000, |seed| seed.parse().unwrap());
+    let all: BTreeSet<String> = passes::names().into_iter().map(str::to_owned).collect();
+    let choices = [
+        Switches::default(),
+        Switches::from(all.clone()),
+        Switches { forced: all.clone(), ..Switches::default() },
+        Switches { disabled: all.iter().step_by(2).cloned().collect(), forced: BTreeSet::new() },
+    ];
+    let (mut cases, mut refused) = (Vec::new(), 0);
+    for seed in first.. {
+        if cases.len() == 100 {
+            break;
+        }
+        let (graph, input) = random::random(seed, 3 + seed as usize % 16);
+        let graph = if seed.is_multiple_of(5) { widen(graph, seed) } else { graph };
+        let input: Vec<f32> = input.into_iter().map(|value| value as f32).collect();
+        match case(format!("random graph {seed}"), graph, &choices[seed as usize % choices.len()], &input) {
+            Ok(case) => cases.push(case),
+            Err(reason) => {
+                assert!(reason.contains("is read where a map is needed"), "random graph {seed}: {reason}");
+                refused += 1;
+            }
+        }
+        assert!(refused < 200, "{refused} random graphs were refused");
+    }
+    let program = build(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("random-programs"), &cases);
+    compare(&cases, &program);
+    println!("{} random graphs from seed {first}, {refused} more refused", cases.len());
+}
+
+/// Runs the programs on every instruction set of the machine and with several numbers of threads.
+fn compare(cases: &[Case], program: &Path) {
     let mut sets = 0;
     for kind in resnet::Kind::ALL.iter().filter(|kind| kind.available()) {
-        let Some(one) = results(&program, kind.name(), 1) else { panic!("{kind} does not run") };
+        let Some(one) = results(program, kind.name(), 1) else { panic!("{kind} does not run") };
         sets += 1;
         assert_eq!(one.len(), cases.iter().map(|case| case.expected.len()).sum::<usize>());
         for (index, output, case, expected) in cases.iter().enumerate().flat_map(|(index, case)| {
@@ -724,7 +763,7 @@ fn programs_compute_what_the_interpreter_does() {
             }
         }
         for threads in [2, 3] {
-            let several = results(&program, kind.name(), threads).unwrap();
+            let several = results(program, kind.name(), threads).unwrap();
             assert_eq!(one.len(), several.len());
             for (place, values) in &one {
                 let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();

@@ -7,6 +7,7 @@ use super::model::{self, ModelOptions};
 use super::progress::Progress;
 use super::table::{Align, grouped, table};
 use super::{Failure, output};
+use crate::drawing::escape::{lines, visible};
 use crate::pipeline::Compiled;
 
 /// Show what a model becomes: layers, shapes, parameters, multiply-accumulates, passes, memory
@@ -44,20 +45,20 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         if arguments.plan {
             text.push_str(&format!("\n{}", compiled.plan));
         }
-        output::print(&text)
+        output::print(&lines(&text))
     }
 }
 
 fn as_text(compiled: &Compiled, explain: bool) -> String {
     let (network, plan) = (&compiled.network, &compiled.plan);
-    let mut text = network.name.clone();
+    let mut text = visible(&network.name);
     if !network.description.is_empty() {
-        text.push_str(&format!(": {}", network.description.trim()));
+        text.push_str(&format!(": {}", lines(network.description.trim())));
     }
-    text.push_str(&format!("\nweights: {}\n", network.weights));
-    text.push_str(&format!("input: {} {:?}\n", plan.input.name, plan.input.shape));
+    text.push_str(&format!("\nweights: {}\n", visible(&network.weights)));
+    text.push_str(&format!("input: {} {:?}\n", visible(&plan.input.name), plan.input.shape));
     for output in &plan.outputs {
-        text.push_str(&format!("output: {} {:?}\n", output.name, output.shape));
+        text.push_str(&format!("output: {} {:?}\n", visible(&output.name), output.shape));
     }
     let pictures = network.preprocess.map_or_else(|| "none, raw tensors only".to_owned(), |rules| rules.to_string());
     text.push_str(&format!("pictures: {pictures}\nlabels: {}\n\n", network.labels.len()));
@@ -66,7 +67,7 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
         .iter()
         .map(|step| {
             vec![
-                step.name.clone(),
+                visible(&step.name),
                 step.summary.clone(),
                 format!("{:?}", step.shape),
                 grouped(step.parameters),

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::limits;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,6 +60,7 @@ Exit status:
 
 Environment:
   RESNETC_CACHE    folder for pulled weights, built programs and what they are built from (else the user's cache folder)
+  RESNETC_LIMITS   how large models and weights may be, as in `onnx-nodes=2000000,spec-layers=1000000`; the README lists the names
   RESNETC_TIMEOUT  seconds that `pull` waits for a server (else 30)
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE  how `pull` reaches servers
   RESNET_ISA       instruction set of a program at run time, and that `tune` and `bench` measure: portable, avx2, avx512 or neon";
@@ -135,7 +137,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let done = match arguments.command {
+    let limits = limits::check().map_err(|problem| Failure::Usage(problem.into()));
+    let done = limits.and_then(|()| match arguments.command {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -148,7 +151,7 @@ pub fn main() -> ExitCode {
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-    };
+    });
     match done {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(Failure::Told) => ExitCode::from(1),

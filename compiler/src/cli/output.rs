@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::Failure;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::drawing::escape::lines;
 
 /// Prints to standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
@@ -23,7 +24,8 @@ pub fn json(value: &serde_json::Value) -> Result<(), Failure> {
 /// Prints problems to standard error.
 pub fn tell(diagnostics: &Diagnostics) {
     if !diagnostics.0.is_empty() {
-        note(&diagnostics.to_string());
+        // Messages quote names and values of a user's file.
+        note(&lines(&diagnostics.to_string()));
     }
 }
 

@@ -245,8 +245,17 @@ fn operands(operands: &Operands) -> TokenStream {
 
 /// A name from a user's file as documentation shows it: what would end the line or the quotation is a space.
 fn quoted(name: &str) -> String {
-    let plain: String = name.chars().map(|c| if c.is_control() || c == '`' { ' ' } else { c }).collect();
-    format!("`{plain}`")
+    format!("`{}`", comment(name).replace('`', " "))
+}
+
+/// A text from a user's file as a comment shows it: what would end the line, or turn the direction of what follows, is a space. rustc refuses
+/// the latter in comments.
+fn comment(text: &str) -> String {
+    let acts = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if acts(c) { ' ' } else { c }).collect()
 }
 
 fn number(value: usize) -> Literal {

@@ -7,7 +7,7 @@ use quote::quote;
 use sha2::{Digest, Sha256};
 
 use super::outputs::{self, array};
-use super::{Item, Weights, number, quoted};
+use super::{Item, Weights, comment, number, quoted};
 use crate::frontend::{Color, Interpolation, Preprocess, Resize, Rounding};
 use crate::pipeline::Compiled;
 use crate::plan::{Input, Output};
@@ -17,9 +17,7 @@ pub(super) fn header(compiled: &Compiled) -> String {
     let (network, plan) = (&compiled.network, &compiled.plan);
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
-        // A name from a user's file must not end the comment.
-        let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let _ = writeln!(text, "// {name:<11}{value}");
+        let _ = writeln!(text, "// {name:<11}{}", comment(&value));
     };
     line("resnetc", format!("{}; generated code, not meant to be edited", env!("CARGO_PKG_VERSION")));
     line("network", network.name.clone());

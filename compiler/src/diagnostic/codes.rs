@@ -123,6 +123,11 @@ pub const CODES: &[Code] = &[
         "`depth`, `width` and `stride` have an entry per stage; `mean` and `std` one per channel.",
     ),
     code(
+        "E-LIMITS",
+        "The variable RESNETC_LIMITS sets a limit that does not exist, or a value that none can have.",
+        "It is a list of NAME=NUMBER with commas between them, as in `onnx-nodes=2000000,spec-layers=1000000`. The README lists the names, and what each limits.",
+    ),
+    code(
         "E-MODEL",
         "The model is neither a file that can be compiled nor a network that ships inside.",
         "Models are `.yaml`, `.yml` or `.onnx` files, or a name of `resnetc specs`. An ONNX model has its own weights.",

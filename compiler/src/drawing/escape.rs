@@ -10,11 +10,24 @@ pub(crate) fn visible(name: &str) -> String {
     if name.is_empty() {
         return "(no name)".to_owned();
     }
-    let mut text = String::with_capacity(name.len());
-    for character in name.chars() {
-        if is_hidden(character) { text.extend(character.escape_default()) } else { text.push(character) }
+    written_out(name, |_| false)
+}
+
+/// Text of any number of lines with what cannot be seen, or would move or reorder other text, written out.
+pub(crate) fn lines(text: &str) -> String {
+    written_out(text, |character| character == '\n')
+}
+
+fn written_out(text: &str, kept: impl Fn(char) -> bool) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_hidden(character) && !kept(character) {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
     }
-    text
+    safe
 }
 
 /// Controls, marks that join or reorder text, and what XML does not allow.
@@ -87,6 +100,7 @@ mod tests {
     fn what_cannot_be_seen_is_written_out() {
         assert_eq!(visible("a\n\u{1b}[31mb\u{202e}c\u{ffff}é"), "a\\n\\u{1b}[31mb\\u{202e}c\\u{ffff}é");
         assert_eq!(visible(""), "(no name)");
+        assert_eq!(lines("a\n\u{1b}[31mb\r\n"), "a\n\\u{1b}[31mb\\r\n");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::http::{self, Trouble, fetch};
 use super::part::Part;
 use super::{Event, Settings};
 use crate::diagnostic::Diagnostic;
-use crate::frontend::weights::file::LARGEST;
+use crate::limits;
 
 /// The longest time that a server is left alone because it asks for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -75,7 +75,7 @@ fn request(
         }
         (status, _) => return Err(refusal(url, status, answer.wait)),
     };
-    if whole.is_some_and(|whole| whole > LARGEST) {
+    if whole.is_some_and(|whole| whole > limits::WEIGHT_BYTES.get()) {
         return Err(too_large(url, whole).into());
     }
     let mut body = answer.body.as_reader();
@@ -89,7 +89,7 @@ fn request(
             Err(error) => return Err(http::trouble(url, error.into(), settings)),
         };
         part.append(buffer.get(..length).unwrap_or_default())?;
-        if part.length() > LARGEST {
+        if part.length() > limits::WEIGHT_BYTES.get() {
             part.restart(None)?;
             return Err(too_large(url, None).into());
         }
@@ -120,5 +120,5 @@ fn too_large(url: &str, whole: Option<u64>) -> Diagnostic {
         Some(whole) => format!("the file has {whole} bytes"),
         None => "the file does not end".to_owned(),
     };
-    fetch(url, message).expected(format!("at most {LARGEST} bytes"))
+    fetch(url, message).expected(format!("at most {} bytes", limits::WEIGHT_BYTES.get()))
 }

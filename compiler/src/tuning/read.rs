@@ -6,6 +6,7 @@ use super::FORMAT;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 use crate::frontend::source;
 use crate::frontend::yaml::document::{self, Entry, Kind, Position, Value};
+use crate::limits;
 use crate::plan::geometry::{Algorithm, Direct, Grouped, Strassen, Winograd};
 use crate::plan::{Decision, Layer, Pixels, Tuned, Tuning};
 
@@ -18,7 +19,7 @@ const EXAMPLE: &str = "conv 3x3 stride 1 dilation 1 groups 1 256->256 14x14 batc
 /// All that is wrong with it.
 pub fn read(path: &Path) -> Result<Tuning, Diagnostics> {
     let failed = |message: String| Diagnostic::error("E-TUNING", message).at(Place::file(path));
-    let bytes = source::read(path, document::LARGEST as u64)
+    let bytes = source::read(path, limits::SPEC_BYTES.get())
         .map_err(|message| failed(message).hint("`resnetc tune MODEL -o FILE` writes such a file"))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());

@@ -13,13 +13,10 @@ use super::model::standard;
 use super::operators;
 use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto};
 use crate::diagnostic::Diagnostic;
+use crate::limits;
 
 /// Functions that may be in each other.
 const DEEPEST: usize = 500;
-/// Nodes that a model may have with all functions written out.
-const MOST_NODES: usize = 1 << 20;
-/// And bytes that they may take in the file's format.
-const MOST_BYTES: usize = 1 << 31;
 
 /// Domain, name and overload.
 type Key = (String, String, String);
@@ -85,11 +82,16 @@ pub(super) fn inline(
         let body = written_out(function, &node, &mut names);
         written += body.len();
         bytes = body.iter().fold(bytes, |bytes, node| bytes.saturating_add(node.encoded_len()));
-        if written > MOST_NODES || bytes > MOST_BYTES {
+        if written > limits::ONNX_NODES.count() || bytes > limits::ONNX_FUNCTION_BYTES.count() {
             return Err(Diagnostic::error(
                 "E-ONNX-LIMIT",
-                format!("with all functions written out, the model has more than {MOST_NODES} nodes or 2 GiB"),
+                format!(
+                    "with all functions written out, the model has more than {} nodes or {} bytes",
+                    limits::ONNX_NODES.get(),
+                    limits::ONNX_FUNCTION_BYTES.get()
+                ),
             )
+            .hint(limits::ONNX_NODES.hint())
             .about(subject()));
         }
         let calls = Some(Rc::new(Calls { function: called, around: calls }));

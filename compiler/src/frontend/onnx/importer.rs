@@ -16,11 +16,7 @@ use super::unsupported::{CONTROL_FLOW, Unsupported};
 use super::value::{Value, View};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::ir::{Edit, Graph, NodeId, Op, Shape, Tensor};
-
-/// Elements that a result of the network may have.
-pub(super) const LARGEST_MAP: usize = 1 << 30;
-/// Bytes of constants that may be computed while a model is read.
-const LARGEST_FOLDED: usize = 1 << 31;
+use crate::limits;
 
 /// Why a node cannot be taken.
 pub(super) enum Failure {
@@ -200,7 +196,7 @@ impl<'m> Importer<'m> {
         let id = fits(self.graph.add(name, op, operands))?;
         let shape = self.graph.node(id).shape();
         match elements(&shape.0) {
-            Some(1..=LARGEST_MAP) => Ok(id),
+            Some(count) if (1..=limits::MAP_ELEMENTS.count()).contains(&count) => Ok(id),
             _ => Err(refuse("E-ONNX-SHAPE", format!("its result would have the shape {shape}"))),
         }
     }
@@ -278,11 +274,15 @@ impl<'m> Importer<'m> {
     pub fn charge(&mut self, count: Option<usize>) -> Result<usize, Failure> {
         let total = count.and_then(|count| count.checked_mul(8)).and_then(|bytes| bytes.checked_add(self.folded));
         match (count, total) {
-            (Some(count), Some(total)) if total <= LARGEST_FOLDED => {
+            (Some(count), Some(total)) if total <= limits::ONNX_CONSTANT_BYTES.count() => {
                 self.folded = total;
                 Ok(count)
             }
-            _ => Err(refuse("E-ONNX-LIMIT", "the constants that the model computes take more than 2 GiB")),
+            _ => {
+                let limit = limits::ONNX_CONSTANT_BYTES;
+                let message = format!("the constants that the model computes take more than {} bytes", limit.get());
+                Err(Failure::Refused(Box::new(Diagnostic::error("E-ONNX-LIMIT", message).hint(limit.hint()))))
+            }
         }
     }
 

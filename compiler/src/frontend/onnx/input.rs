@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::importer::{Importer, LARGEST_MAP};
+use super::importer::Importer;
 use super::literal::{LARGEST_RANK, element, elements, type_name};
 use super::proto::ValueInfoProto;
 use super::proto::tensor_shape_proto::dimension::Value as Extent;
 use super::value::{Array, NHWC, Value, View};
 use crate::Diagnostic;
 use crate::ir::{Layout, Shape};
+use crate::limits;
 
 impl Importer<'_> {
     /// Takes the network's input.
@@ -59,7 +60,7 @@ impl Importer<'_> {
         for (extent, slot) in rest.iter().flatten().zip(extents.iter_mut().skip(1)) {
             *slot = usize::try_from(*extent).unwrap_or(0);
         }
-        if !matches!(elements(&extents), Some(1..=LARGEST_MAP)) {
+        if elements(&extents).is_none_or(|count| count == 0 || count > limits::MAP_ELEMENTS.count()) {
             return Err(Box::new(
                 Diagnostic::error("E-ONNX-SHAPE", format!("its shape is {extents:?}")).expected("positive extents"),
             ));
@@ -107,7 +108,9 @@ impl Importer<'_> {
             };
             extents.push(extent);
         }
-        if dims.len() > LARGEST_RANK || !matches!(elements(&extents), Some(1..=LARGEST_MAP)) {
+        if dims.len() > LARGEST_RANK
+            || elements(&extents).is_none_or(|count| count == 0 || count > limits::MAP_ELEMENTS.count())
+        {
             return Err(Box::new(
                 Diagnostic::error("E-ONNX-SHAPE", format!("its shape is {extents:?}"))
                     .expected(format!("positive extents, {LARGEST_RANK} axes at most")),

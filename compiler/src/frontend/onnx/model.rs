@@ -1,6 +1,5 @@
 //! The file: size, decoding, operator set.
 
-use std::io::Read;
 use std::path::Path;
 
 use prost::Message;
@@ -9,6 +8,7 @@ use prost::bytes::Bytes;
 use super::functions;
 use super::proto::{GraphProto, ModelProto};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::frontend::source;
 
 /// Protocol buffers end here.
 const LARGEST_FILE: u64 = 1 << 31;
@@ -34,17 +34,13 @@ pub(super) struct Model {
 /// Reads and decodes a file, and checks the version of its operators. The diagnostics are warnings.
 pub(super) fn read(path: &Path) -> Result<(Model, Diagnostics), Diagnostics> {
     let place = || Place::file(path);
-    let unreadable =
-        |error: std::io::Error| Diagnostic::error("E-ONNX-FILE", format!("cannot be read: {error}")).at(place());
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Diagnostic::error("E-ONNX-FILE", "the file is larger than 2 GiB, the end of the format")
-            .at(place())
-            .hint("save the model with external data")
-            .into());
-    }
+    let bytes = source::read(path, LARGEST_FILE).map_err(|message| {
+        let problem = Diagnostic::error("E-ONNX-FILE", message).at(place());
+        match path.metadata().is_ok_and(|found| found.len() > LARGEST_FILE) {
+            true => problem.expected("at most 2 GiB, the end of the format").hint("save the model with external data"),
+            false => problem,
+        }
+    })?;
     let model = ModelProto::decode(Bytes::from(bytes)).map_err(|error| {
         Diagnostic::error("E-ONNX-FILE", format!("not an ONNX model: {error}"))
             .at(place())

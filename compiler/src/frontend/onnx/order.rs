@@ -6,6 +6,7 @@ use std::path::Path;
 use super::model::Model;
 use super::proto::{NodeProto, SparseTensorProto, TensorProto, ValueInfoProto};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
+use crate::limits;
 
 /// So many nodes of a cycle or undefined names are named; the rest is counted.
 const NAMED: usize = 20;
@@ -13,8 +14,6 @@ const NAMED: usize = 20;
 const CANDIDATES: usize = 4096;
 /// And only among names, and for a name, shorter than this.
 const LONGEST: usize = 128;
-/// A network may have so many outputs.
-const MOST_OUTPUTS: usize = 1000;
 
 /// What to take, and in which order.
 pub(super) struct Schedule<'m> {
@@ -160,14 +159,14 @@ fn only<'m>(inputs: &[&'m ValueInfoProto], report: &mut impl FnMut(Diagnostic)) 
 
 /// Checks the list of outputs, and says whether it can be gone on with.
 fn interface(outputs: &[&ValueInfoProto], report: &mut impl FnMut(Diagnostic)) -> bool {
-    if outputs.is_empty() || outputs.len() > MOST_OUTPUTS {
+    if outputs.is_empty() || outputs.len() > limits::ONNX_OUTPUTS.count() {
         let message = match outputs.len() {
             0 => "the graph has no output".to_owned(),
             count => format!("the graph has {count} outputs"),
         };
         report(
             Diagnostic::error("E-ONNX-IO", message)
-                .expected(format!("1 to {MOST_OUTPUTS} outputs: maps, embeddings, the classes' scores"))
+                .expected(format!("1 to {} outputs: maps, embeddings, the classes' scores", limits::ONNX_OUTPUTS.get()))
                 .hint("export the network with the outputs that are wanted"),
         );
         return false;

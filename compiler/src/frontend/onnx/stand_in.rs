@@ -2,12 +2,13 @@
 //!
 //! A model with such a value has an error, and never becomes a network: a stand-in only has the right shape.
 
-use super::importer::{Failure, Importer, LARGEST_MAP};
+use super::importer::{Failure, Importer};
 use super::input::tensor_type;
 use super::literal::elements;
 use super::proto::NodeProto;
 use super::value::{Value, View};
 use crate::ir::{Layout, Shape};
+use crate::limits;
 
 /// Operators whose result has the shape of their first input, of any domain.
 const KEEP_THEIR_SHAPE: [&str; 39] = [
@@ -84,7 +85,9 @@ impl Importer<'_> {
         // The batch is what the program is built for, whatever the file says.
         extents.next()?;
         let extents = std::iter::once(Some(self.batch)).chain(extents).collect::<Option<Vec<usize>>>()?;
-        if !matches!(extents.len(), 2 | 4) || !matches!(elements(&extents), Some(1..=LARGEST_MAP)) {
+        if !matches!(extents.len(), 2 | 4)
+            || elements(&extents).is_none_or(|count| count == 0 || count > limits::MAP_ELEMENTS.count())
+        {
             return None;
         }
         let name = self.unique(name);

@@ -8,9 +8,7 @@ use crate::frontend::shipped;
 use crate::frontend::source::{self, Content};
 use crate::frontend::yaml::spec::Labels;
 use crate::ir::Shape;
-
-/// A file of labels may have this many bytes.
-pub const LARGEST: u64 = 1 << 22;
+use crate::limits;
 
 /// The key `labels`: as the model has it, and as it is given in its place.
 #[derive(Clone, Copy)]
@@ -51,7 +49,7 @@ pub fn labels(
             None => {
                 let read = if outside {
                     let path = Path::new(name);
-                    source::read(path, LARGEST).map(|bytes| (Some(path.to_path_buf()), bytes.into()))
+                    source::read(path, limits::LABEL_BYTES.get()).map(|bytes| (Some(path.to_path_buf()), bytes.into()))
                 } else {
                     beside(name)
                 };

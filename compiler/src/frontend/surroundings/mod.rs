@@ -7,7 +7,7 @@ mod labels;
 mod parse;
 mod preprocess;
 
-pub use labels::{LARGEST as LARGEST_LABELS, LabelKeys, labels};
+pub use labels::{LabelKeys, labels};
 pub use parse::{numbers, size, word};
 pub use preprocess::{PreprocessKeys, preprocess, unfit};
 

@@ -1,5 +1,6 @@
 //! The bytes of a file, and what was decoded from them.
 
+use crate::limits;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -68,8 +69,6 @@ impl fmt::Debug for Content {
     }
 }
 
-/// A file that is small may decode to this much all the same.
-const LITTLE: u64 = 1 << 30;
 /// Deflate makes at most this many bytes of one.
 const DEFLATE: u64 = 1032;
 
@@ -81,10 +80,10 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// For a file of `length` bytes: twice its length or 1 GiB, but never more than deflate can make of it.
+    /// For a file of `length` bytes: twice its length or what a small one may unpack to, but never more than deflate can make of it.
     pub fn of(length: usize) -> Self {
         let length = length as u64;
-        let whole = LITTLE.max(length.saturating_mul(2)).min(length.saturating_mul(DEFLATE));
+        let whole = limits::UNPACKED_BYTES.get().max(length.saturating_mul(2)).min(length.saturating_mul(DEFLATE));
         Self { left: whole, whole }
     }
 

@@ -10,10 +10,8 @@ use super::format::{self, Failure, Format};
 use super::{FileTensor, index, keras};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::frontend::source;
+use crate::limits;
 use index::Index;
-
-/// A file of weights may have this many bytes, its shards together.
-pub const LARGEST: u64 = 1 << 32;
 
 /// What is read.
 const FORMATS: &str = "a file of Keras (`.h5`, `.weights.h5`, `.keras`), `torch.save`, safetensors (or their index), NumPy (`.npz`) or ONNX";
@@ -64,7 +62,7 @@ impl TensorFile {
 /// # Errors
 /// `E-WFILE` when it cannot be read, `E-WFMT` when it is not of a format that is known, or broken.
 pub fn load(path: &Path) -> Result<TensorFile, Diagnostics> {
-    let content = source::read(path, LARGEST).map_err(|message| {
+    let content = source::read(path, limits::WEIGHT_BYTES.get()).map_err(|message| {
         let problem = Diagnostic::error("E-WFILE", message).expected("a file of weights");
         match path.to_str() {
             Some(text) if text.starts_with("seed:") => problem.hint("a seed is a whole number, as in `seed:7`"),
@@ -101,7 +99,7 @@ fn single(path: &Path, format: Format, bytes: Cow<'static, [u8]>) -> Result<Tens
 fn indexed(path: &Path, text: &[u8]) -> Result<TensorFile, Failure> {
     let index = Index::read(text)?;
     let missing = |message| Failure { code: "E-WFILE", message };
-    let mut left = LARGEST;
+    let mut left = limits::WEIGHT_BYTES.get();
     let mut shards = Vec::new();
     for name in index.shards() {
         let file = index::beside(path, name).map_err(missing)?;

@@ -8,11 +8,11 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use super::content::{Content, Part};
-use super::file::LARGEST;
 use super::{Element, FileTensor};
 use crate::frontend::onnx::External;
 use crate::frontend::onnx::proto::TensorProto;
 use crate::ir::Shape;
+use crate::limits;
 
 /// A model without its nodes, which are skipped unread.
 #[derive(Clone, PartialEq, Message)]
@@ -44,7 +44,7 @@ pub fn parse(path: &Path, content: &mut Content) -> Result<BTreeMap<String, File
     let model = model.map_err(|error| format!("the file is broken or truncated, or no ONNX model: {error}"))?;
     let graph = model.graph.ok_or("the ONNX model has no graph")?;
     let mut external = External::new(path);
-    let mut left = LARGEST;
+    let mut left = limits::WEIGHT_BYTES.get();
     let mut tensors = BTreeMap::new();
     for proto in graph.initializer {
         let name = proto.name.clone();
@@ -90,7 +90,7 @@ fn tensor(
     let part: Part = if proto.data_location == 1 {
         *left = left
             .checked_sub(size as u64)
-            .ok_or_else(|| format!("the tensors in other files have more than {LARGEST} bytes"))?;
+            .ok_or_else(|| format!("the tensors in other files have more than {} bytes", limits::WEIGHT_BYTES.get()))?;
         Arc::new(external.read(&proto, size).map_err(|problem| problem.message)?)
     } else if !proto.raw_data.is_empty() {
         Arc::new(proto.raw_data)

@@ -9,9 +9,7 @@ use std::path::Path;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-
-/// A spec may have this many bytes.
-pub const LARGEST: usize = 1 << 20;
+use crate::limits;
 
 /// Maps and lists may be nested this deep.
 pub const DEEPEST: usize = 64;
@@ -99,11 +97,11 @@ impl Value {
 /// # Errors
 /// `E-YAML`, at the first thing that is not plain YAML: what follows it cannot be trusted. Duplicate keys are all listed.
 pub fn parse(text: &str, file: &Path) -> Result<Value, Diagnostics> {
-    if text.len() > LARGEST {
+    if text.len() > limits::SPEC_BYTES.count() {
         let message = format!("the file has {} bytes", text.len());
         return Err(Diagnostic::error("E-YAML", message)
             .at(Place::file(file))
-            .expected(format!("at most {LARGEST} bytes"))
+            .expected(format!("at most {} bytes", limits::SPEC_BYTES.get()))
             .into());
     }
     if let Some((line, column)) = tab(text) {

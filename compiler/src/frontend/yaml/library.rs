@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::document;
 use super::problems::Problems;
 use super::spec::{Layer, LayerWith, NetworkUse, Spec};
 use crate::diagnostic::{Diagnostics, nearest};
 use crate::frontend::shipped;
 use crate::frontend::source::Source;
+use crate::limits;
 
 /// So many specs may be used by one.
 const MOST: usize = 64;
@@ -72,7 +72,7 @@ impl Library {
             }
             return Ok(None);
         }
-        match source.beside(name, document::LARGEST as u64) {
+        match source.beside(name, limits::SPEC_BYTES.get()) {
             Ok((file, bytes)) => {
                 let shown = file.clone().unwrap_or_else(|| PathBuf::from(name));
                 self.files.extend(file);

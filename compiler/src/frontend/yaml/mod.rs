@@ -27,15 +27,13 @@ use super::{Examined, Network, Preprocess, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::frontend::Changes;
 use crate::ir::Tensor;
+use crate::limits;
 use library::Library;
 use overrides::Overrides;
 use pattern::NameMap;
 use problems::Problems;
 use resolve::Resolution;
 use spec::{Scheme, Spec, TensorNames};
-
-/// Images per call are at most this many.
-const LARGEST_BATCH: usize = 4096;
 
 /// A spec that holds together, before it has weights.
 #[derive(Debug, Clone)]
@@ -149,7 +147,7 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     let Reading { batch, changes, scheme } = reading;
     let file = source.label();
     let bytes = source
-        .content(document::LARGEST as u64)
+        .content(limits::SPEC_BYTES.get())
         .map_err(|message| Diagnostic::error("E-YAML", message).at(Place::file(&file)))?;
     let text = utf8(&bytes, &file)?;
     let document = document::parse(&text, &file)?;
@@ -159,10 +157,10 @@ pub fn describe_as(source: &Source<'_>, reading: Reading<'_>) -> Result<(Describ
     })?;
     let spec = Rc::new(spec);
     let mut problems = Problems::new(&document, &file);
-    if batch == 0 || batch > LARGEST_BATCH {
+    if batch == 0 || batch > limits::BATCH.count() {
         problems
             .error("E-RANGE", "input.shape[0]", format!("a batch of {batch}"))
-            .expected(format!("1 to {LARGEST_BATCH}"));
+            .expected(format!("1 to {}", limits::BATCH.get()));
         return Err(problems.into_diagnostics());
     }
     let library = Library::collect(&spec, source, &mut problems)?;

@@ -9,6 +9,7 @@ use super::spec::Spec;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::frontend::source::{self, Source};
 use crate::frontend::weights::{Checksum, Hashes, TensorFile, file};
+use crate::limits;
 
 /// What the spec's file of weights must hash to; checks the keys about it.
 pub fn checksums(spec: &Spec, problems: &mut Problems<'_>) -> Vec<Checksum> {
@@ -58,7 +59,7 @@ pub fn read(source: &Source<'_>, described: &Described) -> Result<(TensorFile, O
 type Content = (PathBuf, Option<PathBuf>, Cow<'static, [u8]>);
 
 fn beside(source: &Source<'_>, name: &str, described: &Described) -> Result<Content, Diagnostic> {
-    let (path, content) = source.beside(name, file::LARGEST).map_err(|message| {
+    let (path, content) = source.beside(name, limits::WEIGHT_BYTES.get()).map_err(|message| {
         Diagnostic::error("E-WFILE", message)
             .at(described.weights_place.clone())
             .about("weights.file")
@@ -72,7 +73,7 @@ fn pulled(source: &Source<'_>, described: &Described) -> Result<Content, Diagnos
     let path = described.published().and_then(|published| published.path());
     let Some(path) = path.filter(|path| path.exists()) else { return Err(none(source, described)) };
     let again = format!("`resnetc pull {}` gets it again", source.argument());
-    let content = source::read(&path, file::LARGEST).map_err(|message| {
+    let content = source::read(&path, limits::WEIGHT_BYTES.get()).map_err(|message| {
         Diagnostic::error("E-WFILE", message)
             .at(Place::file(&path))
             .expected("a file of weights that was pulled")

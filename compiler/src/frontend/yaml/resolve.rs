@@ -10,12 +10,7 @@ use super::problems::Problems;
 use super::spec::{self, PaddingRule, Spec};
 use crate::frontend::weights::{Request, Role, Weighted};
 use crate::ir::{BatchNorm, Conv, Dense, GroupNorm, Op, Pad, Padding, Pool, Shape, infer};
-
-/// Values that one map may have.
-const LARGEST_MAP: u64 = 1 << 31;
-
-/// Values that all tensors of a network may have.
-const MOST_PARAMETERS: u64 = 1 << 30;
+use crate::limits;
 
 /// A layer whose operation and shapes are known.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,11 +66,11 @@ pub fn resolve(spec: &Spec, expanded: &Expanded, batch: usize, problems: &mut Pr
         nodes: BTreeSet::from([spec.input.name.clone()]),
         parameters: 0,
     };
-    if shapes.first().and_then(values).is_none_or(|values| values > LARGEST_MAP) {
+    if shapes.first().and_then(values).is_none_or(|values| values > limits::MAP_ELEMENTS.get()) {
         resolver
             .problems
             .error("E-RANGE", "input.shape", "the input is too large")
-            .expected(format!("at most {LARGEST_MAP} values"));
+            .expected(format!("at most {} values", limits::MAP_ELEMENTS.get()));
         return resolver.result;
     }
     for step in &expanded.steps {
@@ -140,10 +135,10 @@ impl Resolver<'_, '_> {
                 return None;
             }
         };
-        if values(&shape).is_none_or(|values| values > LARGEST_MAP) {
+        if values(&shape).is_none_or(|values| values > limits::MAP_ELEMENTS.get()) {
             self.problems
                 .error("E-RANGE", &step.path, format!("`{}` gives {shape}", step.name))
-                .expected(format!("at most {LARGEST_MAP} values"));
+                .expected(format!("at most {} values", limits::MAP_ELEMENTS.get()));
             return None;
         }
         let name = self.unique(&step.name);
@@ -369,14 +364,14 @@ impl Resolver<'_, '_> {
         let shape = shape.into();
         let name = names::tensor(step.scheme, &step.name, role);
         self.parameters = self.parameters.saturating_add(values(&shape).unwrap_or(u64::MAX));
-        if self.parameters > MOST_PARAMETERS {
+        if self.parameters > limits::PARAMETERS.get() {
             self.problems
                 .error(
                     "E-RANGE",
                     &step.path,
                     format!("with `{name}` of shape {shape} the tensors have {} values", self.parameters),
                 )
-                .expected(format!("at most {MOST_PARAMETERS}"));
+                .expected(format!("at most {}", limits::PARAMETERS.get()));
             return None;
         }
         if let Some(path) = self.tensors.insert(name.clone(), step.path.clone()) {

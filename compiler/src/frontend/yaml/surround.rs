@@ -11,9 +11,10 @@ use crate::diagnostic::Diagnostic;
 use crate::frontend::Preprocess;
 use crate::frontend::count;
 use crate::frontend::source::Source;
-use crate::frontend::surroundings::{self, LARGEST_LABELS, LabelKeys, PreprocessKeys, Surroundings};
+use crate::frontend::surroundings::{self, LabelKeys, PreprocessKeys, Surroundings};
 use crate::frontend::weights::Role;
 use crate::ir::Shape;
+use crate::limits;
 
 /// How a picture becomes the input, with the preset's values filled in; what is given in `over` takes the place of what the spec says.
 pub fn preprocess(spec: &Spec, over: &Surroundings, problems: &mut Problems<'_>) -> Option<Preprocess> {
@@ -119,7 +120,7 @@ pub fn labels(
     let mut found = Vec::new();
     let place = |path: &str| Some(problems.place(path));
     let keys = LabelKeys { own: spec.labels.as_ref(), given: over.labels.as_ref(), place: &place };
-    let beside = |name: &str| source.beside(name, LARGEST_LABELS);
+    let beside = |name: &str| source.beside(name, limits::LABEL_BYTES.get());
     let outputs: Vec<&Shape> = resolution.outputs.iter().map(|output| &output.shape).collect();
     let labels = surroundings::labels(&keys, &beside, &outputs, &mut |problem| found.push(problem));
     found.into_iter().for_each(|problem| problems.report(problem));

@@ -19,9 +19,6 @@ use super::problems::Problems;
 use super::spec::{Layer, LayerWith, Output, OutputActivation, Outputs, PlainLayer, Scheme, Spec};
 use frame::Frame;
 
-/// Layers that a spec may expand to, and layers and blocks that are looked at on the way.
-const MOST_LAYERS: usize = 200_000;
-
 /// A result of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkResult {

@@ -1,15 +1,16 @@
 //! The stages: which block stands where, and with what numbers.
 
+use super::Expansion;
 use super::frame::Frame;
 use super::residual::Residual;
 use super::unit::Call;
-use super::{Expansion, MOST_LAYERS};
 use crate::diagnostic::nearest;
 use crate::frontend::yaml::expression::is_expression;
 use crate::frontend::yaml::names::BlockId;
 use crate::frontend::yaml::spec::{
     Argument, OneShortcut, ResidualBlock, Shortcut, ShortcutDetails, ShortcutKind, StageBlock, Stages, StrideAt,
 };
+use crate::limits;
 
 /// A residual block has at most this many layers.
 const MOST_PER_BLOCK: usize = 14;
@@ -64,9 +65,9 @@ impl Expansion<'_, '_> {
             }
         }
         let blocks: usize = stages.depth.iter().sum();
-        if blocks.saturating_mul(MOST_PER_BLOCK) > MOST_LAYERS {
+        if blocks.saturating_mul(MOST_PER_BLOCK) > limits::SPEC_LAYERS.count() {
             self.error("E-RANGE", "stages.depth", format!("{blocks} blocks"))
-                .expected(format!("at most {} in all", MOST_LAYERS / MOST_PER_BLOCK));
+                .expected(format!("at most {} in all", limits::SPEC_LAYERS.count() / MOST_PER_BLOCK));
         }
     }
 

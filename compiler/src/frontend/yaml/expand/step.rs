@@ -4,6 +4,7 @@ use super::Expansion;
 use crate::frontend::yaml::problems::Problem;
 use crate::frontend::yaml::spec::{PaddingRule, Scheme};
 use crate::ir::Activation;
+use crate::limits;
 
 /// A layer of the flat list.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,11 +170,11 @@ impl Expansion<'_, '_> {
     /// Counts a layer or a block; tells once when there are too many.
     pub(super) fn within_limit(&mut self, path: &str) -> bool {
         self.looked_at += 1;
-        if self.looked_at == super::MOST_LAYERS {
-            self.error("E-RANGE", path, format!("the network has more than {} layers", super::MOST_LAYERS))
+        if self.looked_at == limits::SPEC_LAYERS.count() {
+            self.error("E-RANGE", path, format!("the network has more than {} layers", limits::SPEC_LAYERS.count()))
                 .hint("smaller depths or fewer repeats");
         }
-        self.looked_at < super::MOST_LAYERS
+        self.looked_at < limits::SPEC_LAYERS.count()
     }
 
     /// Adds an error about the value at a key path of the spec at hand.
