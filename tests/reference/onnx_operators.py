@@ -301,3 +301,16 @@ with Case("channels_last_input_padded", [2, 6, 5, 3]) as c:
 with Case("group_normalization", [2, 6, 5, 4], opset=21) as c:
     c.op("Mul", "x", np.float32(3))
     c.op("GroupNormalization", c.last, random(6), random(6), num_groups=3, epsilon=1e-3)
+with Case("instance_normalization", [2, 3, 5, 4]) as c:
+    c.op("InstanceNormalization", "x", random(3), random(3), epsilon=1e-3)
+    c.op("Mul", c.last, random(3, 1, 1))
+    c.op("Add", c.last, random(3, 1, 1))
+    c.op("Relu")
+with Case("group_normalization_of_instances", [2, 6, 5, 4]) as c:
+    c.op("Mul", "x", np.float32(3))
+    c.op("Reshape", c.last, ints(0, 3, -1))
+    c.op("InstanceNormalization", c.last, random(3), random(3), epsilon=1e-3)
+    c.op("Reshape", c.last, ints(2, 6, 5, 4))
+    c.op("Mul", c.last, random(6, 1, 1))
+    c.op("Add", c.last, random(6, 1, 1))
+    c.op("Relu")

@@ -1,8 +1,9 @@
-//! Multiplies a batch normalisation into the weights of the conv or dense layer before it.
+//! Multiplies a batch normalisation into the weights of the conv, dense or group norm layer before it.
 //!
 //! With `scale = gamma / sqrt(variance + epsilon)` per output channel, `batch_norm(kernel x + bias)` is
 //! `(scale kernel) x + scale (bias - mean) + beta`. That is right when the layer's result goes to the normalisation alone,
 //! and straight: no shortcut and no activation in between. The activation of the normalisation becomes the layer's.
+//! A group normalisation has a scale and a shift per channel for its weights: exporters write these as operators of their own.
 //! Normalisations and scales in a row are folded together: the products are taken in f64 and rounded to f32 once. Weights that f32
 //! cannot hold are left as they were.
 
@@ -56,7 +57,10 @@ fn fold(graph: &Graph, id: NodeId, row: &[NodeId]) -> Result<Folded, String> {
     let (has_bias, shortcut, activation) = match node.op() {
         Op::Conv(conv) => (conv.bias, conv.shortcut, conv.activation),
         Op::Dense(dense) => (dense.bias, false, dense.activation),
-        other => return Err(format!("it follows {} `{}`, no conv or dense layer", other.name(), node.name)),
+        Op::GroupNorm(norm) => (true, false, norm.activation),
+        other => {
+            return Err(format!("it follows {} `{}`, no conv, dense or group norm layer", other.name(), node.name));
+        }
     };
     if let Some(reason) = seen_by_others(graph, *layer, id) {
         return Err(reason);
@@ -69,6 +73,7 @@ fn fold(graph: &Graph, id: NodeId, row: &[NodeId]) -> Result<Folded, String> {
     }
     let op = match node.op().clone() {
         Op::Conv(conv) => Op::Conv(crate::ir::Conv { bias: true, activation: last, ..conv }),
+        Op::GroupNorm(norm) => Op::GroupNorm(crate::ir::GroupNorm { activation: last, ..norm }),
         _ => Op::Dense(crate::ir::Dense { bias: true, activation: last }),
     };
     let reads = graph.operands(*layer);

@@ -157,7 +157,7 @@ pub const PASSES: [Pass; 15] = [
     },
     Pass {
         name: "fold_batch_norm",
-        summary: "Multiplies a batch normalisation into the conv or dense layer before it, if nothing else sees that layer's result.",
+        summary: "Multiplies a batch normalisation into the conv, dense or group norm layer before it, if nothing else sees that layer's result.",
         position: "Before the fusions: it needs the bare layer, and it brings the activation behind it next to the layer.",
         optional: true,
         run: Rewrite::Always(fold_batch_norm::run),

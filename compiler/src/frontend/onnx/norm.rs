@@ -1,9 +1,13 @@
-//! BatchNormalization, GroupNormalization and Dropout.
+//! BatchNormalization, GroupNormalization, InstanceNormalization and Dropout.
+
+use std::sync::Arc;
 
 use super::attributes::{Node, attribute};
 use super::convolution::floats;
+use super::general;
 use super::importer::{Failure, Importer, Outcome, refuse};
 use super::literal::Data;
+use super::shape::reshaped;
 use super::value::{Value, View};
 use crate::Diagnostic;
 use crate::ir::{BatchNorm, GroupNorm, NodeId, Op};
@@ -48,6 +52,51 @@ pub(super) fn group_normalization<'m>(importer: &mut Importer<'m>, node: &Node<'
     Ok(Value::Computed(view.of(id)))
 }
 
+/// InstanceNormalization. Of a map, each channel is a group; of a map whose channels were cut in groups, `[N, groups, ...]`, as exporters
+/// write a group normalisation, each group is one.
+pub(super) fn instance_normalization<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let epsilon = epsilon(node)?;
+    let other = || Failure::Unsupported("it reads a tensor that is no map, nor the groups of one".to_owned());
+    let (x, groups) = match node.value(0)? {
+        Value::Array(array) => {
+            let x = match (importer.graph.node(array.node).op(), importer.graph.operands(array.node).as_slice()) {
+                (Op::AsArray, &[x]) => x,
+                _ => return Err(other()),
+            };
+            match (importer.graph.node(x).shape().map(), array.dims.as_slice()) {
+                (Some([n, channels, ..]), &[images, groups, _, ..])
+                    if images == n && groups > 0 && channels.is_multiple_of(groups) =>
+                {
+                    (x, groups)
+                }
+                _ => return Err(other()),
+            }
+        }
+        _ => {
+            let x = importer.map(node.view(0)?)?;
+            (x, importer.graph.node(x).shape().0.get(1).copied().unwrap_or(0))
+        }
+    };
+    let channels = importer.graph.node(x).shape().0.get(1).copied().unwrap_or(0);
+    let each = channels.checked_div(groups).unwrap_or(0);
+    importer.charge(channels.checked_mul(2))?;
+    let mut operands = vec![x];
+    for (position, role) in [(1, "gamma"), (2, "beta")] {
+        let values = vector(node, position, role, groups)?;
+        let values: Vec<f32> = values.iter().flat_map(|value| std::iter::repeat_n(*value, each)).collect();
+        operands.push(importer.constant(&importer.input_name(node, position, role), vec![channels], values)?);
+    }
+    let id = importer.add(&node.name, Op::GroupNorm(GroupNorm { groups, epsilon, activation: None }), &operands)?;
+    let whole = importer.whole(id);
+    match node.value(0)? {
+        Value::Array(array) => {
+            let normal = Value::Array(general::array(importer, &whole)?);
+            reshaped(importer, &normal, array.dims.clone())
+        }
+        _ => Ok(whole),
+    }
+}
+
 fn epsilon(node: &Node<'_>) -> Result<f64, Failure> {
     let epsilon = f64::from(node.float("epsilon", 1e-5)?);
     if epsilon > 0.0 && epsilon.is_finite() {
@@ -67,17 +116,23 @@ fn with_vectors(
     let channels = importer.graph.node(x).shape().0.get(1).copied().unwrap_or(0);
     let mut operands = vec![x];
     for (position, role) in roles.iter().enumerate() {
-        let literal = node.literal(position + 1)?;
-        if literal.dims != [channels] {
-            let message = format!("its {role} has the shape {:?}", literal.dims);
-            return Err(Failure::Refused(Box::new(
-                Diagnostic::error("E-ONNX-SHAPE", message).expected(format!("[{channels}], one value per channel")),
-            )));
-        }
+        let values = vector(node, position + 1, role, channels)?;
         let name = importer.input_name(node, position + 1, role);
-        operands.push(importer.constant(&name, vec![channels], floats(node, position + 1)?)?);
+        operands.push(importer.constant(&name, vec![channels], values)?);
     }
     Ok(operands)
+}
+
+/// A constant input of one value per channel.
+fn vector(node: &Node<'_>, position: usize, role: &str, channels: usize) -> Result<Arc<[f32]>, Failure> {
+    let literal = node.literal(position)?;
+    if literal.dims != [channels] {
+        let message = format!("its {role} has the shape {:?}", literal.dims);
+        return Err(Failure::Refused(Box::new(
+            Diagnostic::error("E-ONNX-SHAPE", message).expected(format!("[{channels}], one value per channel")),
+        )));
+    }
+    floats(node, position)
 }
 
 /// Dropout, which does nothing after training.

@@ -13,6 +13,7 @@ pub(super) fn find(operator: &str) -> Option<Operator> {
         "Conv" => convolution::conv,
         "BatchNormalization" => norm::batch_normalization,
         "GroupNormalization" => norm::group_normalization,
+        "InstanceNormalization" => norm::instance_normalization,
         "Dropout" => norm::dropout,
         "Relu" => activation::relu,
         "Clip" => activation::clip,

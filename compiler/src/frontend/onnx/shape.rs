@@ -176,7 +176,11 @@ pub(super) fn reshaped(importer: &Importer<'_>, value: &Value, dims: Vec<usize>)
         Value::Computed(view) => {
             view.reshaped(importer.shape(view), &dims).map(Value::Computed).map_err(Failure::Unsupported)
         }
-        Value::Array(array) => Ok(Value::Array(Array { dims, ..array.clone() })),
+        Value::Array(array) => {
+            let array = Array { dims, ..array.clone() };
+            let map = importer.maps.get(&(array.node, array.dims.clone())).filter(|_| element::is_float(array.element));
+            Ok(map.map_or(Value::Array(array), |map| importer.whole(*map)))
+        }
         Value::Unknown => Ok(Value::Unknown),
     }
 }

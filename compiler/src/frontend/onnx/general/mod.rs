@@ -168,6 +168,8 @@ fn array_of(importer: &mut Importer<'_>, view: &View) -> Result<Array, Failure> 
         None => {
             let node = importer.add(&format!("{name}.array"), Op::AsArray, &[view.node])?;
             importer.arrays.insert(view.node, node);
+            // Back with the same extents, it is what it was.
+            importer.maps.insert((node, shape.0.clone()), view.node);
             node
         }
     };
