@@ -409,3 +409,36 @@ fn external_data_is_a_file_of_the_folder() {
         assert!(read(&link, "a pipe", 5, 8 << 20).is_some());
     }
 }
+
+/// Whoever means it sets another limit; who sets none that exists is told.
+#[cfg(feature = "cli")]
+#[test]
+fn limits_are_set_from_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Builder::new(&[1, 4, 8, 8])
+        .ints("extents", &[1, 4, 1, 1])
+        .node("ConstantOfShape", &["extents"], &["c"], vec![])
+        .node("Add", &["x", "c"], &["y"], vec![])
+        .write(folder.path());
+    let inspect = |limits: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_resnetc"))
+            .args(["inspect", model.to_str().unwrap()])
+            .env("RESNETC_LIMITS", limits)
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, text) = inspect("");
+    assert_eq!(status, 0, "{text}");
+    let (status, text) = inspect("onnx-constant-bytes=31");
+    assert!(status == 1 && text.starts_with("error[E-ONNX-LIMIT]: "), "{status}: {text}");
+    assert!(text.contains("set RESNETC_LIMITS=onnx-constant-bytes=NUMBER"), "{text}");
+    assert_eq!(inspect("onnx-constant-bytes=1000000, map-elements=256").0, 0);
+    let (status, text) = inspect("map-elements=255");
+    assert!(status == 1 && text.starts_with("error[E-ONNX-SHAPE]: "), "{status}: {text}");
+    let (status, text) = inspect("onnx-nods=1");
+    assert!(
+        status == 2 && text.contains("error[E-LIMITS]: RESNETC_LIMITS: ") && text.contains("`onnx-nodes`"),
+        "{text}"
+    );
+}
