@@ -1,12 +1,10 @@
 //! Typed arrays as flat slices of values and back, without copies.
 
-use crate::engine::zeroed_box;
-
 mod sealed {
     pub trait Sealed {}
 }
 
-/// A nested array of f32 values, of one to four axes.
+/// A nested array of f32 values, of any number of axes; one f32 is an array of none.
 pub trait Tensor: sealed::Sealed + Sized {
     /// Number of values.
     const LENGTH: usize;
@@ -24,51 +22,55 @@ pub trait Tensor: sealed::Sealed + Sized {
     fn boxed() -> Box<Self>;
 }
 
-macro_rules! tensor {
-    ([$($axis:ident),*], $type:ty, $self:ident => $flat:expr, $flat_mut:expr, $values:ident => $from:expr) => {
-        impl<$(const $axis: usize),*> sealed::Sealed for $type {}
+impl sealed::Sealed for f32 {}
 
-        impl<$(const $axis: usize),*> Tensor for $type {
-            const LENGTH: usize = 1 $(* $axis)*;
+impl Tensor for f32 {
+    const LENGTH: usize = 1;
 
-            fn flat(&$self) -> &[f32] {
-                $flat
-            }
+    fn flat(&self) -> &[f32] {
+        std::slice::from_ref(self)
+    }
 
-            fn flat_mut(&mut $self) -> &mut [f32] {
-                $flat_mut
-            }
+    fn flat_mut(&mut self) -> &mut [f32] {
+        std::slice::from_mut(self)
+    }
 
-            fn from_flat($values: &[f32]) -> Option<&Self> {
-                $from
-            }
-
-            fn boxed() -> Box<Self> {
-                zeroed_box::<Self>()
-            }
+    fn from_flat(values: &[f32]) -> Option<&Self> {
+        match values {
+            [value] => Some(value),
+            _ => None,
         }
-    };
+    }
+
+    fn boxed() -> Box<Self> {
+        Box::new(0.0)
+    }
 }
 
-tensor!([A], [f32; A], self => self, self, values => values.try_into().ok());
-tensor!([A, B], [[f32; B]; A], self => self.as_flattened(), self.as_flattened_mut(), values => rows::<_, B>(values)?.try_into().ok());
-tensor!(
-    [A, B, C], [[[f32; C]; B]; A],
-    self => self.as_flattened().as_flattened(), self.as_flattened_mut().as_flattened_mut(),
-    values => rows::<_, B>(rows::<_, C>(values)?)?.try_into().ok()
-);
-tensor!(
-    [A, B, C, D], [[[[f32; D]; C]; B]; A],
-    self => self.as_flattened().as_flattened().as_flattened(),
-    self.as_flattened_mut().as_flattened_mut().as_flattened_mut(),
-    values => rows::<_, B>(rows::<_, C>(rows::<_, D>(values)?)?)?.try_into().ok()
-);
+impl<T: Tensor, const N: usize> sealed::Sealed for [T; N] {}
 
-/// The rows of `N` elements each that the elements make without rest.
-fn rows<T, const N: usize>(elements: &[T]) -> Option<&[[T; N]]> {
-    match elements.as_chunks::<N>() {
-        (rows, []) => Some(rows),
-        (_, [_, ..]) => None,
+impl<T: Tensor, const N: usize> Tensor for [T; N] {
+    const LENGTH: usize = N * T::LENGTH;
+
+    fn flat(&self) -> &[f32] {
+        // SAFETY: a tensor is a f32 or an array of tensors, and nobody else can implement the trait: so there are LENGTH of f32 in a row.
+        unsafe { std::slice::from_raw_parts(self.as_ptr().cast(), Self::LENGTH) }
+    }
+
+    fn flat_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr().cast(), Self::LENGTH) }
+    }
+
+    fn from_flat(values: &[f32]) -> Option<&Self> {
+        // SAFETY: as above; every LENGTH of f32 in a row are such an array.
+        (values.len() == Self::LENGTH).then(|| unsafe { &*values.as_ptr().cast() })
+    }
+
+    fn boxed() -> Box<Self> {
+        let zeros = vec![0.0_f32; Self::LENGTH].into_boxed_slice();
+        // SAFETY: as above; so both have one size and one alignment, with which the box frees what was allocated.
+        unsafe { Box::from_raw(Box::into_raw(zeros).cast()) }
     }
 }
 
@@ -86,6 +88,12 @@ mod tests {
         assert_eq!((four[1][0][1][1], four.flat()), (15.0, &values[..]));
         assert_eq!(<[[f32; 4]; 6]>::from_flat(&values).unwrap()[5], [20.0, 21.0, 22.0, 23.0]);
         assert_eq!(<[f32; 24]>::from_flat(&values).unwrap()[7], 7.0);
+        let five = <[[[[[f32; 2]; 1]; 2]; 3]; 2]>::from_flat(&values).unwrap();
+        assert_eq!((five[1][2][1][0][1], five.flat()), (23.0, &values[..]));
+        assert_eq!(
+            (f32::from_flat(&values[5..6]), f32::from_flat(&values), 3.0_f32.flat()),
+            (Some(&5.0), None, &[3.0][..])
+        );
     }
 
     #[test]

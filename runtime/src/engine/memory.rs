@@ -1,6 +1,6 @@
 //! Memory that starts on a 64-byte line.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 /// Bytes of a cache line.
@@ -95,32 +95,4 @@ pub(super) fn as_values(bytes: &[u8]) -> Option<&[f32]> {
     }
     // SAFETY: aligned, initialised, and every byte pattern is a f32.
     Some(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<f32>()) })
-}
-
-/// Values of which all bytes zero is one.
-///
-/// # Safety
-/// Implemented only for f32 and arrays of it.
-pub(crate) unsafe trait Zero {}
-
-// SAFETY: all bytes zero is 0.0.
-unsafe impl Zero for f32 {}
-// SAFETY: an array is its elements.
-unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
-
-/// A boxed value of zeros, made on the heap at once.
-pub(crate) fn zeroed_box<T: Zero>() -> Box<T> {
-    let layout = Layout::new::<T>();
-    if layout.size() == 0 {
-        // SAFETY: a dangling pointer is what a box of no bytes holds.
-        return unsafe { Box::from_raw(NonNull::<T>::dangling().as_ptr()) };
-    }
-    // SAFETY: the layout is not empty; all bytes zero is a `T`, and a box frees it with the same layout.
-    unsafe {
-        let start = alloc_zeroed(layout);
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
-        Box::from_raw(start.cast())
-    }
 }

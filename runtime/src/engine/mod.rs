@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use memory::Aligned;
-pub(crate) use memory::zeroed_box;
 pub use pool::MAX_THREADS;
 pub use step::{Operands, Step};
 pub use weights::Weights;
