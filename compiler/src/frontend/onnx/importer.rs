@@ -299,6 +299,12 @@ impl<'m> Importer<'m> {
                     .hint("export the model with fixed shapes, in evaluation mode"),
             )));
         }
+        // First of all, so that it is said even of a node that reads what could not be made.
+        let special = if standard(&proto.domain) { operators::find(&proto.op_type) } else { None };
+        if special.is_none() && general::find(&proto.domain, &proto.op_type).is_none() {
+            let what = if standard(&proto.domain) { "the operator" } else { "the operator's domain" };
+            return Err(Failure::Unsupported(format!("{what} is not supported")));
+        }
         let mut inputs = Vec::with_capacity(proto.input.len());
         for name in &proto.input {
             inputs.push(if name.is_empty() { None } else { Some(self.value(name)?) });
@@ -316,14 +322,6 @@ impl<'m> Importer<'m> {
         let proto = node.proto;
         let special = if standard(&proto.domain) { operators::find(&proto.op_type) } else { None };
         let general = general::find(&proto.domain, &proto.op_type);
-        let missing = match (standard(&proto.domain), special, general) {
-            (true, None, None) => Some("the operator is not supported"),
-            (false, None, None) => Some("the operator's domain is not supported"),
-            _ => None,
-        };
-        if let Some(reason) = missing {
-            return Err(Failure::Unsupported(reason.to_owned()));
-        }
         let further = proto.output.iter().skip(1).find(|output| self.schedule.uses.contains_key(output.as_str()));
         let refusal = match (special, further) {
             (Some(operator), None) => match self.on_maps(node, operator) {
