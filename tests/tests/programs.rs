@@ -709,7 +709,7 @@ fn programs_compute_what_the_interpreter_does() {
 
 /// Other graphs than those above; `RESNET_FIRST_SEED` gives yet others.
 #[test]
-#[ignore = "compiles dozens of random networks, for minutes; run by .ci/run"]
+#[ignore = "compiles two dozen random networks, for minutes; run by .ci/run"]
 fn many_random_graphs_compute_what_the_interpreter_does() {
     let first = std::env::var("RESNET_FIRST_SEED").ok().map_or(1_000_000, |seed| seed.parse().unwrap());
     let all: BTreeSet<String> = passes::names().into_iter().map(str::to_owned).collect();
@@ -721,7 +721,7 @@ fn many_random_graphs_compute_what_the_interpreter_does() {
     ];
     let (mut cases, mut refused) = (Vec::new(), 0);
     for seed in first.. {
-        if cases.len() == 48 {
+        if cases.len() == 24 {
             break;
         }
         let (graph, input) = random::random(seed, 3 + seed as usize % 16);
