@@ -27,7 +27,7 @@ const HOSTILE: [&str; 24] = [
     "\\",
     "\\\"",
     "\\u{0}",
-    "../../../../tmp/out",
+    "../../../../outside",
     "..\\..\\out",
     "/etc/passwd",
     "nul\0byte",

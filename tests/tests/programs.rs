@@ -13,10 +13,8 @@ use quote::{format_ident, quote};
 use resnetc::codegen::{Item, Weights};
 use resnetc::frontend::Network;
 use resnetc::ir::interpreter::{self, Values};
-use resnetc::ir::scalar::{Combine, Fold, Function, FunctionKind};
 use resnetc::ir::{
-    Access, Activation, BatchNorm, ChainKind, Conv, Dense, Graph, GroupNorm, Layout, Move, Nest, NodeId, Op, Pad,
-    Padding, Pool, Shape, Tensor,
+    Activation, BatchNorm, ChainKind, Conv, Dense, Graph, GroupNorm, Layout, NodeId, Op, Pad, Padding, Pool, Tensor,
 };
 use resnetc::passes::Switches;
 use resnetc::pipeline::Compiled;
@@ -26,6 +24,9 @@ use resnetc::{passes, plan};
 
 #[path = "../../compiler/tests/support/random.rs"]
 mod random;
+
+#[path = "support/arrays.rs"]
+mod arrays;
 
 /// A program of the test.
 struct Case {
@@ -409,94 +410,6 @@ fn vectors(batch: usize) -> Graph {
     net.graph
 }
 
-/// A loop nest that reads its operands so.
-fn nest(shape: &[usize], reduced: &[usize], operands: Vec<Access>) -> Nest {
-    let (combine, fold, finish) = (Combine::Multiply, Fold::Sum, Function::IDENTITY);
-    Nest { shape: Shape(shape.to_vec()), reduced: reduced.to_vec(), operands, combine, fold, finish }
-}
-
-fn access(start: usize, axes: &[isize]) -> Access {
-    Access { start, axes: axes.iter().map(|step| Move::Even(*step)).collect(), fill: 0.0 }
-}
-
-/// Arrays of several ranks: transposed, turned round, padded, reduced in every way, multiplied by a constant and by each other, and by
-/// functions of one and two numbers.
-fn arrays() -> Graph {
-    let mut net = Chosen { graph: Graph::new(), seed: 1 };
-    let x = net.graph.input("x", Layout::Array, Shape(vec![3, 4, 5]));
-    let of = |nest: Nest| Op::Nest(Box::new(nest));
-    let transposed = net.then(of(nest(&[5, 3, 4], &[], vec![access(15, &[1, 20, -5])])), &[x]);
-    net.graph.output("transposed", transposed);
-    let listed = vec![Move::Even(20), Move::Listed(vec![-1, 0, 15, 5, -1, 10]), Move::Even(1)];
-    let padded = Access { start: 0, axes: listed, fill: 0.25 };
-    let padded = net.then(of(nest(&[3, 6, 5], &[], vec![padded])), &[x]);
-    net.graph.output("padded", padded);
-    for fold in Fold::ALL {
-        let folded = Nest { fold: *fold, ..nest(&[3, 5], &[2, 2], vec![access(0, &[20, 1, 10, 5])]) };
-        let folded = net.then(of(folded), &[x]);
-        net.graph.output(fold.name(), folded);
-    }
-    let weights = net.weight(&[5, 7]);
-    let product = net.then(of(nest(&[12, 7], &[5], vec![access(0, &[5, 0, 1]), access(0, &[0, 1, 7])])), &[x, weights]);
-    net.graph.output("matrix product", product);
-    let [left, right] = [access(0, &[5, 0, 1]), access(0, &[0, 1, 12])];
-    let square =
-        net.then(of(nest(&[12, 12], &[7], vec![access(0, &[7, 0, 1]), access(0, &[0, 7, 1])])), &[product, product]);
-    net.graph.output("square", square);
-    let turned = net.then(of(nest(&[5, 12], &[], vec![access(0, &[1, 5])])), &[x]);
-    let both = net.then(of(nest(&[12, 12], &[5], vec![left, right])), &[x, turned]);
-    net.graph.output("both", both);
-    let row = net.weight(&[5]);
-    // Every other one, to spare the Rust compiler time; `runtime/src/scalar.rs` is what all of them are.
-    for combine in Combine::ALL.iter().step_by(2) {
-        let finish = Function::of(FunctionKind::Affine, 0.5, -1.0);
-        let reads = vec![access(0, &[0, 0, 1]), Access::whole(&[3, 4, 5])];
-        let one = Nest { combine: *combine, finish, ..nest(&[3, 4, 5], &[], reads) };
-        // Powers of negative numbers are none, and whole numbers have no quotients by 0.
-        let positive =
-            Nest { finish: Function::of(FunctionKind::Clip, 0.5, 2.0), ..nest(&[60], &[], vec![access(0, &[1])]) };
-        let positive = net.then(of(positive), &[x]);
-        let first = net.then(of(one), &[row, positive]);
-        net.graph.output(format!("{} of a constant", combine.name()), first);
-    }
-    let functions = FunctionKind::ALL.iter().filter(|kind| !matches!(kind, FunctionKind::Log | FunctionKind::Sqrt));
-    for kind in functions.step_by(3) {
-        let one = Nest { finish: Function::of(*kind, 0.6, 0.4), ..nest(&[60], &[], vec![access(0, &[1])]) };
-        let one = net.then(of(one), &[x]);
-        net.graph.output(format!("function {}", kind.name()), one);
-    }
-    let scalar = net.then(of(nest(&[], &[60], vec![access(0, &[1])])), &[x]);
-    net.graph.output("scalar", scalar);
-    let constant = net.weight(&[2, 3]);
-    net.graph.output("constant", constant);
-    net.graph
-}
-
-/// Maps that become arrays and maps again, of another number of images; a vector that becomes an array.
-fn mixed(batch: usize) -> Graph {
-    let (mut net, x) = Chosen::new([batch, 3, 9, 7], Layout::Nhwc);
-    let y = net.conv(x, 20, [3, 3], 1, 1);
-    let array = net.then(Op::AsArray, &[y]);
-    // Groups of channels as images.
-    let split = nest(&[4 * batch, 5, 9, 7], &[], vec![access(0, &[315, 63, 7, 1])]);
-    let split = net.then(Op::Nest(Box::new(split)), &[array]);
-    let map = net.then(Op::AsMap, &[split]);
-    let z = net.conv(map, 24, [3, 3], 1, 1);
-    let z = net.relu(z);
-    let flat = net.then(Op::GlobalAveragePool, &[z]);
-    let flat = net.then(Op::Flatten, &[flat]);
-    let back = net.then(Op::AsArray, &[flat]);
-    net.graph.output("array of a vector", back);
-    let sum = nest(&[batch, 24], &[4], vec![access(0, &[96, 1, 24])]);
-    let sum = net.then(Op::Nest(Box::new(sum)), &[back]);
-    let vector = net.then(Op::AsMap, &[sum]);
-    let kernel = net.weight(&[10, 24]);
-    let logits = net.then(Op::Dense(Dense { bias: false, activation: None }), &[vector, kernel]);
-    net.graph.output("logits", logits);
-    net.graph.output("map", z);
-    net.graph
-}
-
 /// A backbone that gives out its input, maps of three sizes, one of them before and after its activation, the pooled vector before and
 /// after it is flattened, the logits under two names, and the probabilities: those of them that are wanted by name.
 fn pyramid(batch: usize, layout: Layout, wanted: impl Fn(&str) -> bool) -> Graph {
@@ -575,15 +488,15 @@ fn cases() -> Vec<Case> {
         chosen(&format!("branches{images}"), branches(batch));
         chosen(&format!("vectors{images}"), vectors(batch));
     }
-    chosen("maps as arrays", mixed(1));
-    chosen("maps as arrays, two images", mixed(2));
+    chosen("maps as arrays", arrays::mixed(1));
+    chosen("maps as arrays, two images", arrays::mixed(2));
     chosen("pre-activation", preactivated(2, 40));
     for (batch, channels) in [(1, 32), (2, 48), (3, 64)] {
         chosen(&format!("pre-activation of {batch} images and {channels} channels"), preactivated(batch, channels));
     }
     chosen("pyramid", pyramid(1, Layout::Nchw, |_| true));
     chosen("pyramid, two images, channels last", pyramid(2, Layout::Nhwc, |_| true));
-    cases.push(case("arrays".to_owned(), arrays(), &every, &pseudo(60, 5)).unwrap());
+    cases.push(case("arrays".to_owned(), arrays::arrays(), &every, &pseudo(60, 5)).unwrap());
     let chains = chained(2);
     let count = chains.node(chains.inputs()[0]).shape().len();
     cases.push(case("chains".to_owned(), chains, &forced, &pseudo(count, 5)).unwrap());
