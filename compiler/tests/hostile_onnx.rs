@@ -1,9 +1,8 @@
 //! ONNX models made to harm: lengths that lie, extents beyond any memory, graphs without end, names of every kind. Each is an error or a
 //! network, in little time and memory.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,30 +14,13 @@ use resnetc::frontend::onnx::proto::TensorProto;
 #[allow(dead_code, reason = "bad models take more")]
 mod builder;
 
-/// Bytes that are allocated now, and were at most.
-struct Peak {
-    now: AtomicUsize,
-    most: AtomicUsize,
-}
+#[path = "support/peak.rs"]
+mod peak;
 
-// SAFETY: all is left to the system's allocator, with the arguments as they came.
-unsafe impl GlobalAlloc for Peak {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = self.now.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        self.most.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        self.now.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use peak::Peak;
 
 #[global_allocator]
-static MEMORY: Peak = Peak { now: AtomicUsize::new(0), most: AtomicUsize::new(0) };
+static MEMORY: Peak = Peak::new();
 
 /// Reads a file and measures it, one at a time: its error, or nothing when it is a network.
 fn read(path: &Path, what: &str, seconds: u64, memory: usize) -> Option<String> {

@@ -2,39 +2,21 @@
 //!
 //! `reference/make_weights.py` wrote the files of `fixtures/weights`.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use resnetc::frontend::weights::{TensorFile, file, load};
 
-/// Bytes that are allocated now, and were at most.
-struct Peak {
-    now: AtomicUsize,
-    most: AtomicUsize,
-}
+#[path = "support/peak.rs"]
+mod peak;
 
-// SAFETY: all is left to the system's allocator, with the arguments as they came.
-unsafe impl GlobalAlloc for Peak {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = self.now.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        self.most.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        self.now.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use peak::Peak;
 
 #[global_allocator]
-static MEMORY: Peak = Peak { now: AtomicUsize::new(0), most: AtomicUsize::new(0) };
+static MEMORY: Peak = Peak::new();
 
 /// What a file of `length` bytes may take: what deflate could make of it, twice while a chunk is unpacked, and a little for the rest.
 fn allowed(length: usize) -> usize {
