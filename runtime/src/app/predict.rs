@@ -106,6 +106,7 @@ fn classes(network: &Network) -> Result<usize, (String, &'static str)> {
         .iter()
         .enumerate()
         .filter(|(_, output)| product(output.shape.get(2..).unwrap_or_default()) == 1)
+        .filter(|(_, output)| output.shape.first() == Some(&network.images()))
         .filter_map(|(index, output)| Some((index, *output.shape.get(1)?)))
         .collect();
     let labels = network.labels.len();

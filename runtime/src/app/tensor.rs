@@ -15,8 +15,10 @@ struct File {
     index: usize,
     path: PathBuf,
     draft: Draft,
-    /// Values per image.
+    /// Values per image; of an output that has no axis of images, all of them.
     length: usize,
+    /// Whether it has an axis of images.
+    each: bool,
 }
 
 pub(super) fn run<M: Model>(task: &cli::Tensor) -> Result<(), Failure> {
@@ -34,7 +36,8 @@ pub(super) fn run<M: Model>(task: &cli::Tensor) -> Result<(), Failure> {
         let outputs = model.run(input).map_err(failed::<M>)?;
         for file in &mut files {
             let values = outputs.get(file.index).unwrap_or_default();
-            let written = file.draft.write(&npy::bytes(&values[..images * file.length]));
+            let written =
+                file.draft.write(&npy::bytes(&values[..if file.each { images * file.length } else { file.length }]));
             written.map_err(|error| unwritable(&file.path, &error))?;
         }
     }
@@ -72,8 +75,18 @@ fn targets(network: &Network, task: &cli::Tensor) -> Result<Vec<(usize, PathBuf)
 fn begin(network: &Network, index: usize, path: PathBuf, images: usize) -> Result<File, Failure> {
     let mut shape = network.outputs[index].shape.to_vec();
     let all = shape.iter().product::<usize>();
+    let each = network.takes_maps() && shape.first() == Some(&network.images());
+    if network.takes_maps() && !each && images != network.images() {
+        let name = network.outputs[index].name;
+        let message = format!("the output \"{name}\" of shape {shape:?} is of {} images together", network.images());
+        return Err(Failure::Run(
+            Problem::new(path.display(), message)
+                .expected(format!("an input of {} images", network.images()))
+                .hint("one call computes it from all images of its batch"),
+        ));
+    }
     let length = match shape.first_mut() {
-        Some(first) if network.takes_maps() && *first == network.images() => {
+        Some(first) if each => {
             *first = images;
             all / network.images()
         }
@@ -81,7 +94,7 @@ fn begin(network: &Network, index: usize, path: PathBuf, images: usize) -> Resul
     };
     let begun = Draft::create(&path).and_then(|mut draft| draft.write(&npy::header(&shape)).map(|()| draft));
     match begun {
-        Ok(draft) => Ok(File { index, path, draft, length }),
+        Ok(draft) => Ok(File { index, path, draft, length, each }),
         Err(error) => Err(unwritable(&path, &error)),
     }
 }
