@@ -280,6 +280,9 @@ fn i_values_of_every_width_in_bytes_and_in_fields() {
     for form in forms {
         same(&having(map(), form).node("Add", &["x", "b"], &["y"], vec![]), &plain);
     }
+    let beyond = TensorProto { int32_data: vec![70_000; 4], ..tensor("b", &[4, 1, 1], 10) };
+    let beyond = having(map(), beyond).node("Add", &["x", "b"], &["y"], vec![]);
+    assert!(refused(&beyond).contains("values beyond float16"));
     let whole = |data_type: i32, raw: &[u8]| {
         let zero = TensorProto { raw_data: raw.to_vec().into(), ..tensor("q", &[1], data_type) };
         having(map(), zero).node("Cast", &["q"], &["b"], vec![int("to", 1)]).node("Add", &["x", "b"], &["y"], vec![])

@@ -59,11 +59,13 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
         return Ok(());
     }
     let layout = if network.channels_last { "NHWC" } else { "NCHW" };
-    writeln!(out, "{}", network.name)?;
+    // A name from a file must not act on the terminal.
+    let plain = |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    writeln!(out, "{}", plain(network.name))?;
     if !network.description.is_empty() {
-        writeln!(out, "{}", network.description)?;
+        writeln!(out, "{}", plain(network.description))?;
     }
-    let mut line = |name: &str, value: String| writeln!(out, "  {name:<18}{value}");
+    let mut line = |name: &str, value: String| writeln!(out, "  {name:<18}{}", plain(&value));
     line("input", format!("{} {:?} {layout}", network.input, network.input_shape))?;
     for output in network.outputs {
         line("output", format!("{} {:?}", output.name, output.shape))?;

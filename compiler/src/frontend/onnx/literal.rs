@@ -163,6 +163,10 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
     let data = match raw {
         Some(raw) if raw.len() != size => return Err(mismatch(raw.len(), "bytes")),
         Some(raw) => from_bytes(raw, proto.data_type),
+        None if !fit(proto) => {
+            let message = format!("{about} has values beyond {}", type_name(proto.data_type));
+            return Err(refuse("E-ONNX-TYPE", message));
+        }
         None => from_fields(proto),
     };
     let literal = Literal { dims: dims.clone(), data, element: proto.data_type };
@@ -170,6 +174,18 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
         return Err(mismatch(literal.len(), "values"));
     }
     Ok(literal)
+}
+
+/// Whether what a file keeps in 32 bits goes into the fewer bits of its type.
+fn fit(proto: &TensorProto) -> bool {
+    let within = |low: i32, high: i32| proto.int32_data.iter().all(|value| (low..=high).contains(value));
+    match proto.data_type {
+        element::UINT8 => within(0, 0xff),
+        element::INT8 => within(-0x80, 0x7f),
+        element::UINT16 | element::FLOAT16 | element::BFLOAT16 => within(0, 0xffff),
+        element::INT16 => within(-0x8000, 0x7fff),
+        _ => true,
+    }
 }
 
 /// Reads a sparse tensor, with its zeros. How many elements it has must have been checked before.
