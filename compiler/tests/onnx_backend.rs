@@ -15,7 +15,7 @@ use resnetc::frontend::onnx;
 use resnetc::frontend::onnx::proto::tensor_shape_proto::{Dimension, dimension};
 use resnetc::frontend::onnx::proto::{ModelProto, TensorProto};
 use resnetc::frontend::onnx::proto::{TensorShapeProto, TypeProto, ValueInfoProto, type_proto};
-use resnetc::ir::{Op, interpreter};
+use resnetc::ir::{Graph, NodeId, Op, interpreter};
 
 /// Folders of the standard's tests. Those of `real` are names of models that are elsewhere.
 const SUITES: [&str; 5] = ["node", "simple", "pytorch-operator", "pytorch-converted", "light"];
@@ -88,7 +88,7 @@ fn cases_of_the_standard_pass_or_are_refused_with_a_reason() {
 }
 
 /// Cases whose data are at odds with the standard's text; ONNX Runtime gives what we give.
-const AT_FAULT: [(&str, &str); 6] = [
+const AT_FAULT: [(&str, &str); 5] = [
     (
         "node/test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True",
         "its data divide by elements that ceil_mode adds behind the padding",
@@ -97,11 +97,10 @@ const AT_FAULT: [(&str, &str); 6] = [
     ("node/test_qlinearmatmul_3D_int8_float32", "its data wrap around where the standard says saturate"),
     ("node/test_qlinearmatmul_2D_int8_float16", "its data wrap around where the standard says saturate"),
     ("node/test_qlinearmatmul_3D_int8_float16", "its data wrap around where the standard says saturate"),
-    ("node/test_castlike_FLOAT_to_BFLOAT16", "its data are the bits of the numbers, as integers"),
 ];
 
 /// Cases that pass, at least.
-const LEAST: usize = 830;
+const LEAST: usize = 895;
 
 /// Where the tests are, if they are.
 fn data() -> Option<PathBuf> {
@@ -210,6 +209,20 @@ fn of_set(set: &Path, model: &ModelProto) -> Outcome {
     }
 }
 
+/// Every value of a graph, each rounded to f32 as a program stores it: what is rounded to whole numbers later hangs on that.
+fn computed(graph: &Graph, mut values: BTreeMap<NodeId, Vec<f64>>) -> Result<BTreeMap<NodeId, Vec<f64>>, String> {
+    for id in graph.topological().into_iter().filter(|id| !matches!(graph.node(*id).op(), Op::Input(_))) {
+        let reads = graph.operands(id);
+        let operands: Vec<_> = reads
+            .iter()
+            .map(|read| interpreter::Operand { shape: graph.node(*read).shape(), values: &values[read] })
+            .collect();
+        let exact = interpreter::evaluate(graph.node(id).op(), &operands)?;
+        values.insert(id, exact.into_iter().map(|value| f64::from(value as f32)).collect());
+    }
+    Ok(values)
+}
+
 /// An input that nobody reads, for a graph that has no other.
 fn unread() -> ValueInfoProto {
     let extent = Dimension { value: Some(dimension::Value::DimValue(1)) };
@@ -247,13 +260,18 @@ fn run(set: &Path, model: &ModelProto, first: Option<&TensorProto>) -> Outcome {
         let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
         inputs.insert(id, interpreter::logical(*layout, graph.node(id).shape(), &values).unwrap());
     }
-    let computed = match interpreter::run(graph, &inputs) {
+    let computed = match computed(graph, inputs) {
         Ok(computed) => computed,
-        Err(error) => return Outcome::Failed(error.to_string()),
+        Err(error) => return Outcome::Failed(error),
     };
     assert_eq!(graph.outputs().len(), outputs);
     for (index, output) in graph.outputs().iter().enumerate() {
-        let Some(expected) = tensor(&set.join(format!("output_{index}.pb"))).and_then(|tensor| values(&tensor)) else {
+        let declared = model.graph.as_ref().unwrap().output[index].r#type.as_ref();
+        let brain = declared.and_then(|kind| kind.tensor_type.as_ref()).is_some_and(|kind| kind.elem_type == 16);
+        let found = tensor(&set.join(format!("output_{index}.pb")));
+        // Bits of bfloat16, kept as integers.
+        let found = found.map(|tensor| TensorProto { data_type: if brain { 16 } else { tensor.data_type }, ..tensor });
+        let Some(expected) = found.and_then(|tensor| values(&tensor)) else {
             return Outcome::Refused(format!("E-TEST output {index} is no tensor of numbers"));
         };
         let ours = &computed[&output.node];
@@ -262,6 +280,8 @@ fn run(set: &Path, model: &ModelProto, first: Option<&TensorProto>) -> Outcome {
         }
         let wrong = ours.iter().zip(&expected).position(|(ours, expected)| {
             let [of_value, beside] = TOLERANCE;
+            // A program keeps f32 where the model says bfloat16, which has 8 bits; the data are cut off to those.
+            let of_value = if brain { (-7_f64).exp2() } else { of_value };
             let near = (ours - expected).abs() <= of_value * expected.abs() + beside;
             let same = near || ours == expected || ours.is_nan() && expected.is_nan();
             !same

@@ -117,7 +117,7 @@ fn cases() -> Vec<(&'static str, Builder)> {
                 .node("Add", &["f", "g"], &["y"], vec![]),
         ),
         ("control_flow", one("If", vec![])),
-        ("pad_mode", one("Pad", vec![string("mode", "mirror"), ints("pads", &[0; 8])])),
+        ("pad_mode", one("Pad", vec![string("mode", "mirror"), ints("pads", &[0, 0, 1, 1, 0, 0, 1, 1])])),
         ("pool_too_large", one("MaxPool", vec![ints("kernel_shape", &[9, 3]), ints("dilations", &[2, 2])])),
         ("attribute_of_wrong_type", one("MaxPool", vec![int("kernel_shape", 3)])),
         ("pads_negative", good().with(|graph| graph.node[0].attribute = vec![ints("pads", &[-1, 0, 0, 0])])),

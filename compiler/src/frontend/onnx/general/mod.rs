@@ -340,20 +340,37 @@ pub(super) fn permuted(
     nest(importer, name, pick(&x.dims), &[], &[(x, access)], Recipe::copy(x.element))
 }
 
-/// For each axis, the positions that are taken, one after the other; where there is none, the fill.
+/// Which positions of an axis are taken, one after the other.
+#[derive(Debug, Clone)]
+pub(super) enum Taken {
+    /// All, as they are.
+    Whole,
+    /// A run of them.
+    Run(Run),
+    /// These; where there is none, the fill.
+    Listed(Vec<Option<usize>>),
+}
+
+/// For each axis, the positions that are taken.
 pub(super) fn taken(
     importer: &mut Importer<'_>,
     name: &str,
     x: &Operand,
-    positions: &[Vec<Option<usize>>],
+    positions: &[Taken],
     fill: f32,
 ) -> Result<Operand, Failure> {
-    let dims: Vec<usize> = positions.iter().map(Vec::len).collect();
-    let mut start = 0;
-    let mut axes = Vec::with_capacity(dims.len());
-    for (positions, step) in positions.iter().zip(strides(&x.dims)) {
-        let (first, axis) = moved(positions, step)?;
+    let (mut start, mut dims, mut axes) = (0, Vec::with_capacity(positions.len()), Vec::with_capacity(positions.len()));
+    for ((taken, extent), step) in positions.iter().zip(&x.dims).zip(strides(&x.dims)) {
+        let (first, count, axis) = match taken {
+            Taken::Whole => (0, *extent, Move::step(step)),
+            Taken::Run(run) => (run.start * step, run.count, Move::Even(run.step as isize * step as isize)),
+            Taken::Listed(positions) => {
+                let (first, axis) = moved(positions, step)?;
+                (first, positions.len(), axis)
+            }
+        };
         start += first;
+        dims.push(count);
         axes.push(axis);
     }
     nest(importer, name, dims, &[], &[(x, Access { start, axes, fill })], Recipe::copy(x.element))
@@ -386,9 +403,7 @@ pub(super) fn moved(positions: &[Option<usize>], step: usize) -> Result<(usize, 
 /// The part of a value that some runs take.
 pub(super) fn cut(importer: &mut Importer<'_>, name: &str, value: &Value, runs: &[Run]) -> Outcome {
     let x = of(importer, value)?;
-    let position = |run: &Run, index: usize| usize::try_from(run.start as i64 + index as i64 * run.step).ok();
-    let positions: Vec<Vec<Option<usize>>> =
-        runs.iter().map(|run| (0..run.count).map(|index| position(run, index)).collect()).collect();
+    let positions: Vec<Taken> = runs.iter().map(|run| Taken::Run(*run)).collect();
     Ok(taken(importer, name, &x, &positions, 0.0)?.value())
 }
 

@@ -8,7 +8,8 @@ use super::super::operators::Operator;
 use super::super::shape;
 use super::super::slice;
 use super::super::value::Value;
-use super::{Operand, Read, Recipe, moved, nest, operand, permuted, repeated, taken};
+use super::{Operand, Read, Recipe, Taken, binary, moved, nest, operand, permuted, repeated, taken};
+use crate::ir::scalar::Combine;
 use crate::ir::{Access, strides};
 
 /// The function for an operator.
@@ -66,13 +67,17 @@ fn pad<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     };
     let mut positions = Vec::with_capacity(x.dims.len());
     for ([before, after], extent) in slice::pads(node, x.dims.len())?.into_iter().zip(&x.dims) {
+        if (before, after) == (0, 0) {
+            positions.push(Taken::Whole);
+            continue;
+        }
         let length = *extent as i64;
-        let end = length.checked_add(after).filter(|end| *end < 1 << 32 && before < 1 << 32);
+        let end = length.checked_add(after).filter(|end| *end < 1 << 32 && before.unsigned_abs() < 1 << 32);
         let end = end.ok_or_else(|| refuse("E-ONNX-SHAPE", format!("it pads an axis by {before} and {after}")))?;
         let inside = |place: i64| usize::try_from(place).ok().filter(|place| place < extent);
         let place = |place: i64| match mode.as_str() {
             "constant" => Ok(inside(place)),
-            "edge" => Ok(inside(place.clamp(0, length - 1))),
+            "edge" => Ok(inside(place.clamp(0, (length - 1).max(0)))),
             "reflect" if length > 1 => {
                 let period = 2 * (length - 1);
                 let within = place.rem_euclid(period);
@@ -83,7 +88,7 @@ fn pad<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
             other => Err(attribute("mode", other, "\"constant\", \"edge\", \"reflect\" or \"wrap\"")),
         };
         importer.charge(usize::try_from(end.saturating_add(before)).ok())?;
-        positions.push((-before..end).map(place).collect::<Result<Vec<_>, _>>()?);
+        positions.push(Taken::Listed((-before..end).map(place).collect::<Result<_, _>>()?));
     }
     Ok(taken(importer, &node.name, &x, &positions, fill)?.value())
 }
@@ -109,6 +114,7 @@ fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     if let Some(slot) = dims.get_mut(axis) {
         *slot = total;
     }
+    importer.charge(total.checked_mul(parts.len()))?;
     let mut start = 0;
     let mut reads: Vec<Read> = Vec::with_capacity(parts.len());
     for part in parts.iter().filter(|part| part.len() > 0) {
@@ -123,31 +129,15 @@ fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         reads.push((part, access));
         start += extent(part);
     }
-    // Two at a time: the sum so far is read whole.
+    // Two at a time; then all pairs, one after the other.
     let element = first.element;
     let mut so_far: Option<Operand> = None;
-    let last = reads.len().saturating_sub(1);
-    for (index, pair) in reads
-        .chunks(if reads.len() == 1 { 1 } else { 2 })
-        .enumerate()
-        .map(|(index, pair)| (2 * index + pair.len() - 1, pair))
-    {
-        let name = if index == last { node.name.clone() } else { format!("{}.{index}", node.name) };
+    for (index, pair) in reads.chunks(2).enumerate() {
+        let name = format!("{}.{index}", node.name);
         let two = nest(importer, &name, dims.clone(), &[], pair, Recipe::copy(element))?;
         so_far = Some(match so_far {
             None => two,
-            Some(before) => {
-                let whole = Access::whole(&dims);
-                let reads = [(&before, whole.clone()), (&two, whole)];
-                nest(
-                    importer,
-                    &format!("{}.joined{index}", node.name),
-                    dims.clone(),
-                    &[],
-                    &reads,
-                    Recipe::copy(element),
-                )?
-            }
+            Some(before) => binary(importer, &format!("{name}.joined"), &before, &two, Combine::Add, element)?,
         });
     }
     match so_far {
@@ -166,7 +156,7 @@ fn gather<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let along = axis(node.int("axis", 0)?, x.dims.len())?;
     let extent = x.dims.get(along).copied().unwrap_or(0);
     let chosen = node.literal(1)?.dims.clone();
-    let mut positions: Vec<Vec<Option<usize>>> = x.dims.iter().map(|extent| (0..*extent).map(Some).collect()).collect();
+    let mut positions = vec![Taken::Whole; x.dims.len()];
     let wrong = |_: Failure| refuse("E-ONNX-SHAPE", format!("it takes a position beyond the {extent} of axis {along}"));
     let taken_there: Vec<Option<usize>> = node
         .input_ints(1)?
@@ -174,7 +164,7 @@ fn gather<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         .map(|index| axis(*index, extent).map(Some).map_err(wrong))
         .collect::<Result<_, _>>()?;
     if let Some(slot) = positions.get_mut(along) {
-        *slot = taken_there;
+        *slot = Taken::Listed(taken_there);
     }
     let result = taken(importer, &node.name, &x, &positions, 0.0)?;
     let (before, after) = x.dims.split_at_checked(along).unwrap_or_default();
@@ -206,7 +196,10 @@ fn tile<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let mut positions = Vec::with_capacity(repeats.len());
     for (extent, times) in x.dims.iter().zip(&repeats) {
         importer.charge(extent.checked_mul(*times))?;
-        positions.push((0..extent * times).map(|index| Some(index % extent)).collect());
+        positions.push(match times {
+            1 => Taken::Whole,
+            _ => Taken::Listed((0..extent * times).map(|index| Some(index % extent)).collect()),
+        });
     }
     Ok(taken(importer, &node.name, &x, &positions, 0.0)?.value())
 }

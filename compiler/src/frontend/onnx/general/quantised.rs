@@ -4,7 +4,7 @@
 use super::super::attributes::{Node, axis};
 use super::super::fold::broadcast;
 use super::super::importer::{Failure, Importer, Outcome, refuse};
-use super::super::literal::element::{self, FLOAT, INT8, INT32, UINT8};
+use super::super::literal::element::{FLOAT, INT8, INT32, UINT8};
 use super::super::model::standard;
 use super::super::operators::Operator;
 use super::products::product;
@@ -66,10 +66,9 @@ fn placed(
     if blocks.checked_mul(block).is_none_or(|most| most < extent || most - extent >= block) {
         return Err(wrong());
     }
-    let mut positions: Vec<Vec<Option<usize>>> =
-        vector.dims.iter().map(|extent| (0..*extent).map(Some).collect()).collect();
+    let mut positions = vec![super::Taken::Whole; vector.dims.len()];
     if let Some(slot) = positions.get_mut(along) {
-        *slot = (0..extent).map(|index| Some(index / block)).collect();
+        *slot = super::Taken::Listed((0..extent).map(|index| Some(index / block)).collect());
     }
     super::taken(importer, name, &vector, &positions, 0.0)
 }
@@ -343,6 +342,5 @@ fn softmax<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let first = axis(node.int("axis", -1)?, x.dims.len())?;
     let axes: Vec<usize> = if old { (first..x.dims.len()).collect() } else { vec![first] };
     let result = soft(importer, &format!("{}.softmax", node.name), &x, &axes, false)?;
-    debug_assert!(element::is_whole(element));
     Ok(quantized(importer, &node.name, &result, &scale, zero.as_ref(), element)?.value())
 }

@@ -4,7 +4,7 @@ use super::super::attributes::{Node, attribute, axis};
 use super::super::importer::{Failure, Importer, Outcome, refuse};
 use super::super::literal::element::FLOAT;
 use super::super::operators::Operator;
-use super::{Operand, Recipe, binary, moved, nest, operand, taken};
+use super::{Operand, Recipe, Taken, binary, moved, nest, operand, taken};
 use crate::ir::scalar::Combine;
 use crate::ir::{Access, Move, strides};
 
@@ -59,10 +59,9 @@ fn resize<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         importer.charge(Some(along.to))?;
         let name = format!("{}.axis{axis}", node.name);
         result = if rule.mode == "nearest" {
-            let mut positions: Vec<Vec<Option<usize>>> =
-                result.dims.iter().map(|extent| (0..*extent).map(Some).collect()).collect();
+            let mut positions = vec![Taken::Whole; result.dims.len()];
             if let Some(slot) = positions.get_mut(axis) {
-                *slot = nearest(&rule, along)?.into_iter().map(Some).collect();
+                *slot = Taken::Listed(nearest(&rule, along)?.into_iter().map(Some).collect());
             }
             taken(importer, &name, &result, &positions, 0.0)?
         } else {

@@ -4,7 +4,7 @@ use super::super::attributes::{Node, attribute};
 use super::super::importer::{Failure, Importer, Outcome, refuse};
 use super::super::literal::element;
 use super::super::operators::Operator;
-use super::{Operand, Recipe, binary, nest, operand, optional, reduced, taken, unary};
+use super::{Operand, Recipe, Taken, binary, nest, operand, optional, reduced, taken, unary};
 use crate::ir::scalar::{Combine, Fold, Function, FunctionKind};
 use crate::ir::{Access, Move, strides};
 
@@ -77,7 +77,7 @@ pub(super) fn window(node: &Node<'_>, dims: &[usize], kernel: Vec<usize>, ceil: 
         "SAME_UPPER" | "SAME_LOWER" => {
             for (((pads, extent), span), stride) in window.pads.iter_mut().zip(extents).zip(&spans).zip(&window.stride)
             {
-                let total = ((extent.div_ceil(*stride) - 1) * stride + span).saturating_sub(*extent) as i64;
+                let total = (extent.div_ceil(*stride).saturating_sub(1) * stride + span).saturating_sub(*extent) as i64;
                 let (less, more) = (total / 2, total - total / 2);
                 *pads = if mode == "SAME_UPPER" { [less, more] } else { [more, less] };
             }
@@ -98,6 +98,10 @@ pub(super) fn window(node: &Node<'_>, dims: &[usize], kernel: Vec<usize>, ceil: 
         if ceil && ((count - 1) * stride) as i64 >= *extent as i64 + before {
             count -= 1;
         }
+        if count == 0 {
+            let message = format!("no window of {span} begins in an axis of {extent}, padded by {before}");
+            return Err(refuse("E-ONNX-SHAPE", message));
+        }
         window.output.push(count);
     }
     Ok(window)
@@ -111,20 +115,22 @@ fn surrounded(
     window: &Window,
     fill: f32,
 ) -> Result<Operand, Failure> {
-    let mut positions: Vec<Vec<Option<usize>>> =
-        x.dims.iter().take(2).map(|extent| (0..*extent).map(Some).collect()).collect();
+    let mut positions = vec![Taken::Whole; 2];
     let spans: Vec<usize> = window.spans().collect();
+    let mut as_it_is = true;
     for ((((extent, [before, _]), output), span), stride) in
         x.dims.iter().skip(2).zip(&window.pads).zip(&window.output).zip(&spans).zip(&window.stride)
     {
         let length = (output - 1) * stride + span;
+        if (length, *before) == (*extent, 0) {
+            positions.push(Taken::Whole);
+            continue;
+        }
+        as_it_is = false;
         importer.charge(Some(length))?;
         let inside = |place: usize| usize::try_from(place as i64 - before).ok().filter(|place| place < extent);
-        positions.push((0..length).map(inside).collect());
+        positions.push(Taken::Listed((0..length).map(inside).collect()));
     }
-    let as_it_is = positions.iter().zip(&x.dims).all(|(positions, extent)| {
-        positions.len() == *extent && positions.iter().enumerate().all(|(index, place)| *place == Some(index))
-    });
     if as_it_is { Ok(x.clone()) } else { taken(importer, &format!("{name}.padded"), x, &positions, fill) }
 }
 
@@ -237,8 +243,7 @@ fn conv_transpose<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let asked = numbers("output_shape")?;
     let mode = node.string("auto_pad", "NOTSET")?;
     let explicit = explicit_pads(node, rank)?.unwrap_or(vec![[0, 0]; rank]);
-    let mut positions: Vec<Vec<Option<usize>>> =
-        [n, channels].iter().map(|extent| (0..*extent).map(Some).collect()).collect();
+    let mut positions = vec![Taken::Whole; 2];
     let mut output = Vec::with_capacity(rank);
     for axis in 0..rank {
         let at = |list: &[usize]| list.get(axis).copied().unwrap_or(1);
@@ -267,7 +272,7 @@ fn conv_transpose<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
             let place = usize::try_from(index as i64 + before - span as i64).ok()?;
             (place.is_multiple_of(stride) && place / stride < extent).then_some(place / stride)
         };
-        positions.push((0..length + span).map(place).collect());
+        positions.push(Taken::Listed((0..length + span).map(place).collect()));
     }
     let spread = taken(importer, &format!("{}.spread", node.name), &x, &positions, 0.0)?;
     let (of_x, of_kernel) = (strides(&spread.dims), strides(&kernel.dims));
