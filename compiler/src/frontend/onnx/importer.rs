@@ -36,6 +36,9 @@ pub(super) fn array_read() -> Failure {
     Failure::Unsupported("it reads a tensor that is neither a map [N, C, H, W] nor a vector [N, features]".to_owned())
 }
 
+/// Terms of all sums and products of the constants that a model computes.
+const MOST_TERMS: usize = 1 << 31;
+
 /// What a node makes first; what else it makes, it defines itself.
 pub(super) type Outcome = Result<Value, Failure>;
 
@@ -72,6 +75,7 @@ pub(super) struct Importer<'m> {
     pub maps: BTreeMap<(NodeId, Vec<usize>), NodeId>,
     makers: BTreeMap<NodeId, &'m str>,
     folded: usize,
+    worked: usize,
     /// Which node makes which value, once somebody asks.
     pub producers: Option<BTreeMap<&'m str, usize>>,
 }
@@ -106,6 +110,7 @@ impl<'m> Importer<'m> {
             maps: BTreeMap::new(),
             makers: BTreeMap::new(),
             folded: 0,
+            worked: 0,
             producers: None,
         }
     }
@@ -282,6 +287,20 @@ impl<'m> Importer<'m> {
                 let limit = limits::ONNX_CONSTANT_BYTES;
                 let message = format!("the constants that the model computes take more than {} bytes", limit.get());
                 Err(Failure::Refused(Box::new(Diagnostic::error("E-ONNX-LIMIT", message).hint(limit.hint()))))
+            }
+        }
+    }
+
+    /// Takes note of terms that are added up for constants that the model computes, before they are.
+    pub fn work(&mut self, terms: Option<usize>) -> Result<(), Failure> {
+        match terms.and_then(|terms| terms.checked_add(self.worked)) {
+            Some(total) if total <= MOST_TERMS => {
+                self.worked = total;
+                Ok(())
+            }
+            _ => {
+                let message = format!("the constants that the model computes have more than {MOST_TERMS} terms");
+                Err(refuse("E-ONNX-LIMIT", message))
             }
         }
     }

@@ -86,7 +86,7 @@ pub(super) fn split<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome
         // Equal parts, but for a smaller last one.
         None => {
             let each = extent.div_ceil(names.len().max(1));
-            (0..names.len()).map(|index| each.min(extent.saturating_sub(index * each))).collect()
+            (0..names.len()).map(|index| each.min(extent.saturating_sub(index.saturating_mul(each)))).collect()
         }
     };
     let total = lengths.iter().try_fold(0_usize, |total, length| total.checked_add(*length));

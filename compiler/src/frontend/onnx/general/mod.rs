@@ -22,8 +22,9 @@ use super::value::{Array, Value, View};
 use crate::ir::scalar::{Combine, Fold, Function, FunctionKind};
 use crate::ir::{Access, Move, Nest, NodeId, Op, Shape, strides};
 
-/// Terms of all sums of a constant that is computed.
-const MOST_TERMS: usize = 1 << 32;
+/// What the extents of a tensor may multiply to, those of 0 left out: then places in it, times any attribute of an operator, are numbers
+/// of 64 bits.
+const MOST_ELEMENTS: usize = 1 << 32;
 
 /// The function for an operator of the standard, or of ONNX Runtime's own domain, on tensors of any shape, if it is supported.
 pub(super) fn find(domain: &str, operator: &str) -> Option<Operator> {
@@ -78,6 +79,12 @@ impl Operand {
         elements(&self.dims).unwrap_or(usize::MAX)
     }
 
+    /// The operand, if places in it can be computed with.
+    fn bounded(self) -> Result<Self, Failure> {
+        addressable(&self.dims)?;
+        Ok(self)
+    }
+
     /// The same elements with other extents.
     pub fn reshaped(&self, dims: Vec<usize>) -> Self {
         Self { dims, ..self.clone() }
@@ -118,6 +125,15 @@ impl Operand {
     }
 }
 
+/// Whether places in a tensor of such extents can be computed with.
+fn addressable(dims: &[usize]) -> Result<(), Failure> {
+    let count = dims.iter().try_fold(1_usize, |count, extent| count.checked_mul((*extent).max(1)));
+    match count {
+        Some(..=MOST_ELEMENTS) => Ok(()),
+        _ => Err(refuse("E-ONNX-LIMIT", format!("a tensor of shape {dims:?} has more than 2^32 elements"))),
+    }
+}
+
 /// Values of a constant, as numbers.
 fn values(literal: &Literal) -> Vec<f64> {
     match &literal.data {
@@ -145,10 +161,10 @@ pub(super) fn optional<'m>(
 pub(super) fn of(importer: &mut Importer<'_>, value: &Value) -> Result<Operand, Failure> {
     if let Value::Constant(literal) = value {
         let (dims, element) = (literal.dims.clone(), literal.element);
-        return Ok(Operand { source: Source::Constant(literal.clone()), dims, element });
+        return Operand { source: Source::Constant(literal.clone()), dims, element }.bounded();
     }
     let Array { node, dims, element } = array(importer, value)?;
-    Ok(Operand { source: Source::Node(node), dims, element })
+    Operand { source: Source::Node(node), dims, element }.bounded()
 }
 
 /// A computed value as an array.
@@ -228,15 +244,15 @@ pub(super) fn nest(
     recipe: Recipe,
 ) -> Result<Operand, Failure> {
     let Recipe { combine, fold, finish, element } = recipe;
+    addressable(&shape)?;
+    addressable(reduced)?;
     let accesses: Vec<Access> = reads.iter().map(|(_, access)| access.clone()).collect();
     let constants: Option<Vec<&Literal>> = reads.iter().map(|(operand, _)| operand.literal()).collect();
     let (dims, count) = (shape.clone(), elements(&shape));
     let nest = Nest { shape: Shape(shape), reduced: reduced.to_vec(), operands: accesses, combine, fold, finish };
     if let Some(constants) = constants {
         let count = importer.charge(count)?;
-        if elements(reduced).and_then(|terms| terms.checked_mul(count)).is_none_or(|terms| terms > MOST_TERMS) {
-            return Err(refuse("E-ONNX-LIMIT", "a constant that the model computes has too many terms"));
-        }
+        importer.work(elements(reduced).and_then(|terms| terms.checked_mul(count)))?;
         let data = match (count, reduced.contains(&0)) {
             (0, _) => Vec::new(),
             (count, true) => vec![finish.apply(fold.start()); count],
@@ -363,6 +379,8 @@ pub(super) fn taken(
     for ((taken, extent), step) in positions.iter().zip(&x.dims).zip(strides(&x.dims)) {
         let (first, count, axis) = match taken {
             Taken::Whole => (0, *extent, Move::step(step)),
+            // From one position there is no way to go, however far it would be.
+            Taken::Run(Run { start, count: count @ 0..=1, .. }) => (start * step, *count, Move::Even(0)),
             Taken::Run(run) => (run.start * step, run.count, Move::Even(run.step as isize * step as isize)),
             Taken::Listed(positions) => {
                 let (first, axis) = moved(positions, step)?;

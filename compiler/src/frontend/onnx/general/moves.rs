@@ -87,7 +87,7 @@ fn pad<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
             "wrap" => Ok(inside(place.rem_euclid(length.max(1)))),
             other => Err(attribute("mode", other, "\"constant\", \"edge\", \"reflect\" or \"wrap\"")),
         };
-        importer.charge(usize::try_from(end.saturating_add(before)).ok())?;
+        importer.charge(Some(usize::try_from(end + before).unwrap_or(0)))?;
         positions.push(Taken::Listed((-before..end).map(place).collect::<Result<_, _>>()?));
     }
     Ok(taken(importer, &node.name, &x, &positions, fill)?.value())
@@ -243,7 +243,7 @@ fn space_to_depth<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
 }
 
 /// Size: how many elements there are.
-fn size<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
-    let count = shape::dims(node.value(0)?).iter().product::<usize>();
+fn size<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let count = operand(importer, node, 0)?.len();
     Ok(Value::Constant(Literal { dims: Vec::new(), data: Data::Int([count as i64].into()), element: element::INT64 }))
 }

@@ -16,6 +16,9 @@ pub(super) fn find(operator: &str) -> Option<Operator> {
     })
 }
 
+/// Positions that a filter may reach to each side; each is a step of the program.
+const MOST_REACH: f64 = 512.0;
+
 /// How one axis is resized.
 struct Along {
     from: usize,
@@ -65,7 +68,7 @@ fn resize<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
             }
             taken(importer, &name, &result, &positions, 0.0)?
         } else {
-            weighted(importer, &name, &result, axis, &taps(&rule, along))?
+            weighted(importer, &name, &result, axis, &taps(&rule, along)?)?
         };
     }
     Ok(result.value())
@@ -127,7 +130,7 @@ fn plans<'m>(importer: &mut Importer<'m>, node: &Node<'m>, x: &Operand) -> Resul
             (None, true) => (*value, value / plan.from as f64),
             (None, false) => ((value * plan.from as f64).floor(), *value),
         };
-        if !(1.0..16_777_216.0).contains(&to) || !scale.is_finite() {
+        if plan.from == 0 || !(1.0..16_777_216.0).contains(&to) || !scale.is_finite() {
             return Err(wrong());
         }
         *plan = Along { from: plan.from, to: to as usize, scale };
@@ -171,11 +174,17 @@ fn nearest(rule: &Rule, along: &Along) -> Result<Vec<usize>, Failure> {
 }
 
 /// For each position of the result, those of the input that it is made of, with their weights.
-fn taps(rule: &Rule, along: &Along) -> Vec<Vec<(usize, f64)>> {
+fn taps(rule: &Rule, along: &Along) -> Result<Vec<Vec<(usize, f64)>>, Failure> {
     let cubic = rule.mode == "cubic";
     // Smaller by less than one: with antialias, the filter is as wide as what becomes one position.
     let wide = if rule.antialias && along.scale < 1.0 { along.scale } else { 1.0 };
     let reach = if cubic { 2.0 } else { 1.0 } / wide;
+    if reach > MOST_REACH {
+        let (from, to) = (along.from, along.to);
+        return Err(Failure::Unsupported(format!(
+            "it shrinks {from} positions to {to}, with a filter of {reach} to each side"
+        )));
+    }
     let weight = |distance: f64| {
         let d = distance.abs() * wide;
         let a = rule.cubic;
@@ -187,7 +196,7 @@ fn taps(rule: &Rule, along: &Along) -> Vec<Vec<(usize, f64)>> {
         }
     };
     let last = (along.from - 1) as f64;
-    (0..along.to)
+    Ok((0..along.to)
         .map(|position| {
             let place = source(rule, along, position);
             let place = if cubic || rule.antialias { place } else { place.clamp(0.0, last) };
@@ -211,7 +220,7 @@ fn taps(rule: &Rule, along: &Along) -> Vec<Vec<(usize, f64)>> {
             }
             taps
         })
-        .collect()
+        .collect())
 }
 
 /// The weighted sum along an axis, a tap of each position at a time.

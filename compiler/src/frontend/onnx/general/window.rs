@@ -2,7 +2,7 @@
 
 use super::super::attributes::{Node, attribute};
 use super::super::importer::{Failure, Importer, Outcome, refuse};
-use super::super::literal::element;
+use super::super::literal::{element, elements};
 use super::super::operators::Operator;
 use super::{Operand, Recipe, Taken, binary, nest, operand, optional, reduced, taken, unary};
 use crate::ir::scalar::{Combine, Fold, Function, FunctionKind};
@@ -371,6 +371,7 @@ fn places<'m>(importer: &mut Importer<'m>, node: &Node<'m>, x: &Operand, window:
     };
     let step = |axis: usize| steps.get(axis).copied().unwrap_or(1) as i64;
     let at = |list: &[usize], axis: usize| list.get(axis).copied().unwrap_or(1) as i64;
+    importer.charge(elements(&window.kernel).and_then(|count| count.checked_add(within.len())))?;
     let table = all(&window.kernel, &|axis, index| index as i64 * at(&window.dilation, axis) * step(axis + 2));
     let begins = all(&within.dims, &|axis, index| match axis.checked_sub(2) {
         None => index as i64 * step(axis),
@@ -379,7 +380,6 @@ fn places<'m>(importer: &mut Importer<'m>, node: &Node<'m>, x: &Operand, window:
             (index as i64 * at(&window.stride, behind) - before) * step(axis)
         }
     });
-    importer.charge(Some(begins.len() + table.len()))?;
     let count = table.len();
     let begins = Operand::floats(within.dims.clone(), begins);
     let flat = within.reshaped(vec![within.len(), 1]);
@@ -396,6 +396,7 @@ fn average_pool<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let window = pool_window(node, &x)?;
     let sums = windows(importer, &format!("{}.sum", node.name), &x, &window, 0.0, Fold::Sum)?;
     let with_padding = node.flag("count_include_pad", false)?;
+    importer.charge(elements(&window.output))?;
     // How many elements each window has along each axis; the overhang of ceil_mode never counts.
     let mut counts = vec![1.0_f32];
     for (axis, output) in window.output.iter().enumerate() {
@@ -406,13 +407,14 @@ fn average_pool<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         let along: Vec<f32> = (0..*output)
             .map(|index| {
                 let start = (index * at(&window.stride)) as i64 - before;
-                let inside = |tap: &usize| (low..high).contains(&(start + (tap * at(&window.dilation)) as i64));
-                (0..at(&window.kernel)).filter(inside).count() as f32
+                // Taps before a bound: those at `start`, `start + dilation`, and so on.
+                let (taps, dilation) = (at(&window.kernel) as i64, at(&window.dilation) as i64);
+                let before = |bound: i64| (bound - start + dilation - 1).div_euclid(dilation).clamp(0, taps);
+                (before(high) - before(low)).max(0) as f32
             })
             .collect();
         counts = counts.iter().flat_map(|count| along.iter().map(move |more| count * more)).collect();
     }
-    importer.charge(Some(counts.len()))?;
     let dims = [vec![1, 1], window.output.clone()].concat();
     let counts = Operand::floats(dims, counts);
     Ok(binary(importer, &node.name, &sums, &counts, Combine::Divide, x.element)?.value())
