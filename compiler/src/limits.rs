@@ -38,6 +38,8 @@ pub static ONNX_CONSTANT_BYTES: Limit =
 /// Bytes of the nodes of an ONNX model with its functions written out.
 pub static ONNX_FUNCTION_BYTES: Limit =
     limit("onnx-function-bytes", 1 << 31, "bytes of an ONNX model's nodes, functions written out");
+/// Inputs of an ONNX model.
+pub static ONNX_INPUTS: Limit = limit("onnx-inputs", 1000, "inputs of an ONNX model");
 /// Nodes of an ONNX model's functions, written out.
 pub static ONNX_NODES: Limit = limit("onnx-nodes", 1 << 20, "nodes that an ONNX model's functions are written out to");
 /// Outputs of an ONNX model.
@@ -59,12 +61,13 @@ pub static UNPACKED_BYTES: Limit = limit(
 );
 
 /// Every limit, in the order of the names.
-pub static ALL: [&Limit; 12] = [
+pub static ALL: [&Limit; 13] = [
     &BATCH,
     &LABEL_BYTES,
     &MAP_ELEMENTS,
     &ONNX_CONSTANT_BYTES,
     &ONNX_FUNCTION_BYTES,
+    &ONNX_INPUTS,
     &ONNX_NODES,
     &ONNX_OUTPUTS,
     &PARAMETERS,

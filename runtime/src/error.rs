@@ -14,6 +14,13 @@ pub enum Error {
         /// f32 values of the network's input.
         expected: usize,
     },
+    /// The caller gave more or fewer inputs than the network has.
+    InputCount {
+        /// Inputs given.
+        found: usize,
+        /// Inputs of the network.
+        expected: usize,
+    },
     /// `RESNET_ISA` names no instruction set.
     UnknownIsa {
         /// What it says.
@@ -118,6 +125,13 @@ pub enum Problem {
         /// The number of outputs.
         available: usize,
     },
+    /// It reads an input that the network does not have.
+    Input {
+        /// Its index.
+        found: usize,
+        /// The number of inputs.
+        available: usize,
+    },
     /// It reads or writes a caller's buffer of another length than the network's.
     Caller {
         /// Which.
@@ -150,6 +164,9 @@ impl fmt::Display for Error {
                     f,
                     "the input has {found} values, but the network takes {expected}: give one whole batch without gaps"
                 )
+            }
+            Self::InputCount { found, expected } => {
+                write!(f, "there are {found} inputs, but the network takes {expected}")
             }
             Self::UnknownIsa { found } => {
                 write!(f, "{} is \"{found}\", expected one of", crate::isa::VARIABLE)?;
@@ -208,6 +225,9 @@ impl fmt::Display for Problem {
             }
             Self::Alignment { place, start } => {
                 write!(f, "its {place} begins at value {start}, expected a multiple of 16")
+            }
+            Self::Input { found, available } => {
+                write!(f, "it reads the input of index {found}, but the network has {available}")
             }
             Self::Output { found, available } => {
                 write!(f, "it writes the output of index {found}, but the network has {available}")

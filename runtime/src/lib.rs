@@ -39,7 +39,7 @@ pub use engine::{Aligned, Engine, Operands, Step, Timing, Traced, Weights, Work}
 pub use error::Error;
 pub use isa::{Isa, Kind};
 pub use kernel::Tile;
-pub use network::{Network, Output};
+pub use network::{Input, Network, Output};
 pub use outputs::{Arrays, Outputs};
 pub use program::{Layer, Model, Options, Program, Tiles};
 pub use tensor::Tensor;

@@ -47,7 +47,8 @@ pub trait Model: Sized + Send + 'static {
     /// Makes it ready.
     fn open(options: Options) -> Result<Self, Error>;
 
-    /// Runs it over `input`, the caller's layout without gaps; the outputs are valid until the next call.
+    /// Runs it over `input`, the caller's layout without gaps, several inputs one after another; the outputs are valid until the next
+    /// call.
     ///
     /// # Errors
     /// When the input is of another length than the network's.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 
 use resnet::app::{self, Picture, decode, preprocess};
-use resnet::network::{Color, Interpolation, Network, Preprocess, Resize, Rounding};
+use resnet::network::{Color, Input, Interpolation, Network, Preprocess, Resize, Rounding};
 use serde_json::Value;
 
 use app_support::{COLORS, Colors, NoLabels, NoPictures, One, RULES, call, colors, fixture, npy, text};
@@ -93,7 +93,7 @@ fn normalises_in_the_network_s_order() {
         std: [1.0, 2.0, 4.0],
         ..RULES
     };
-    let network = Network { input_shape: &[1, 1, 1, 3], channels_last: true, ..COLORS };
+    let network = Network { inputs: &[Input { name: "image", shape: &[1, 1, 1, 3], channels_last: true }], ..COLORS };
     let mut input = [0.0; 3];
     preprocess::fill(&network, &rules, &picture, &mut input).unwrap();
     assert_eq!(input, [29.0, 9.0, 1.75]);

@@ -72,7 +72,7 @@ impl Program for Small {
         name: "small",
         arena_bytes: 4 * Self::ARENA as u64,
         weight_bytes: 4 * Self::WEIGHTS as u64,
-        ..common::network(&[BATCH, 3, 8, 8], &[common::output("output", &[BATCH, 10])], 6)
+        ..common::network(&[common::input(&[BATCH, 3, 8, 8])], &[common::output("output", &[BATCH, 10])], 6)
     };
     const ARENA: usize = AT_POOLED + BATCH * POOLED.len();
     const WEIGHTS: usize = STEM_WEIGHTS + 16 * 33;

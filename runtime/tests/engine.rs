@@ -12,7 +12,7 @@ use resnet::{Aligned, Engine, Error, Isa, Kind, Layer, Network, Operands, Option
 const MAP: Map = Map { channels: 16, height: 2, width: 3, block: 16, frame: Frame::NONE, rest: Rest::NONE };
 const FRAMED: Map = Map { frame: Frame { top: 1, left: 0, bottom: 0, right: 0 }, ..MAP };
 const NETWORK: &Network = &common::network(
-    &[1, 16, 2, 3],
+    &[common::input(&[1, 16, 2, 3])],
     &[common::output("output", &[1, 16, 2, 3]), common::output("before", &[1, 16, 2, 3])],
     5,
 );
@@ -250,7 +250,7 @@ impl Layer<OutputGeometry> for Out3 {
 
 impl Program for OneByOne {
     const NETWORK: &'static Network = &common::network(
-        &[3, 16, 2, 3],
+        &[common::input(&[3, 16, 2, 3])],
         &[common::output("output", &[3, 16, 2, 3]), common::output("before", &[3, 16, 2, 3])],
         4,
     );

@@ -97,7 +97,7 @@ struct Net;
 
 impl Program for Net {
     const NETWORK: &'static Network =
-        &common::network(&[BATCH, 3, 12, 12], &[common::output("output", &[BATCH, CLASSES])], 9);
+        &common::network(&[common::input(&[BATCH, 3, 12, 12])], &[common::output("output", &[BATCH, CLASSES])], 9);
     const ARENA: usize = AT_WIDE + BATCH * WIDE.len();
     const WEIGHTS: usize = STEM_WEIGHTS + PROJECT_WEIGHTS + EXPAND_WEIGHTS + HEAD_WEIGHTS;
     const FINGERPRINT: u64 = 0x1234;

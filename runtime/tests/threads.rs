@@ -24,7 +24,7 @@ impl Layer<ElementwiseGeometry> for Relu {
 /// A hundred steps that do next to nothing.
 struct Net;
 impl Program for Net {
-    const NETWORK: &'static Network = &common::network(&[0; 4], &[], 100);
+    const NETWORK: &'static Network = &common::network(&[common::input(&[0; 4])], &[], 100);
     const ARENA: usize = 32;
     const WEIGHTS: usize = 0;
     const FINGERPRINT: u64 = 1;

@@ -29,7 +29,7 @@ impl Layer<ElementwiseGeometry> for Relu {
 /// A thousand steps that do next to nothing: on several threads, a thousand meetings.
 struct Meetings;
 impl Program for Meetings {
-    const NETWORK: &'static Network = &common::network(&[0; 4], &[], 1000);
+    const NETWORK: &'static Network = &common::network(&[common::input(&[0; 4])], &[], 1000);
     const ARENA: usize = 32;
     const WEIGHTS: usize = 0;
     const FINGERPRINT: u64 = 1;
@@ -88,7 +88,7 @@ impl Tiles for Conv {
 /// A convolution of a given input.
 struct Small;
 impl Program for Small {
-    const NETWORK: &'static Network = &common::network(&[1, 64, 28, 28], &[], 2);
+    const NETWORK: &'static Network = &common::network(&[common::input(&[1, 64, 28, 28])], &[], 2);
     const ARENA: usize = 2 * WIDE.len();
     const WEIGHTS: usize = 64 * (9 * 64 + 1);
     const FINGERPRINT: u64 = 1;

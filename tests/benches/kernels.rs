@@ -33,7 +33,7 @@ macro_rules! layers {
 
             impl Program for $name {
                 const NETWORK: &'static Network = &common::network(
-                    &[$name::CASE.from_caller, 1, 1, 1],
+                    &[common::input(&[$name::CASE.from_caller, 1, 1, 1])],
                     &[common::output("", &[$name::CASE.to_caller])],
                     1,
                 );

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use resnet::app::{Picture, decode, preprocess};
-use resnet::network::{Color, Interpolation, Network, Preprocess, Resize, Rounding};
+use resnet::network::{Color, Input, Interpolation, Network, Preprocess, Resize, Rounding};
 use resnetc::frontend;
 use resnetc::frontend::surroundings::{PreprocessKeys, preprocess as rules};
 use resnetc::frontend::yaml::spec;
@@ -12,9 +12,7 @@ use resnetc::frontend::yaml::spec;
 const NETWORK: Network = Network {
     name: "",
     description: "",
-    input: "",
-    input_shape: &[1, 3, 0, 0],
-    channels_last: false,
+    inputs: &[],
     outputs: &[],
     parameters: 0,
     macs: 0,
@@ -85,7 +83,9 @@ impl<'a> Recipe<'a> {
     fn input(&self, picture: &Picture) -> Vec<f32> {
         let [height, width] = self.size;
         let mut input = vec![f32::NAN; 3 * height * width];
-        let network = Network { input_shape: Box::leak(Box::new([1, 3, height, width])), ..NETWORK };
+        let shape = Box::leak(Box::new([1, 3, height, width]));
+        let network =
+            Network { inputs: Box::leak(Box::new([Input { name: "", shape, channels_last: false }])), ..NETWORK };
         preprocess::fill(&network, &self.rules, picture, &mut input).unwrap();
         input
     }

@@ -25,9 +25,8 @@ pub(super) fn examine(facts: &Facts, options: &Options, findings: &mut Vec<Findi
             Diagnostic::warning("W-ONNX-IR", message).expected(format!("version 1 to {NEWEST_FORMAT}")),
         );
     }
-    // With several inputs, the first axis of one is no batch that could be bound.
-    let [input] = facts.inputs.as_slice() else { return };
-    if let Some(Axis::Open(name)) = input.axes.first() {
+    for input in &facts.inputs {
+        let Some(Axis::Open(name)) = input.axes.first() else { continue };
         let name = name.as_ref().map(|name| format!(", `{name}`,")).unwrap_or_default();
         let message = format!("its axis 0{name} is left open, and bound to {}", options.batch);
         let note = Diagnostic::note("N-DIM", message)

@@ -97,8 +97,8 @@ pub struct Report {
     pub model: String,
     /// Where the weights came from, when they were read.
     pub weights: Option<String>,
-    /// Name and shape of the input in the caller's order of axes, when the network holds together.
-    pub input: Option<(String, Vec<usize>)>,
+    /// Names and shapes of the inputs in the caller's order of axes, when the network holds together.
+    pub inputs: Vec<(String, Vec<usize>)>,
     /// How a picture becomes the input, in words.
     pub pictures: Option<String>,
     /// What an ONNX file says of itself.
@@ -123,7 +123,7 @@ pub fn check(options: &Options, progress: &mut dyn FnMut(Stage)) -> Report {
     let mut report = Report {
         model: options.model.clone(),
         weights: None,
-        input: None,
+        inputs: Vec::new(),
         pictures: None,
         facts: examined.facts.take(),
         findings: Vec::new(),
@@ -155,7 +155,8 @@ pub fn check(options: &Options, progress: &mut dyn FnMut(Stage)) -> Report {
         report.pictures = network.preprocess.map(|rules| rules.to_string());
         match plan(network, options, progress) {
             Ok(compiled) => {
-                report.input = Some((compiled.plan.input.name.clone(), compiled.plan.input.shape.to_vec()));
+                report.inputs =
+                    compiled.plan.inputs.iter().map(|input| (input.name.clone(), input.shape.clone())).collect();
                 speed::examine(&compiled, &mut report.findings);
                 problems.0.extend(compiled.warnings.0.into_iter().filter(|warning| !told(warning, &report.findings)));
             }

@@ -25,10 +25,10 @@ pub(super) fn examine(network: &Network, findings: &mut Vec<Finding>) {
         });
     };
     let graph = &network.graph;
-    let input = graph.inputs().first().copied();
+    // Several inputs are no picture.
+    let [input] = graph.inputs()[..] else { return };
     let Some(rules) = &network.preprocess else {
-        let channels = input.and_then(|input| graph.node(input).shape().0.get(1).copied());
-        if channels == Some(3) {
+        if graph.node(input).shape().map().is_some_and(|[_, channels, _, _]| channels == 3) {
             add(Diagnostic::note(
                 "N-PRE",
                 "nothing says how a picture becomes the input: the program takes raw tensors only",
@@ -38,7 +38,7 @@ pub(super) fn examine(network: &Network, findings: &mut Vec<Finding>) {
         return;
     };
     unusual(rules).into_iter().for_each(&mut add);
-    if let Some(norm) = input.and_then(|input| own_norm(network, input))
+    if let Some(norm) = own_norm(network, input)
         && (rules.mean != [0.0; 3] || rules.std != [1.0; 3])
     {
         let message = format!("pictures are normalised, and `{norm}` normalises the input once more");

@@ -40,7 +40,7 @@ enum Kind {
 
 pub(super) fn examine(compiled: &Compiled, findings: &mut Vec<Finding>) {
     let plan = &compiled.plan;
-    let batch = if let [batch, _, _, _] = plan.input.shape.as_slice() { *batch } else { 1 };
+    let batch = plan.images();
     let total = plan.macs() as f64 * batch as f64;
     let mut seen = std::collections::BTreeSet::new();
     let mut found: BTreeMap<Kind, Vec<(f64, Case)>> = BTreeMap::new();

@@ -114,7 +114,7 @@ fn known(report: &Report) -> Vec<String> {
     if let Some(facts) = &report.facts {
         known.push(format!("opset {}, IR version {}, {} nodes", facts.opset, facts.ir_version, facts.nodes));
     }
-    known.extend(report.input.as_ref().map(|(name, shape)| format!("input `{name}` {shape:?}")));
+    known.extend(report.inputs.iter().map(|(name, shape)| format!("input `{name}` {shape:?}")));
     known.extend(report.weights.as_ref().map(|weights| format!("weights: {weights}")));
     known
 }
@@ -181,7 +181,7 @@ fn as_json(report: &Report) -> Value {
         "warnings": report.count(Severity::Warning),
         "notes": report.count(Severity::Note),
         "weights": report.weights,
-        "input": report.input.as_ref().map(|(name, shape)| json!({ "name": name, "shape": shape })),
+        "inputs": report.inputs.iter().map(|(name, shape)| json!({ "name": name, "shape": shape })).collect::<Vec<_>>(),
         "pictures": report.pictures,
         "onnx": file,
         "findings": findings,

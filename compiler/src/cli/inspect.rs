@@ -56,7 +56,9 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
         text.push_str(&format!(": {}", lines(network.description.trim())));
     }
     text.push_str(&format!("\nweights: {}\n", visible(&network.weights)));
-    text.push_str(&format!("input: {} {:?}\n", visible(&plan.input.name), plan.input.shape));
+    for input in &plan.inputs {
+        text.push_str(&format!("input: {} {:?}\n", visible(&input.name), input.shape));
+    }
     for output in &plan.outputs {
         text.push_str(&format!("output: {} {:?}\n", visible(&output.name), output.shape));
     }
@@ -165,11 +167,16 @@ fn as_json(compiled: &Compiled) -> Value {
         .iter()
         .map(|output| json!({ "name": output.name, "shape": output.shape, "softmax": output.softmax }))
         .collect();
+    let inputs: Vec<_> = plan
+        .inputs
+        .iter()
+        .map(|input| json!({ "name": input.name, "shape": input.shape, "channels_last": input.channels_last }))
+        .collect();
     json!({
         "name": network.name,
         "description": network.description,
         "weights": network.weights,
-        "input": { "name": plan.input.name, "shape": plan.input.shape, "channels_last": plan.input.channels_last },
+        "inputs": inputs,
         "outputs": outputs,
         "pictures": network.preprocess.map(|rules| rules.to_string()),
         "labels": network.labels,

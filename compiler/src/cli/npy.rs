@@ -2,11 +2,16 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use npyz::{DType, NpyFile, Order, WriteOptions, WriterBuilder};
 
 use crate::diagnostic::{Diagnostic, Place};
+use crate::plan::Input;
+
+/// As the programs have it.
+#[path = "../../../runtime/src/app/names.rs"]
+mod names;
 
 /// A tensor of a .npy file.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +27,44 @@ impl Array {
     pub fn wide(&self) -> impl Iterator<Item = f64> + '_ {
         self.values.iter().map(|value| f64::from(*value))
     }
+}
+
+/// The files of the inputs of a network: the path itself, or of several inputs files in that folder, named as its program names them.
+pub fn paths(inputs: &[Input], path: &Path) -> Vec<PathBuf> {
+    match inputs {
+        [_] => vec![path.to_path_buf()],
+        inputs => names::files(inputs.iter().map(|input| input.name.as_str()), "input")
+            .into_iter()
+            .map(|name| path.join(name))
+            .collect(),
+    }
+}
+
+/// Reads the inputs of a network, each of its shape.
+///
+/// # Errors
+/// As [`read`], and when a shape is not that of the input.
+pub fn read_inputs(inputs: &[Input], path: &Path) -> Result<Vec<Array>, Diagnostic> {
+    let mut arrays = Vec::with_capacity(inputs.len());
+    for (path, input) in paths(inputs, path).iter().zip(inputs) {
+        let array = read(path)?;
+        fits(&array, &input.shape, path, "input")?;
+        arrays.push(array);
+    }
+    Ok(arrays)
+}
+
+/// Checks a tensor's shape.
+///
+/// # Errors
+/// `E-NPY` when it is another than that of the network's `what`.
+pub fn fits(array: &Array, shape: &[usize], path: &Path, what: &str) -> Result<(), Diagnostic> {
+    if array.shape == shape {
+        return Ok(());
+    }
+    Err(Diagnostic::error("E-NPY", format!("its shape is {:?}", array.shape))
+        .at(Place::file(path))
+        .expected(format!("{shape:?}, the shape of the network's {what}")))
 }
 
 /// Writes a .npy file of 32-bit floats.

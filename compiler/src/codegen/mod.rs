@@ -3,6 +3,8 @@
 //! The code is a type that stands for the network, a type per distinct layer whose only content is its geometry, and a
 //! constant table of steps. Every dimension is a constant; weights are never tokens.
 
+mod fields;
+mod inputs;
 mod layer;
 mod network;
 mod outputs;
@@ -45,7 +47,7 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
     let Item { attributes, visibility, name, runtime, .. } = item;
     let plan = &compiled.plan;
     let layers = Layers::of(&plan.steps);
-    let batch = if let [batch, _, _, _] = plan.input.shape.as_slice() { *batch as u64 } else { 1 };
+    let batch = plan.images() as u64;
     let definitions = layers.definitions.iter().map(Definition::tokens);
     let steps = plan.steps.iter().zip(&layers.of_step).enumerate().map(|(index, (step, layer))| {
         let constant = format_ident!("STEP_{index}");
@@ -93,7 +95,7 @@ pub fn module(compiled: &Compiled, item: &Item) -> TokenStream {
                 #[allow(unused_imports)]
                 use #runtime::scalar::{Combine, Fold, Function, FunctionKind};
                 #[allow(unused_imports)]
-                use #runtime::network::{Color, Interpolation, Network, Output, Preprocess, Resize, Rounding};
+                use #runtime::network::{Color, Input, Interpolation, Network, Output, Preprocess, Resize, Rounding};
                 #[allow(unused_imports)]
                 use #runtime::{Isa, Layer, Operands, Step, Tiles};
 
@@ -240,7 +242,8 @@ fn operands(operands: &Operands) -> TokenStream {
     let other = operands.other.map(number).map(|other| quote!(.with_other(#other)));
     let weights = operands.weights.map(number).map(|weights| quote!(.with_weights(#weights)));
     let network_output = operands.network_output.map(number).map(|index| quote!(.with_network_output(#index)));
-    quote!(Operands::new(#input, #output) #other #weights #network_output)
+    let network_input = operands.network_input.map(number).map(|index| quote!(.with_network_input(#index)));
+    quote!(Operands::new(#input, #output) #other #weights #network_input #network_output)
 }
 
 /// A name from a user's file as documentation shows it: what would end the line or the quotation is a space.

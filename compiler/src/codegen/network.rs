@@ -6,8 +6,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use sha2::{Digest, Sha256};
 
-use super::outputs::{self, array};
-use super::{Item, Weights, comment, number, quoted};
+use super::{Item, Weights, comment, inputs, number, outputs};
 use crate::frontend::{Color, Interpolation, Preprocess, Resize, Rounding};
 use crate::pipeline::Compiled;
 use crate::plan::{Input, Output};
@@ -22,7 +21,9 @@ pub(super) fn header(compiled: &Compiled) -> String {
     line("resnetc", format!("{}; generated code, not meant to be edited", env!("CARGO_PKG_VERSION")));
     line("network", network.name.clone());
     line("weights", network.weights.clone());
-    line("input", format!("{} {:?}", plan.input.name, plan.input.shape));
+    for input in &plan.inputs {
+        line("input", format!("{} {:?}", input.name, input.shape));
+    }
     for output in &plan.outputs {
         line("output", format!("{} {:?}", output.name, output.shape));
     }
@@ -40,9 +41,10 @@ pub(super) fn header(compiled: &Compiled) -> String {
 pub(super) fn constant(compiled: &Compiled) -> TokenStream {
     let (network, plan) = (&compiled.network, &compiled.plan);
     let (name, description, weights) = (&network.name, &network.description, &network.weights);
-    let input = &plan.input.name;
-    let input_shape = plan.input.shape.iter().map(|extent| number(*extent));
-    let channels_last = plan.input.channels_last;
+    let inputs = plan.inputs.iter().map(|Input { name, shape, channels_last }| {
+        let shape = shape.iter().map(|extent| number(*extent));
+        quote!(Input { name: #name, shape: &[#(#shape),*], channels_last: #channels_last })
+    });
     let outputs = plan.outputs.iter().map(|Output { name, shape, softmax }| {
         let shape = shape.iter().map(|extent| number(*extent));
         quote!(Output { name: #name, shape: &[#(#shape),*], softmax: #softmax })
@@ -67,9 +69,7 @@ pub(super) fn constant(compiled: &Compiled) -> TokenStream {
         pub(super) static NETWORK: Network = Network {
             name: #name,
             description: #description,
-            input: #input,
-            input_shape: &[#(#input_shape),*],
-            channels_last: #channels_last,
+            inputs: &[#(#inputs),*],
             outputs: &[#(#outputs),*],
             parameters: #parameters,
             macs: #macs,
@@ -88,13 +88,9 @@ pub(super) fn constant(compiled: &Compiled) -> TokenStream {
 
 /// The methods of the type, and its implementation of `Model` when it carries its weights.
 pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
-    let (plan, name, runtime) = (&compiled.plan, &item.name, &item.runtime);
-    let input_rank = number(plan.input.shape.len());
-    let input_shape = plan.input.shape.iter().map(|extent| number(*extent));
-    let input = array(&plan.input.shape);
-    let (constant, result, value) =
-        (outputs::constant(compiled, item), outputs::result(compiled, item), outputs::value(compiled, item));
-    let input_doc = format!(" Shape of the input {}: {}.", quoted(&plan.input.name), axes(&plan.input));
+    let (name, runtime) = (&item.name, &item.runtime);
+    let (inputs, infer) = (inputs::constant(compiled, item), inputs::infer(compiled, item));
+    let constant = outputs::constant(compiled, item);
     let make = match &item.weights {
         Weights::Embedded(path) => quote! {
             #[allow(dead_code)]
@@ -176,8 +172,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
         impl #name {
             /// The network's name.
             pub const NAME: &'static str = program::NETWORK.name;
-            #[doc = #input_doc]
-            pub const INPUT_SHAPE: [usize; #input_rank] = [#(#input_shape),*];
+            #inputs
             #constant
             /// Trainable parameters.
             pub const PARAMETERS: u64 = program::NETWORK.parameters;
@@ -192,11 +187,7 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
             /// The whole description.
             pub const NETWORK: &'static #runtime::Network = &program::NETWORK;
 
-            /// Runs the network. Allocates nothing; the result is valid until the next call.
-            pub fn infer(&mut self, input: &#input) -> #result {
-                let outputs = self.engine.infer_array(input);
-                #value
-            }
+            #infer
 
             /// The instruction set in use: `avx512`, `avx2`, `neon` or `portable`.
             pub fn isa(&self) -> &'static str {
@@ -217,14 +208,6 @@ pub(super) fn api(compiled: &Compiled, item: &Item) -> TokenStream {
         }
 
         #make
-    }
-}
-
-fn axes(input: &Input) -> String {
-    match (input.shape.len(), input.channels_last) {
-        (_, true) => "`[N, H, W, C]`".to_owned(),
-        (4, false) => "`[N, C, H, W]`".to_owned(),
-        _ => format!("`{:?}`", input.shape),
     }
 }
 

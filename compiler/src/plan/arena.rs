@@ -117,7 +117,6 @@ pub(super) fn assign(lowered: &Lowered) -> Result<Arena, Diagnostics> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::Input;
     use super::super::lower::Used;
     use super::*;
 
@@ -145,7 +144,7 @@ mod tests {
                 buffers: buffers.clone(),
                 sizes: sizes.clone(),
                 kept: BTreeSet::new(),
-                input: Input { name: String::new(), shape: Vec::new(), channels_last: false },
+                inputs: Vec::new(),
                 outputs: Vec::new(),
                 weights: Vec::new(),
             };

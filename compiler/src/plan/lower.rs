@@ -43,7 +43,7 @@ pub(super) struct Lowered {
     pub sizes: BTreeMap<Buffer, usize>,
     /// Buffers that steps which run image by image leave to later ones, with room for all images.
     pub kept: BTreeSet<Buffer>,
-    pub input: Input,
+    pub inputs: Vec<Input>,
     pub outputs: Vec<Output>,
     pub weights: Vec<f32>,
 }
@@ -56,9 +56,9 @@ pub(super) fn lower(
     chains: &[Chain],
     early: usize,
 ) -> Result<Lowered, Diagnostics> {
-    let [input] = graph.inputs().try_into().map_err(|inputs: Vec<_>| {
-        Diagnostic::error("E-PLAN", format!("the network has {} inputs", inputs.len())).expected("one input")
-    })?;
+    let Some(first) = graph.inputs().first().copied() else {
+        return Err(Diagnostic::error("E-PLAN", "the network has no input").expected("one or more").into());
+    };
     if graph.outputs().is_empty() {
         return Err(Diagnostic::error("E-PLAN", "the network has no output").expected("one or more").into());
     }
@@ -80,11 +80,6 @@ pub(super) fn lower(
         }
     }
 
-    let given = graph.node(input).shape();
-    let (shape, channels_last) = match (graph.node(input).op(), given.map()) {
-        (Op::Input(Layout::Nhwc), Some([n, c, h, w])) => (vec![n, h, w, c], true),
-        _ => (given.0.clone(), false),
-    };
     let mut lowering = Lowering {
         graph,
         layouts,
@@ -95,7 +90,7 @@ pub(super) fn lower(
         early,
         batch: 1,
         position: 0,
-        current: input,
+        current: first,
         homes: BTreeMap::new(),
         occupied: BTreeMap::new(),
         wholes: BTreeMap::new(),
@@ -107,7 +102,7 @@ pub(super) fn lower(
             buffers: Vec::new(),
             sizes: BTreeMap::new(),
             kept: BTreeSet::new(),
-            input: Input { name: graph.node(input).name.clone(), shape, channels_last },
+            inputs: inputs(graph),
             outputs: graph
                 .outputs()
                 .iter()
@@ -148,6 +143,19 @@ pub(super) fn lower(
         step.images = Images { input, other, output, ..step.images };
     }
     lowering.problems.finish(lowering.lowered).map(|(lowered, _)| lowered)
+}
+
+/// The inputs of a network as the caller gives them.
+pub fn inputs(graph: &Graph) -> Vec<Input> {
+    let described = |id| {
+        let node = graph.node(id);
+        let (shape, channels_last) = match (node.op(), node.shape().map()) {
+            (Op::Input(Layout::Nhwc), Some([n, c, h, w])) => (vec![n, h, w, c], true),
+            _ => (node.shape().0.clone(), false),
+        };
+        Input { name: node.name.clone(), shape, channels_last }
+    };
+    graph.inputs().into_iter().map(described).collect()
 }
 
 struct Lowering<'a> {
@@ -197,6 +205,7 @@ struct Draft {
     kernel: Kernel,
     used: Used,
     weights: Option<usize>,
+    network_input: Option<usize>,
     network_output: Option<usize>,
     parameters: u64,
     macs: u64,
@@ -227,7 +236,9 @@ impl Lowering<'_> {
                 let output = self.fresh(id, map);
                 let geometry = InputGeometry { batch: self.batch, output: map, channels_last: *layout == Layout::Nhwc };
                 let summary = format!("input {}", size(map));
-                Some(draft(Kernel::Input(geometry), Used { output: Some(output), ..Used::default() }, summary))
+                let used = Used { output: Some(output), ..Used::default() };
+                let network_input = graph.inputs().iter().position(|input| *input == id);
+                Some(Draft { network_input, ..draft(Kernel::Input(geometry), used, summary) })
             }
             Op::Conv(conv) => self.conv(id, map, conv, &operands),
             Op::BatchNorm(norm) => self.batch_norm(id, map, norm, &operands),
@@ -269,7 +280,12 @@ impl Lowering<'_> {
             parameters: draft.parameters,
             macs: draft.macs,
             kernel: draft.kernel,
-            operands: Operands { weights: draft.weights, network_output: draft.network_output, ..Operands::default() },
+            operands: Operands {
+                weights: draft.weights,
+                network_input: draft.network_input,
+                network_output: draft.network_output,
+                ..Operands::default()
+            },
             images: Images { count: self.all / self.batch, ..Images::TOGETHER },
             part: None,
         });
@@ -452,6 +468,7 @@ impl Lowering<'_> {
             summary: conv_summary(conv, read, &geometry),
             used: Used { input: Some(from), other: shortcut.map(|(_, place)| place), output: Some(output) },
             weights: Some(weights),
+            network_input: None,
             network_output: None,
             parameters,
             macs: (map.height * map.width * kernel.shape().len()) as u64,
@@ -770,7 +787,7 @@ fn gathers(conv: &Conv, input: Map, outputs: usize) -> bool {
 }
 
 fn draft(kernel: Kernel, used: Used, summary: String) -> Draft {
-    Draft { kernel, used, weights: None, network_output: None, parameters: 0, macs: 0, summary }
+    Draft { kernel, used, weights: None, network_input: None, network_output: None, parameters: 0, macs: 0, summary }
 }
 
 fn activation(kind: Option<Activation>) -> geometry::Activation {

@@ -22,6 +22,7 @@ use std::fmt;
 
 pub use bands::Verdict;
 pub use choose::{Decisions, Layer, layers};
+pub use lower::inputs;
 pub use tile::{Tile, Tiles};
 pub use tuning::{Decision, Pixels, Tuned, Tuning};
 
@@ -40,8 +41,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The node of the graph that each step is a part of, beside `steps`.
     pub nodes: Vec<NodeId>,
-    /// Name, shape in the caller's order of axes, and whether channels are last.
-    pub input: Input,
+    /// Names, shapes in the caller's order of axes, and whether channels are last; at least one.
+    pub inputs: Vec<Input>,
     /// Names and shapes of the outputs, in the network's order; at least one.
     pub outputs: Vec<Output>,
     /// Length of the arena in f32 values.
@@ -56,7 +57,7 @@ pub struct Plan {
     pub fingerprint: u64,
 }
 
-/// The network's input as the caller gives it.
+/// An input of the network as the caller gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// Its name.
@@ -171,6 +172,8 @@ pub struct Operands {
     pub output: Option<usize>,
     /// Where its weights begin, in the packed weights.
     pub weights: Option<usize>,
+    /// The index of the network's input that is read, of a step that reads one.
+    pub network_input: Option<usize>,
     /// The index of the network's output that is written, of a step that writes one.
     pub network_output: Option<usize>,
 }
@@ -209,8 +212,9 @@ impl fmt::Display for Plan {
             writeln!(f, "{verdict}")?;
         }
         for step in &self.steps {
-            let Operands { input, other, output, weights, network_output } = step.operands;
+            let Operands { input, other, output, weights, network_input, network_output } = step.operands;
             let places: Vec<String> = [
+                ("reads input", network_input),
                 ("reads", input),
                 ("and", other),
                 ("writes", output),
@@ -248,6 +252,19 @@ impl Plan {
         blob
     }
 
+    /// Images of a call: the first extent of its maps; 1 where an input is an array, which has no images.
+    pub fn images(&self) -> usize {
+        let first = |input: &Input| match input.shape.as_slice() {
+            [images, _, _, _] => Some(*images),
+            _ => None,
+        };
+        let mut all = self.inputs.iter().map(first);
+        match all.next().flatten() {
+            Some(images) if all.all(|other| other == Some(images)) => images,
+            _ => 1,
+        }
+    }
+
     /// Bytes that a call is expected to fetch into a second-level cache of 512 KiB from beyond, on one thread, when others came before it:
     /// the steps, played through such a cache.
     pub fn fetched(&self) -> u64 {
@@ -274,7 +291,7 @@ pub struct Settings {
 /// Takes every decision. Beside the plan stand doubts, such as weights too small to be worth their time.
 ///
 /// # Errors
-/// When the network has another number of inputs than one, or no output, or does not fit in memory, or when what was measured is at
+/// When the network has no input, or no output, or does not fit in memory, or when what was measured is at
 /// odds with the settings.
 pub fn plan(graph: &Graph, settings: &Settings) -> Result<(Plan, Diagnostics), Diagnostics> {
     let early = settings.image_by_image.unwrap_or_else(|| images::early(graph));
@@ -307,7 +324,7 @@ pub fn carry_out(graph: &Graph, decisions: &Decisions, early: usize) -> Result<(
     let plan = Plan {
         steps,
         nodes: lowered.nodes,
-        input: lowered.input,
+        inputs: lowered.inputs,
         outputs: lowered.outputs,
         arena: arena.length,
         arena_lower_bound: arena.lower_bound,

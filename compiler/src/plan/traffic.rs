@@ -203,7 +203,8 @@ fn step_of(step: &Step, one: usize, cache: &mut Cache) {
         Kernel::Input(geometry) => {
             let map = geometry.output;
             let values = map.channels * map.height * map.width;
-            cache.touch(CALLER + one * values, geometry.batch * values);
+            let from = CALLER + (1 << 30) * 2 * step.operands.network_input.unwrap_or(0);
+            cache.touch(from + one * values, geometry.batch * values);
             plain(cache, geometry.batch, &[output(map)]);
         }
         Kernel::AsArray(geometry) => {
@@ -229,7 +230,10 @@ fn step_of(step: &Step, one: usize, cache: &mut Cache) {
         Kernel::Output(geometry) => {
             plain(cache, geometry.batch, &[input(geometry.input)]);
             let values = geometry.input.channels * geometry.input.height * geometry.input.width;
-            cache.touch(CALLER + (1 << 30) * (1 + step.operands.network_output.unwrap_or(0)), geometry.batch * values);
+            cache.touch(
+                CALLER + (1 << 30) * (1 + 2 * step.operands.network_output.unwrap_or(0)),
+                geometry.batch * values,
+            );
         }
     }
 }

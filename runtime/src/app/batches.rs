@@ -1,30 +1,84 @@
-//! A `.npy` file of images, read batch by batch.
+//! `.npy` files of images, read batch by batch.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Problem, files, npy};
-use crate::network::Network;
+use super::{Problem, files, names, npy, product};
+use crate::network::{Input, Network};
 
 /// Images that wait to be run.
 pub(super) struct Batches {
+    sources: Vec<Source>,
+    /// Images that a run takes.
+    batch: usize,
+    /// Images in the files.
+    pub(super) images: usize,
+    left: usize,
+    input: Vec<f32>,
+}
+
+/// The file of one input.
+struct Source {
     place: String,
     file: BufReader<File>,
     /// Values of an image.
     image: usize,
-    /// Images that a run takes.
-    batch: usize,
-    /// Images in the file.
-    pub(super) images: usize,
-    left: usize,
-    bytes: Vec<u8>,
-    input: Vec<f32>,
+    images: usize,
 }
 
 impl Batches {
-    /// Opens a file and holds it to the network's input and to its own length.
+    /// Opens a file, or of several inputs those of a folder, and holds each to the network's input and to its own length.
     pub(super) fn open(network: &Network, path: &Path) -> Result<Self, Problem> {
+        let paths = paths(network, path)?;
+        let sources: Vec<Source> = paths
+            .iter()
+            .zip(network.inputs)
+            .map(|(path, input)| Source::open(network, input, path))
+            .collect::<Result<_, _>>()?;
+        let images = sources.first().map_or(1, |source| source.images);
+        if let Some(other) = sources.iter().find(|source| source.images != images) {
+            let first = sources.first().map_or("", |source| &source.place);
+            let problem = Problem::new(&other.place, format!("{} images", other.images));
+            return Err(problem.expected(format!("{images} images, as in {first}")));
+        }
+        let (batch, input) = (network.images(), vec![0.0; network.input_length()]);
+        Ok(Self { sources, batch, images, left: images, input })
+    }
+
+    /// The next batch and how many images it has; the last may be short, and ends with zeros then.
+    pub(super) fn next(&mut self) -> Result<Option<(usize, &[f32])>, Problem> {
+        let images = self.left.min(self.batch);
+        if images == 0 {
+            return Ok(None);
+        }
+        let mut rest = self.input.as_mut_slice();
+        for source in &mut self.sources {
+            let (values, behind) = rest.split_at_mut(self.batch * source.image);
+            rest = behind;
+            source.read(&mut values[..images * source.image])?;
+            values[images * source.image..].fill(0.0);
+        }
+        self.left -= images;
+        Ok(Some((images, &self.input)))
+    }
+}
+
+/// The files of the inputs.
+fn paths(network: &Network, path: &Path) -> Result<Vec<PathBuf>, Problem> {
+    if network.inputs.len() == 1 {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let names = names::files(network.inputs.iter().map(|input| input.name), "input");
+    if !path.is_dir() {
+        return Err(Problem::new(path.display(), "this is no folder")
+            .expected(format!("a folder with a file for each of the network's inputs: {}", names.join(", "))));
+    }
+    Ok(names.iter().map(|name| path.join(name)).collect())
+}
+
+impl Source {
+    fn open(network: &Network, input: &Input, path: &Path) -> Result<Self, Problem> {
         let place = path.display().to_string();
         let (file, length) = files::open(path)?;
         let mut file = Counted { inner: BufReader::new(file), count: 0 };
@@ -32,7 +86,7 @@ impl Batches {
             let hint = "numpy.save('in.npy', numpy.ascontiguousarray(x, dtype=numpy.float32)) writes what is expected";
             Problem::new(&place, found).expected(expected).hint(hint)
         })?;
-        let (expected, batch) = (network.input_shape, network.images());
+        let expected = input.shape;
         let fits = if network.takes_maps() {
             shape.len() == 4 && shape[0] > 0 && shape[1..] == expected[1..]
         } else {
@@ -41,8 +95,10 @@ impl Batches {
         let bytes = shape.iter().try_fold(4_u64, |bytes, &length| bytes.checked_mul(length as u64));
         let (true, Some(bytes)) = (fits, bytes) else {
             let problem = Problem::new(place, format!("a tensor of shape {shape:?}"));
-            let [_, a, b, c] = *expected else { return Err(problem.expected(format!("shape {expected:?}"))) };
-            let layout = if network.channels_last {
+            let ([_, a, b, c], true) = (expected, network.takes_maps()) else {
+                return Err(problem.expected(format!("shape {expected:?}")));
+            };
+            let layout = if input.channels_last {
                 "[images, height, width, channels]"
             } else {
                 "[images, channels, height, width]"
@@ -57,35 +113,21 @@ impl Batches {
                 .hint("the file was cut off or damaged: write it again");
             return Err(problem);
         }
-        let image = expected.iter().product::<usize>() / batch;
         let images = if network.takes_maps() { shape[0] } else { 1 };
-        Ok(Self {
-            place,
-            file: file.inner,
-            image,
-            batch,
-            images,
-            left: images,
-            bytes: vec![0; batch * image * 4],
-            input: vec![0.0; batch * image],
-        })
+        Ok(Self { place, file: file.inner, image: product(expected) / network.images(), images })
     }
 
-    /// The next batch and how many images it has; the last may be short, and ends with zeros then.
-    pub(super) fn next(&mut self) -> Result<Option<(usize, &[f32])>, Problem> {
-        let images = self.left.min(self.batch);
-        if images == 0 {
-            return Ok(None);
+    fn read(&mut self, values: &mut [f32]) -> Result<(), Problem> {
+        let mut bytes = [0; 1 << 14];
+        for values in values.chunks_mut(bytes.len() / 4) {
+            let bytes = &mut bytes[..values.len() * 4];
+            let unreadable = |error: io::Error| Problem::new(&self.place, format!("cannot be read: {error}"));
+            self.file.read_exact(bytes).map_err(unreadable)?;
+            for (value, bytes) in values.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *value = f32::from_le_bytes(*bytes);
+            }
         }
-        let bytes = &mut self.bytes[..images * self.image * 4];
-        let unreadable = |error: io::Error| Problem::new(&self.place, format!("cannot be read: {error}"));
-        self.file.read_exact(bytes).map_err(unreadable)?;
-        for (value, bytes) in self.input.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            *value = f32::from_le_bytes(*bytes);
-        }
-        self.input[images * self.image..].fill(0.0);
-        self.left -= images;
-        Ok(Some((images, &self.input)))
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Failure, Problem, cli, failed, open, product, profile};
+use super::{Failure, Problem, cli, failed, open, profile};
 use crate::program::Model;
 
 /// The fewest runs that are measured, however long they take.
@@ -16,7 +16,7 @@ const MOST: usize = 1_000_000;
 pub(super) fn run<M: Model>(task: &cli::Bench, out: &mut dyn Write) -> Result<(), Failure> {
     let network = M::NETWORK;
     let mut model = open::<M>(task.threads)?;
-    let input = noise(product(network.input_shape));
+    let input = noise(network.input_length());
     if task.turns {
         return turns(&mut model, &input, io::stdin().lock(), out);
     }

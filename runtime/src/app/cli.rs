@@ -29,7 +29,7 @@ pub(super) struct Message {
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     arg_required_else_help = true,
-    override_usage = "PROGRAM [OPTIONS] IMAGE...\n       PROGRAM tensor IN.npy OUT\n       PROGRAM bench\n       PROGRAM info"
+    override_usage = "PROGRAM [OPTIONS] IMAGE...\n       PROGRAM tensor IN OUT\n       PROGRAM bench\n       PROGRAM info"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -71,8 +71,9 @@ pub(super) struct Predict {
 /// Runs a raw tensor.
 #[derive(Debug, Args)]
 pub(super) struct Tensor {
-    /// The input: float32, in C order, of the network's input shape with any number of images
-    #[arg(value_name = "IN.npy")]
+    /// The input: float32, in C order, of the network's input shape with any number of images; of several inputs, a folder with a .npy
+    /// file for each
+    #[arg(value_name = "IN")]
     pub(super) input: PathBuf,
     /// The output, a .npy file; of several outputs, a folder with a .npy file for each. A file appears whole or not at all
     #[arg(value_name = "OUT")]
@@ -89,7 +90,7 @@ pub(super) struct Tensor {
 #[derive(Debug, Args)]
 pub(super) struct Trace {
     /// The input, as of `tensor`
-    #[arg(value_name = "IN.npy")]
+    #[arg(value_name = "IN")]
     pub(super) input: PathBuf,
     /// The folder; made where it is missing
     #[arg(value_name = "DIR")]
@@ -139,8 +140,9 @@ pub(super) fn parse(network: &Network, arguments: impl IntoIterator<Item = OsStr
         text => format!("{}: {text}", network.name),
     };
     let out = if network.outputs.len() == 1 { "OUT.npy" } else { "FOLDER" };
+    let input = if network.inputs.len() == 1 { "IN.npy" } else { "FOLDER" };
     let usage = format!(
-        "{name} [OPTIONS] IMAGE...\n       {name} tensor [OPTIONS] IN.npy {out}\n       {name} bench [OPTIONS]\n       {name} info [OPTIONS]"
+        "{name} [OPTIONS] IMAGE...\n       {name} tensor [OPTIONS] {input} {out}\n       {name} bench [OPTIONS]\n       {name} info [OPTIONS]"
     );
     let command = Arguments::command()
         .name(network.name)
@@ -166,15 +168,16 @@ pub(super) fn parse(network: &Network, arguments: impl IntoIterator<Item = OsStr
 }
 
 fn examples(network: &Network, name: &str) -> String {
+    let input = if network.inputs.len() == 1 { "in.npy" } else { "in/   " };
     let tensor = match network.outputs {
         [first, _, ..] => format!(
-            "  {name} tensor in.npy out           raw numbers through the network, each output to out/NAME.npy
-  {name} tensor --output {first} in.npy out.npy
+            "  {name} tensor {input} out           raw numbers through the network, each output to out/NAME.npy
+  {name} tensor --output {first} {input} out.npy
                                      one output, to a file; the outputs are {all}",
             first = first.name,
             all = list(network.outputs),
         ),
-        _ => format!("  {name} tensor in.npy out.npy       raw numbers through the network"),
+        _ => format!("  {name} tensor {input} out.npy       raw numbers through the network"),
     };
     format!(
         "Examples:

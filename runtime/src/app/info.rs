@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::profile::bytes_of_maps;
 use super::{Failure, cli, open};
+use crate::network::Input;
 use crate::program::Model;
 
 /// The instruction sets that this program has kernels for, the best first.
@@ -16,6 +17,15 @@ const INSTRUCTION_SETS: &[&str] = if cfg!(target_arch = "x86_64") {
 } else {
     &["portable"]
 };
+
+/// The order of the axes, of a map.
+fn layout(input: &Input) -> Option<&'static str> {
+    match (input.shape.len(), input.channels_last) {
+        (_, true) => Some("NHWC"),
+        (4, false) => Some("NCHW"),
+        _ => None,
+    }
+}
 
 pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(), Failure> {
     let network = M::NETWORK;
@@ -29,14 +39,15 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
             .iter()
             .map(|output| json!({ "name": output.name, "shape": output.shape, "softmax": output.softmax }))
             .collect();
+        let inputs: Vec<Value> = network
+            .inputs
+            .iter()
+            .map(|input| json!({ "name": input.name, "shape": input.shape, "layout": layout(input) }))
+            .collect();
         let object = json!({
             "name": network.name,
             "description": network.description,
-            "input": {
-                "name": network.input,
-                "shape": network.input_shape,
-                "layout": if network.channels_last { "NHWC" } else { "NCHW" },
-            },
+            "inputs": inputs,
             "outputs": outputs,
             "parameters": network.parameters,
             "macs": network.macs,
@@ -58,7 +69,6 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
         writeln!(out, "{object:#}")?;
         return Ok(());
     }
-    let layout = if network.channels_last { "NHWC" } else { "NCHW" };
     // A name from a file must not act on the terminal.
     let plain = |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
     writeln!(out, "{}", plain(network.name))?;
@@ -66,7 +76,10 @@ pub(super) fn run<M: Model>(task: &cli::Info, out: &mut dyn Write) -> Result<(),
         writeln!(out, "{}", plain(network.description))?;
     }
     let mut line = |name: &str, value: String| writeln!(out, "  {name:<18}{}", plain(&value));
-    line("input", format!("{} {:?} {layout}", network.input, network.input_shape))?;
+    for input in network.inputs {
+        let layout = layout(input).unwrap_or_default();
+        line("input", format!("{} {:?} {layout}", input.name, input.shape).trim_end().to_owned())?;
+    }
     for output in network.outputs {
         line("output", format!("{} {:?}", output.name, output.shape))?;
     }

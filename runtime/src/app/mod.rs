@@ -184,6 +184,7 @@ fn failed<M: Model>(error: Error) -> Failure {
             Failure::Usage(problem)
         }
         Error::InputLength { .. }
+        | Error::InputCount { .. }
         | Error::WeightsUnreadable { .. }
         | Error::WeightsForeign { .. }
         | Error::WeightsLength { .. }

@@ -1,20 +1,17 @@
-//! Names of outputs as names of files.
+//! Names of inputs and outputs as names of files.
 
 use std::collections::BTreeSet;
-
-use crate::network::Output;
 
 /// A file's name may have this many characters before its ending.
 const LONGEST: usize = 100;
 
-/// A file name for each output, `NAME.npy`. Characters other than ASCII letters, digits, `-`, `_` and `.` become `_`; no two names
+/// A file name for each name, `NAME.npy`; what can be no name of a file goes behind `word`. Characters other than ASCII letters, digits, `-`, `_` and `.` become `_`; no two names
 /// are equal on a system that takes upper and lower case for the same, and none is one that a system keeps for itself.
-pub(super) fn files(outputs: &[Output]) -> Vec<String> {
+pub(crate) fn files<'a>(names: impl Iterator<Item = &'a str>, word: &str) -> Vec<String> {
     let mut taken = BTreeSet::new();
-    outputs
-        .iter()
-        .map(|output| {
-            let stem = stem(output.name);
+    names
+        .map(|name| {
+            let stem = stem(name, word);
             let mut name = stem.clone();
             let mut number = 1;
             while !taken.insert(name.to_ascii_lowercase()) {
@@ -26,11 +23,11 @@ pub(super) fn files(outputs: &[Output]) -> Vec<String> {
         .collect()
 }
 
-fn stem(name: &str) -> String {
+fn stem(name: &str, word: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let stem: String = name.chars().take(LONGEST).map(plain).collect();
     let odd = stem.is_empty() || stem.starts_with(['.', '-']) || reserved(&stem);
-    if odd { format!("output_{stem}") } else { stem }
+    if odd { format!("{word}_{stem}") } else { stem }
 }
 
 /// Names of devices on Windows, whatever ending they have.
@@ -49,7 +46,6 @@ mod tests {
         let long = "x".repeat(1000);
         let names =
             ["c2", "C2", "/etc/passwd", "..", "", "a b", "a_b", "aux", "Com1.x", "-rf", "größe", "c2_2", long.leak()];
-        let outputs = names.map(|name| Output { name, shape: &[], softmax: false });
         let mut expected: Vec<String> = [
             "c2",
             "C2_2",
@@ -67,6 +63,6 @@ mod tests {
         .map(|stem| format!("{stem}.npy"))
         .into();
         expected.push(format!("{}.npy", "x".repeat(100)));
-        assert_eq!(files(&outputs), expected);
+        assert_eq!(files(names.into_iter(), "output"), expected);
     }
 }

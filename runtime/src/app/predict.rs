@@ -29,7 +29,7 @@ pub(super) fn run<M: Model>(
     let mut model = open::<M>(task.threads)?;
     let pictures = files::find(&task.images);
     let batch = network.images();
-    let image = product(network.input_shape) / batch;
+    let image = network.input_length() / batch;
     let classes = product(&shape[1..]);
 
     let mut printer =
@@ -91,6 +91,9 @@ fn classifier(network: &'static Network) -> Result<(&'static Preprocess, usize),
             "the model does not say how a picture becomes its input".to_string(),
             "a `preprocess` section in the model's file, to classify pictures",
         )),
+        Some(_) if network.inputs.len() != 1 => {
+            Err(refuse(format!("the network has {} inputs", network.inputs.len()), "one, to classify pictures"))
+        }
         Some(_) if channels != 3 => {
             Err(refuse(format!("the network's input has {channels} channels"), "three, to classify pictures"))
         }

@@ -2,7 +2,7 @@
 
 use super::decode::{MOST_PIXELS, Picture};
 use super::resample::{self, Filter};
-use crate::network::{Color, Interpolation, Network, Preprocess, Resize, Rounding};
+use crate::network::{Color, Input, Interpolation, Network, Preprocess, Resize, Rounding};
 
 /// The part of one image in the network's input: resized, cropped, scaled and normalised into `input`, which holds
 /// `C * H * W` values in the network's own order.
@@ -23,6 +23,7 @@ pub fn fill(network: &Network, rules: &Preprocess, picture: &Picture, input: &mu
             cropped.width, cropped.height
         ));
     }
+    let channels_last = network.inputs.first().is_some_and(|input| input.channels_last);
     let tables = tables(rules);
     let plane = height * width;
     for (index, pixel) in cropped.pixels.chunks_exact(3).enumerate() {
@@ -31,27 +32,27 @@ pub fn fill(network: &Network, rules: &Preprocess, picture: &Picture, input: &mu
                 Color::Rgb => channel,
                 Color::Bgr => 2 - channel,
             };
-            let position = if network.channels_last { index * 3 + channel } else { channel * plane + index };
+            let position = if channels_last { index * 3 + channel } else { channel * plane + index };
             input[position] = table[usize::from(pixel[source])];
         }
     }
     Ok(())
 }
 
-/// Height and width of the network's input.
+/// Height and width of the network's input, if it is one map.
 pub(super) fn input_size(network: &Network) -> [usize; 2] {
-    match *network.input_shape {
-        [_, a, b, _] if network.channels_last => [a, b],
-        [_, _, b, c] => [b, c],
+    match network.inputs {
+        &[Input { shape: &[_, height, width, _], channels_last: true, .. }]
+        | &[Input { shape: &[_, _, height, width], channels_last: false, .. }] => [height, width],
         _ => [0, 0],
     }
 }
 
-/// Channels of the network's input.
+/// Channels of the network's input, if it is one map.
 pub(super) fn input_channels(network: &Network) -> usize {
-    match *network.input_shape {
-        [_, _, _, c] if network.channels_last => c,
-        [_, c, _, _] => c,
+    match network.inputs {
+        &[Input { shape: &[_, _, _, channels], channels_last: true, .. }]
+        | &[Input { shape: &[_, channels, _, _], channels_last: false, .. }] => channels,
         _ => 0,
     }
 }

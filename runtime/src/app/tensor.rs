@@ -59,7 +59,7 @@ fn is_folder(network: &Network, task: &cli::Tensor) -> bool {
 /// The outputs to write, by index, and their files.
 fn targets(network: &Network, task: &cli::Tensor) -> Result<Vec<(usize, PathBuf)>, Failure> {
     if is_folder(network, task) {
-        let files = names::files(network.outputs);
+        let files = names::files(network.outputs.iter().map(|output| output.name), "output");
         return Ok(files.iter().map(|name| task.out.join(name)).enumerate().collect());
     }
     let Some(name) = &task.output else { return Ok(vec![(0, task.out.clone())]) };

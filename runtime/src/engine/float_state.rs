@@ -119,7 +119,7 @@ mod tests {
     use crate::engine::{Engine, Operands, Step, Weights};
     use crate::geometry::{Activation, DenseGeometry, Frame, InputGeometry, Map, OutputGeometry, Rest};
     use crate::isa::{Isa, Kind};
-    use crate::network::{Network, Output};
+    use crate::network::{Input, Network, Output};
     use crate::program::{Layer, Options, Program};
 
     /// Sixteen values as a map, which lies in memory as a vector does.
@@ -154,9 +154,7 @@ mod tests {
         const NETWORK: &'static Network = &Network {
             name: "",
             description: "",
-            input: "",
-            input_shape: &[1, 16, 1, 1],
-            channels_last: false,
+            inputs: &[Input { name: "", shape: &[1, 16, 1, 1], channels_last: false }],
             outputs: &[output("linear"), output("sigmoid")],
             parameters: 0,
             macs: 0,

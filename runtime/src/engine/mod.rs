@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::geometry::{BLOCK, Images};
 use crate::isa::{Isa, Kind, Portable};
 use crate::kernel::{Arguments, Claim, Share};
-use crate::network::Output;
+use crate::network::{Input, Network, Output, input_start};
 use crate::outputs::{self, Arrays, Outputs};
 use crate::program::{Options, Program};
 use crate::tensor::Tensor;
@@ -102,7 +102,7 @@ impl<P: Program> Engine<P> {
         }
         let steps = P::steps::<I>();
         let memory =
-            Memory { arena: P::ARENA, weights: P::WEIGHTS, input: Self::input_length(), outputs: P::NETWORK.outputs };
+            Memory { arena: P::ARENA, weights: P::WEIGHTS, inputs: P::NETWORK.inputs, outputs: P::NETWORK.outputs };
         for step in steps {
             step.check(isa, &memory)?;
         }
@@ -126,21 +126,31 @@ impl<P: Program> Engine<P> {
         })
     }
 
-    /// Runs the network over `input`, in the caller's layout without gaps. Allocates nothing.
+    /// Runs the network over `input`, in the caller's layout without gaps; several inputs lie one after another, in the order of
+    /// [`Network::inputs`](crate::Network::inputs). Allocates nothing.
     ///
     /// # Errors
     /// When the input has another length than the network's.
     pub fn infer(&mut self, input: &[f32]) -> Result<Outputs<'_>, Error> {
-        self.call(input, None)?;
+        self.call(Inputs::Together(input), None)?;
         Ok(self.outputs())
     }
 
-    /// Runs the network over a typed input, for typed outputs. Allocates nothing.
-    pub fn infer_array<Input: Tensor>(&mut self, input: &Input) -> Arrays<'_, P> {
+    /// Runs the network over inputs that lie apart, one slice for each. Allocates and copies nothing.
+    ///
+    /// # Errors
+    /// When there are more or fewer than the network's, or one has another length.
+    pub fn infer_apart(&mut self, inputs: &[&[f32]]) -> Result<Arrays<'_, P>, Error> {
+        self.call(Inputs::Apart(inputs), None)?;
+        Ok(Arrays::new(self.outputs()))
+    }
+
+    /// Runs the network over its only input, typed, for typed outputs. Allocates nothing.
+    pub fn infer_array<Given: Tensor>(&mut self, input: &Given) -> Arrays<'_, P> {
         const {
-            assert!(Input::LENGTH == input_length::<P>(), "the input's type is not of the network's input shape");
+            assert!(Given::LENGTH == P::NETWORK.input_length(), "the input's type is not of the network's input shape");
         }
-        match self.call(input.flat(), None) {
+        match self.call(Inputs::Together(input.flat()), None) {
             Ok(()) => Arrays::new(self.outputs()),
             Err(_) => unreachable!("the length is that of the type"),
         }
@@ -152,7 +162,7 @@ impl<P: Program> Engine<P> {
     /// As [`Engine::infer`].
     pub fn timings(&mut self, input: &[f32]) -> Result<Vec<Timing>, Error> {
         let mut times = vec![Duration::ZERO; self.steps.len()];
-        self.call(input, Some(&mut times))?;
+        self.call(Inputs::Together(input), Some(&mut times))?;
         Ok(self.steps.iter().zip(times).map(|(step, time)| Timing { step: step.name(), time }).collect())
     }
 
@@ -162,10 +172,8 @@ impl<P: Program> Engine<P> {
     /// # Errors
     /// As [`Engine::infer`].
     pub fn trace(&mut self, input: &[f32], visit: &mut dyn FnMut(Traced<'_>)) -> Result<(), Error> {
-        let expected = Self::input_length();
-        if input.len() != expected {
-            return Err(Error::InputLength { found: input.len(), expected });
-        }
+        let input = Inputs::Together(input);
+        input.check(P::NETWORK.inputs)?;
         let mut values = Vec::new();
         for (index, image) in turns(self.steps) {
             let step = &self.steps[index];
@@ -174,9 +182,9 @@ impl<P: Program> Engine<P> {
                 arena: self.arena.as_mut_ptr(),
                 scratch: self.scratch.start(),
                 weights: self.values.0,
-                input: input.as_ptr(),
+                input,
                 outputs: self.outputs.as_mut_ptr(),
-                described: P::NETWORK.outputs,
+                network: P::NETWORK,
                 times: std::ptr::null_mut(),
                 claims: &[],
             };
@@ -215,19 +223,16 @@ impl<P: Program> Engine<P> {
         Ok(())
     }
 
-    fn call(&mut self, input: &[f32], times: Option<&mut [Duration]>) -> Result<(), Error> {
-        let expected = Self::input_length();
-        if input.len() != expected {
-            return Err(Error::InputLength { found: input.len(), expected });
-        }
+    fn call(&mut self, input: Inputs<'_>, times: Option<&mut [Duration]>) -> Result<(), Error> {
+        input.check(P::NETWORK.inputs)?;
         let call = Call {
             steps: self.steps,
             arena: self.arena.as_mut_ptr(),
             scratch: self.scratch.start(),
             weights: self.values.0,
-            input: input.as_ptr(),
+            input,
             outputs: self.outputs.as_mut_ptr(),
-            described: P::NETWORK.outputs,
+            network: P::NETWORK,
             times: times.map_or(std::ptr::null_mut(), <[Duration]>::as_mut_ptr),
             claims: &self.claims,
         };
@@ -238,9 +243,9 @@ impl<P: Program> Engine<P> {
         Ok(())
     }
 
-    /// Length of the input, in f32 values.
+    /// Length of all inputs together, in f32 values.
     pub const fn input_length() -> usize {
-        input_length::<P>()
+        P::NETWORK.input_length()
     }
 
     /// Length of all outputs together, in f32 values.
@@ -254,15 +259,6 @@ impl<P: Program> Engine<P> {
             None => unreachable!("the values were made for the outputs"),
         }
     }
-}
-
-const fn input_length<P: Program>() -> usize {
-    let (mut length, mut axis) = (1, 0);
-    while axis < P::NETWORK.input_shape.len() {
-        length *= P::NETWORK.input_shape[axis];
-        axis += 1;
-    }
-    length
 }
 
 impl<P> Engine<P> {
@@ -360,6 +356,46 @@ fn turns(steps: &'static [Step]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
+/// The inputs of a call.
+#[derive(Debug, Clone, Copy)]
+enum Inputs<'a> {
+    /// One after another.
+    Together(&'a [f32]),
+    /// A slice for each.
+    Apart(&'a [&'a [f32]]),
+}
+
+impl Inputs<'_> {
+    /// Checks that they are as many and as long as described.
+    fn check(self, described: &[Input]) -> Result<(), Error> {
+        let same = |found: usize, expected: usize| match found == expected {
+            true => Ok(()),
+            false => Err(Error::InputLength { found, expected }),
+        };
+        match self {
+            Self::Together(values) => same(values.len(), input_start(described, described.len())),
+            Self::Apart(inputs) if inputs.len() != described.len() => {
+                Err(Error::InputCount { found: inputs.len(), expected: described.len() })
+            }
+            Self::Apart(inputs) => {
+                inputs.iter().zip(described).try_for_each(|(values, input)| same(values.len(), input.len()))
+            }
+        }
+    }
+
+    /// Where the input at `index` begins.
+    ///
+    /// # Safety
+    /// They are as described, and there is one at `index`.
+    unsafe fn start(self, described: &[Input], index: usize) -> *const f32 {
+        match self {
+            // SAFETY: all of them are as long as described.
+            Self::Together(values) => unsafe { values.as_ptr().add(input_start(described, index)) },
+            Self::Apart(inputs) => inputs[index].as_ptr(),
+        }
+    }
+}
+
 /// What the threads of a call share.
 struct Call<'a> {
     steps: &'static [Step],
@@ -367,10 +403,10 @@ struct Call<'a> {
     /// Scratch memory of the first thread, and the distance to that of the next.
     scratch: (*mut f32, usize),
     weights: *const f32,
-    input: *const f32,
+    input: Inputs<'a>,
     /// All outputs, one after another.
     outputs: *mut f32,
-    described: &'static [Output],
+    network: &'static Network,
     /// One place per step, or null.
     times: *mut Duration,
     /// Those of all threads.
@@ -391,8 +427,8 @@ impl Call<'_> {
             let place = |span: Span, each: bool| {
                 let start = match span.start {
                     Start::At(start) => self.arena.add(start),
-                    Start::Input => self.input.cast_mut(),
-                    Start::Output(index) => self.outputs.add(outputs::start(self.described, index)),
+                    Start::Input(index) => self.input.start(self.network.inputs, index).cast_mut(),
+                    Start::Output(index) => self.outputs.add(outputs::start(self.network.outputs, index)),
                 };
                 start.add(span.of_image(each, image))
             };

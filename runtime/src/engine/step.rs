@@ -16,8 +16,8 @@ use crate::kernel::{
 };
 use crate::program::{Layer, Tiles};
 
-/// Where a step reads and writes: offsets in f32 values, of 0 where not given. An input step has only an output in the arena, an output
-/// step only an input, and the index of the network's output that it writes.
+/// Where a step reads and writes: offsets in f32 values, of 0 where not given. An input step has only an output in the arena, and the
+/// index of the network's input that it reads; an output step only an input, and the index of the network's output that it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Operands {
     /// What is read, in the arena.
@@ -28,6 +28,8 @@ pub struct Operands {
     pub output: usize,
     /// Where its weights begin, in the packed weights.
     pub weights: usize,
+    /// Which of the network's inputs an input step reads.
+    pub network_input: usize,
     /// Which of the network's outputs an output step writes.
     pub network_output: usize,
 }
@@ -35,7 +37,7 @@ pub struct Operands {
 impl Operands {
     /// One map read, one written.
     pub const fn new(input: usize, output: usize) -> Self {
-        Self { input, other: 0, output, weights: 0, network_output: 0 }
+        Self { input, other: 0, output, weights: 0, network_input: 0, network_output: 0 }
     }
 
     /// With a second map that is read.
@@ -46,6 +48,11 @@ impl Operands {
     /// With weights.
     pub const fn with_weights(self, weights: usize) -> Self {
         Self { weights, ..self }
+    }
+
+    /// With the index of the network's input that is read.
+    pub const fn with_network_input(self, network_input: usize) -> Self {
+        Self { network_input, ..self }
     }
 
     /// With the index of the network's output that is written.
@@ -98,8 +105,8 @@ pub(super) struct Span {
 pub(super) enum Start {
     /// At an offset in the arena or in the weights.
     At(usize),
-    /// It is the whole of the caller's input.
-    Input,
+    /// It is the whole of the caller's input of this index.
+    Input(usize),
     /// It is the whole of the network's output of this index.
     Output(usize),
 }
@@ -337,12 +344,13 @@ impl Step {
             .with_work(Work::flatten(&geometry))
     }
 
-    /// The caller's buffer into a map.
+    /// One of the caller's inputs into a map: that of the index `operands.network_input`.
     pub const fn input<I: Isa, L: Layer<InputGeometry>>(name: &'static str, operands: Operands) -> Self {
         const { check_input(&L::GEOMETRY) };
         let geometry = const { L::GEOMETRY };
         let map = geometry.output;
-        let input = Span::new(Start::Input, geometry.batch * map.channels * map.height * map.width);
+        let start = Start::Input(operands.network_input);
+        let input = Span::new(start, geometry.batch * map.channels * map.height * map.width);
         let output = Span::of(operands.output, geometry.batch, map);
         Self::new::<I>(name, I::enter::<Input<L>>, input, output)
             .with_result(geometry.batch, geometry.output)
@@ -471,7 +479,10 @@ impl Step {
                     return fail(Problem::Range { place, start, length, available });
                 }
                 Start::At(_) => continue,
-                Start::Input => memory.input,
+                Start::Input(index) => match memory.inputs.get(index) {
+                    Some(input) => input.len(),
+                    None => return fail(Problem::Input { found: index, available: memory.inputs.len() }),
+                },
                 Start::Output(index) => match memory.outputs.get(index) {
                     Some(output) => output.len(),
                     None => return fail(Problem::Output { found: index, available: memory.outputs.len() }),
@@ -499,6 +510,6 @@ impl Step {
 pub(super) struct Memory {
     pub(super) arena: usize,
     pub(super) weights: usize,
-    pub(super) input: usize,
+    pub(super) inputs: &'static [crate::Input],
     pub(super) outputs: &'static [crate::Output],
 }

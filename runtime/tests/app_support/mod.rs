@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use resnet::app;
 use resnet::error::Error;
-use resnet::network::{Color, Interpolation, Network, Output, Preprocess, Resize, Rounding};
+use resnet::network::{Color, Input, Interpolation, Network, Output, Preprocess, Resize, Rounding};
 use resnet::program::{Model, Options};
 use resnet::{Outputs, Step, Timing, Traced};
 
@@ -28,9 +28,7 @@ pub const RULES: Preprocess = Preprocess {
 pub const COLORS: Network = Network {
     name: "colors",
     description: "Says which colour a picture is.",
-    input: "image",
-    input_shape: &[2, 3, 4, 4],
-    channels_last: false,
+    inputs: &[Input { name: "image", shape: &[2, 3, 4, 4], channels_last: false }],
     outputs: &[LOGITS],
     parameters: 1,
     macs: 2,

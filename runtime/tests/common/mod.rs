@@ -1,15 +1,13 @@
 //! What hand-written programs need.
 
-use resnet::{Network, Output};
+use resnet::{Input, Network, Output};
 
 /// A description that says no more than the shapes.
-pub const fn network(input_shape: &'static [usize], outputs: &'static [Output], steps: usize) -> Network {
+pub const fn network(inputs: &'static [Input], outputs: &'static [Output], steps: usize) -> Network {
     Network {
         name: "by-hand",
         description: "",
-        input: "input",
-        input_shape,
-        channels_last: false,
+        inputs,
         outputs,
         parameters: 0,
         macs: 0,
@@ -23,6 +21,11 @@ pub const fn network(input_shape: &'static [usize], outputs: &'static [Output], 
         preprocess: None,
         labels: &[],
     }
+}
+
+/// The description of an input.
+pub const fn input(shape: &'static [usize]) -> Input {
+    Input { name: "input", shape, channels_last: false }
 }
 
 /// The description of an output.

@@ -20,14 +20,20 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// An input of a plan's shape: numbers between -1 and 1 that follow from its name.
+    /// Inputs of a plan's shapes: numbers between -1 and 1 that follow from their names.
     pub fn new(plan: &Plan) -> Result<Self, Diagnostic> {
         let folder = tempfile::tempdir()
             .map_err(|error| Diagnostic::error("E-FILE", format!("cannot make a temporary folder: {error}")))?;
-        let input = folder.path().join("input.npy");
-        let shape = plan.input.shape.to_vec();
-        let values = seeded::values(&plan.input.name, (-1.0, 1.0), shape.iter().product(), 0);
-        npy::write(&input, &Array { shape, values })?;
+        let input = folder.path().join("input");
+        if plan.inputs.len() > 1 {
+            std::fs::create_dir(&input)
+                .map_err(|error| Diagnostic::error("E-FILE", format!("cannot make a temporary folder: {error}")))?;
+        }
+        for (path, given) in npy::paths(&plan.inputs, &input).iter().zip(&plan.inputs) {
+            let shape = given.shape.clone();
+            let values = seeded::values(&given.name, (-1.0, 1.0), shape.iter().product(), 0);
+            npy::write(path, &Array { shape, values })?;
+        }
         let names = plan.outputs.iter().map(|output| output.name.clone()).collect();
         Ok(Self { folder, input, names, expected: None })
     }

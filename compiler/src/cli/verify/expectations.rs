@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::fits;
 use crate::cli::Failure;
+use crate::cli::npy::fits;
 use crate::cli::npy::{self, Array};
 use crate::diagnostic::Diagnostic;
 use crate::plan::Output;

@@ -46,12 +46,12 @@ const ROUNDING: f64 = 1e-4;
 /// a file `INDEX.npy` per step.
 pub fn compare_layers(
     compiled: &Compiled,
-    input: &Array,
+    given: &[Array],
     folder: &Path,
     progress: &mut Progress,
 ) -> Result<Layers, Failure> {
     let graph = &compiled.graph;
-    let inputs = inputs(graph, &input.values);
+    let inputs = inputs(graph, given);
     let steps = &compiled.plan.steps;
     let mut first: Option<Departure> = None;
     let mut compared = BTreeSet::new();
@@ -123,7 +123,7 @@ mod tests {
     /// What the program of a small network would trace: the interpreter's own values, rounded.
     fn trace(compiled: &Compiled, input: &Array, folder: &Path) {
         let graph = &compiled.graph;
-        let inputs = inputs(graph, &input.values);
+        let inputs = inputs(graph, std::slice::from_ref(input));
         interpreter::walk(graph, &inputs, &mut |id, values| {
             for (index, step) in compiled.plan.steps.iter().enumerate() {
                 if writes(graph, step, id) {
@@ -152,7 +152,8 @@ mod tests {
         let input = Array { shape: vec![1, 3, 32, 32], values };
         let folder = tempfile::tempdir().unwrap();
         trace(&compiled, &input, folder.path());
-        let compare = || compare_layers(&compiled, &input, folder.path(), &mut Progress::new()).unwrap();
+        let compare =
+            || compare_layers(&compiled, std::slice::from_ref(&input), folder.path(), &mut Progress::new()).unwrap();
         let layers = compare();
         assert!(layers.departure.is_none(), "{layers:?}");
         assert!(layers.compared >= 21 && layers.compared <= layers.all, "{layers:?}");
@@ -171,7 +172,7 @@ mod tests {
         // A program that traces too little is no program of this plan.
         write(&folder.path().join("1.npy"), &[0.0]);
         assert!(matches!(
-            compare_layers(&compiled, &input, folder.path(), &mut Progress::new()),
+            compare_layers(&compiled, std::slice::from_ref(&input), folder.path(), &mut Progress::new()),
             Err(Failure::Input(_))
         ));
     }

@@ -14,7 +14,7 @@ use super::model::{self, ModelOptions};
 use super::npy::{self, Array};
 use super::progress::Progress;
 use super::{Failure, output};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::Diagnostic;
 use crate::ir::interpreter::{self, Distance, Values};
 use crate::ir::{Graph, NodeId, Op};
 use crate::package::{self, Cache, Package};
@@ -37,8 +37,9 @@ pub struct Arguments {
     #[command(flatten)]
     options: ModelOptions,
 
-    /// The input, in the network's layout; with `--passes` numbers between -1 and 1 when it is not given
-    #[arg(long, value_name = "X.npy", required_unless_present = "passes")]
+    /// The input, in the network's layout; of several inputs a folder with a file for each, named as the program names them; with
+    /// `--passes` numbers between -1 and 1 when it is not given
+    #[arg(long, value_name = "X.npy|FOLDER", required_unless_present = "passes")]
     input: Option<PathBuf>,
 
     /// The expected output; of a network with several, an output and what is expected of it, and that as often as wanted
@@ -83,11 +84,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Compares what the model's program makes of an input with what is expected.
 fn program(arguments: &Arguments, path: &Path) -> Result<(), Failure> {
     let tolerance = arguments.tolerance.unwrap_or(TOLERANCE);
-    let input = npy::read(path)?;
     let mut progress = Progress::new();
     let options = arguments.options.options(&arguments.model)?;
     let compiled = model::compile(&options, &mut progress)?;
-    fits(&input, &compiled.plan.input.shape, path, "input")?;
+    let given = npy::read_inputs(&compiled.plan.inputs, path)?;
     let expected = expectations(&compiled.plan.outputs, &arguments.expect)?;
     let program = model::build(&Package::new(&compiled), &Cache::open()?, &mut progress)?.path;
 
@@ -100,7 +100,7 @@ fn program(arguments: &Arguments, path: &Path) -> Result<(), Failure> {
         let name = format!("--output={}", output.name);
         package::call(&program, ["tensor".as_ref(), name.as_ref(), path.as_os_str(), out.as_os_str()])?;
         let got = npy::read(&out)?;
-        fits(&got, &output.shape, &out, &format!("output `{}`", output.name))?;
+        npy::fits(&got, &output.shape, &out, &format!("output `{}`", output.name))?;
         compared.push(Compared { name: &output.name, distance: Distance::between(got.wide(), array.wide()) });
     }
     let right = compared.iter().all(|compared| compared.distance.relative() <= tolerance);
@@ -112,7 +112,7 @@ fn program(arguments: &Arguments, path: &Path) -> Result<(), Failure> {
         let folder = scratch.path().join("trace");
         progress.line("Tracing the program");
         package::call(&program, [OsStr::new("trace"), path.as_os_str(), folder.as_os_str()])?;
-        let layers = compare_layers(&compiled, &input, &folder, &mut progress)?;
+        let layers = compare_layers(&compiled, &given, &folder, &mut progress)?;
         progress.clear();
         Some(layers)
     };
@@ -192,21 +192,11 @@ fn report(
     output::print(&text)
 }
 
-/// Checks a tensor's shape.
-fn fits(array: &Array, shape: &[usize], path: &Path, what: &str) -> Result<(), Diagnostic> {
-    if array.shape == shape {
-        return Ok(());
-    }
-    Err(Diagnostic::error("E-NPY", format!("its shape is {:?}", array.shape))
-        .at(Place::file(path))
-        .expected(format!("{shape:?}, the shape of the network's {what}")))
-}
-
-/// The interpreter's inputs, of a buffer as the caller lays it out.
-fn inputs(graph: &Graph, values: &[f32]) -> Values {
-    let of = |id: NodeId| match graph.node(id).op() {
-        Op::Input(layout) => Some((id, interpreter::logical(*layout, graph.node(id).shape(), values)?)),
+/// The interpreter's inputs, of buffers as the caller lays them out.
+fn inputs(graph: &Graph, given: &[Array]) -> Values {
+    let of = |(id, array): (NodeId, &Array)| match graph.node(id).op() {
+        Op::Input(layout) => Some((id, interpreter::logical(*layout, graph.node(id).shape(), &array.values)?)),
         _ => None,
     };
-    graph.inputs().into_iter().filter_map(of).collect()
+    graph.inputs().into_iter().zip(given).filter_map(of).collect()
 }

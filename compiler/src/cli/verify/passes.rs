@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Arguments, fits, inputs};
+use super::{Arguments, inputs};
 use crate::cli::npy;
 use crate::cli::progress::Progress;
 use crate::cli::table::{Align, table};
 use crate::cli::{Failure, model, output};
 use crate::frontend::weights::seeded;
+use crate::ir::Graph;
 use crate::ir::interpreter::Values;
-use crate::ir::{Graph, Layout, Op};
 use crate::passes::equivalence::{Compared, Record, compare};
+use crate::plan;
 
 /// What a folded weight, rounded to 32 bits, may change of a tensor, as a part of its largest magnitude.
 const TOLERANCE: f64 = 1e-5;
@@ -52,28 +53,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if departure.is_none() { Ok(()) } else { Err(Failure::Told) }
 }
 
-/// The input that is given, or numbers between -1 and 1 that follow from its name.
+/// The inputs that are given, or numbers between -1 and 1 that follow from their names.
 fn given(arguments: &Arguments, graph: &Graph) -> Result<Values, Failure> {
-    let mut values = Values::new();
-    for id in graph.inputs() {
-        let node = graph.node(id);
-        match &arguments.input {
-            Some(path) => {
-                let array = npy::read(path)?;
-                let shape = match (node.op(), node.shape().map()) {
-                    (Op::Input(Layout::Nhwc), Some([n, c, h, w])) => vec![n, h, w, c],
-                    _ => node.shape().0.clone(),
-                };
-                fits(&array, &shape, path, "input")?;
-                values.extend(inputs(graph, &array.values));
-            }
-            None => {
-                let made = seeded::values(&node.name, (-1.0, 1.0), node.shape().len(), 0);
-                values.insert(id, made.into_iter().map(f64::from).collect());
-            }
-        }
+    if let Some(path) = &arguments.input {
+        return Ok(inputs(graph, &npy::read_inputs(&plan::inputs(graph), path)?));
     }
-    Ok(values)
+    let made = |id| {
+        let node = graph.node(id);
+        let values = seeded::values(&node.name, (-1.0, 1.0), node.shape().len(), 0);
+        (id, values.into_iter().map(f64::from).collect())
+    };
+    Ok(graph.inputs().into_iter().map(made).collect())
 }
 
 fn shown(tensor: &Compared) -> String {

@@ -1,4 +1,4 @@
-//! The network's input: its extents, its batch, its layout.
+//! The network's inputs: their extents, batch, layout.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use crate::ir::{Layout, Shape};
 use crate::limits;
 
 impl Importer<'_> {
-    /// Takes the network's input.
-    pub fn input(&mut self) {
-        let info = self.schedule.input;
-        let value = match self.input_value() {
-            Ok(value) => value,
-            Err(diagnostic) => {
-                self.report((*diagnostic).about(format!("input `{}`", info.name)));
-                Value::Unknown
-            }
-        };
-        self.define(&info.name, value);
+    /// Takes the network's inputs.
+    pub fn inputs(&mut self) {
+        for info in &self.schedule.inputs {
+            let value = match self.input_value(info) {
+                Ok(value) => value,
+                Err(diagnostic) => {
+                    self.report((*diagnostic).about(format!("input `{}`", info.name)));
+                    Value::Unknown
+                }
+            };
+            self.define(&info.name, value);
+        }
     }
 
-    fn input_value(&mut self) -> Result<Value, Box<Diagnostic>> {
-        let info = self.schedule.input;
+    fn input_value(&mut self, info: &ValueInfoProto) -> Result<Value, Box<Diagnostic>> {
         let Some((kind, Some(dims))) = tensor_type(info) else {
             return Err(Box::new(
                 Diagnostic::error("E-ONNX-DYN", "its shape is not declared").expected("a tensor [N, C, H, W]"),
@@ -42,7 +42,7 @@ impl Importer<'_> {
         }
         let (n, rest) = match dims.as_slice() {
             [n, rest @ ..] if dims.len() == 4 && element::is_float(kind) => (n, rest),
-            _ => return self.input_array(&dims, kind),
+            _ => return self.input_array(info, &dims, kind),
         };
         let open: Vec<_> = (1..).zip(rest).filter(|(_, extent)| extent.is_none()).map(|(axis, _)| axis).collect();
         if !open.is_empty() {
@@ -77,7 +77,7 @@ impl Importer<'_> {
             }
         }
         let name = self.unique(&info.name);
-        if self.channels_last() {
+        if self.channels_last(&info.name) {
             let [n, h, w, c] = extents;
             let shape = Shape::from([n, c, h, w]);
             let id = self.graph.input(name, Layout::Nhwc, shape.clone());
@@ -89,7 +89,12 @@ impl Importer<'_> {
     }
 
     /// An input that is no map: all its extents are as declared; the first, where it is open, is the batch.
-    fn input_array(&mut self, dims: &[Option<i64>], element: i32) -> Result<Value, Box<Diagnostic>> {
+    fn input_array(
+        &mut self,
+        info: &ValueInfoProto,
+        dims: &[Option<i64>],
+        element: i32,
+    ) -> Result<Value, Box<Diagnostic>> {
         let mut extents = Vec::with_capacity(dims.len());
         for (axis, extent) in dims.iter().enumerate() {
             let extent = match extent {
@@ -116,14 +121,14 @@ impl Importer<'_> {
                     .expected(format!("positive extents, {LARGEST_RANK} axes at most")),
             ));
         }
-        let name = self.unique(&self.schedule.input.name);
+        let name = self.unique(&info.name);
         let node = self.graph.input(name, Layout::Array, Shape(extents.clone()));
         Ok(Value::Array(Array { node, dims: extents, element }))
     }
 
     /// Whether the input, possibly after operations on each element and padding, is transposed from `[N, H, W, C]` to `[N, C, H, W]`.
-    fn channels_last(&self) -> bool {
-        let mut names = BTreeSet::from([self.schedule.input.name.as_str()]);
+    fn channels_last(&self, input: &str) -> bool {
+        let mut names = BTreeSet::from([input]);
         for proto in self.schedule.nodes.iter().filter_map(|index| self.model.graph.node.get(*index)) {
             if !proto.input.iter().any(|input| names.contains(input.as_str())) {
                 continue;

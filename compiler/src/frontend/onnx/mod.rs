@@ -92,7 +92,7 @@ fn read(path: &Path, weights: Option<&WeightSource>, batch: usize, examined: &mu
         }
     };
     let mut importer = importer::Importer::new(path, &model, &schedule, batch, diagnostics);
-    importer.input();
+    importer.inputs();
     for index in &schedule.nodes {
         importer.node(*index);
     }

@@ -23,8 +23,8 @@ pub(super) struct Schedule<'m> {
     pub initializers: BTreeMap<&'m str, &'m TensorProto>,
     /// Sparse constants by name.
     pub sparse: BTreeMap<&'m str, &'m SparseTensorProto>,
-    /// The only input that is not a constant's default.
-    pub input: &'m ValueInfoProto,
+    /// The inputs that are not constants' defaults, in their order; at least one.
+    pub inputs: Vec<&'m ValueInfoProto>,
     /// The outputs; at least one, and no two of the same name.
     pub outputs: Vec<&'m ValueInfoProto>,
     /// How often each value is read by the nodes taken, or is an output.
@@ -69,17 +69,18 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
         }
     }
 
-    let input = only(&inputs, &mut report);
+    let inputs_given = taken(&inputs, &mut report);
     let outputs: Vec<_> = graph.output.iter().collect();
-    let outputs_given = interface(&outputs, &mut report);
-    let Some(input) = input.filter(|_| outputs_given) else { return Err(errors) };
+    if !(interface(&outputs, &mut report) && inputs_given) {
+        return Err(errors);
+    }
 
     let live = reachable(&graph.node, &producers, &outputs);
     let defined = |name: &str| {
         producers.contains_key(name)
             || initializers.contains_key(name)
             || sparse.contains_key(name)
-            || input.name == name
+            || input_names.contains(name)
     };
     let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
     let mut undefined: BTreeMap<&str, String> = BTreeMap::new();
@@ -102,10 +103,10 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
             report(Diagnostic::error("E-ONNX-NAME", format!("{} more values have no origin", undefined.len() - NAMED)));
             break;
         }
-        let candidates = producers.keys().chain(initializers.keys()).copied().chain([input.name.as_str()]);
+        let candidates = producers.keys().chain(initializers.keys()).copied().chain(input_names.iter().copied());
         let mut diagnostic = Diagnostic::error("E-ONNX-NAME", format!("{reader} reads it, but nothing makes it"))
             .about(format!("value `{name}`"))
-            .expected("the graph's input, an initializer or a node's output");
+            .expected("an input of the graph, an initializer or a node's output");
         if name.len() < LONGEST
             && let Some(near) = nearest(name, candidates.filter(|other| other.len() < LONGEST).take(CANDIDATES))
         {
@@ -132,7 +133,7 @@ pub(super) fn schedule<'m>(model: &'m Model, path: &Path) -> Result<Schedule<'m>
     if errors.has_errors() {
         return Err(errors);
     }
-    Ok(Schedule { nodes, initializers, sparse, input, outputs, uses })
+    Ok(Schedule { nodes, initializers, sparse, inputs, outputs, uses })
 }
 
 /// How messages name a node: by its name, or by operator and position.
@@ -140,21 +141,28 @@ pub(super) fn label(node: &NodeProto, index: usize) -> String {
     if node.name.is_empty() { format!("`{}_{index}`", node.op_type) } else { format!("`{}`", node.name) }
 }
 
-fn only<'m>(inputs: &[&'m ValueInfoProto], report: &mut impl FnMut(Diagnostic)) -> Option<&'m ValueInfoProto> {
-    if let [one] = inputs {
-        return Some(one);
+/// Checks the list of inputs, and says whether it can be gone on with.
+fn taken(inputs: &[&ValueInfoProto], report: &mut impl FnMut(Diagnostic)) -> bool {
+    if inputs.is_empty() || inputs.len() > limits::ONNX_INPUTS.count() {
+        let message = match inputs.len() {
+            0 => "the graph has no input".to_owned(),
+            count => format!("the graph has {count} inputs"),
+        };
+        report(
+            Diagnostic::error("E-ONNX-IO", message)
+                .expected(format!("1 to {} inputs, such as an image, `[N, C, H, W]`", limits::ONNX_INPUTS.get()))
+                .hint("export the network with what it computes from as its inputs"),
+        );
+        return false;
     }
-    let names: Vec<_> = inputs.iter().take(NAMED).map(|value| format!("`{}`", value.name)).collect();
-    let message = match inputs.len() {
-        0 => "the graph has no input".to_owned(),
-        count => format!("the graph has {count} inputs: {}", names.join(", ")),
-    };
-    report(
-        Diagnostic::error("E-ONNX-IO", message)
-            .expected("one input: an image, `[N, C, H, W]`")
-            .hint("export the network alone, without further inputs"),
-    );
-    None
+    let mut names = BTreeSet::new();
+    let mut told = BTreeSet::new();
+    for input in inputs {
+        if !names.insert(&input.name) && told.insert(&input.name) {
+            report(twice(&input.name, "two inputs"));
+        }
+    }
+    told.is_empty()
 }
 
 /// Checks the list of outputs, and says whether it can be gone on with.

@@ -52,7 +52,9 @@ impl<'m> Importer<'m> {
         };
         match maker {
             Some((index, node)) => format!("`{name}`{shape} of node {} ({})", label(node, index), node.op_type),
-            None if self.schedule.input.name == name => format!("the network's input `{name}`{shape}"),
+            None if self.schedule.inputs.iter().any(|input| input.name == name) => {
+                format!("the network's input `{name}`{shape}")
+            }
             None => format!("the constant `{name}`{shape}"),
         }
     }

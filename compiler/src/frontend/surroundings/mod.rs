@@ -35,10 +35,20 @@ impl Surroundings {
     pub fn surround(&self, network: &mut Network) -> Result<(), Diagnostics> {
         let mut problems = Diagnostics::new();
         let shape = |id| &network.graph.node(id).shape().0;
-        if let Some([_, channels, height, width]) = network.graph.inputs().first().map(|id| shape(*id).as_slice()) {
-            let keys = PreprocessKeys { own: None, given: &self.preprocess, place: &|_| None };
-            let input = [*channels, *height, *width];
-            network.preprocess = preprocess(&keys, input, &mut |problem| problems.push(problem));
+        let inputs = network.graph.inputs();
+        match inputs.iter().map(|id| shape(*id).as_slice()).collect::<Vec<_>>()[..] {
+            [&[_, channels, height, width]] => {
+                let keys = PreprocessKeys { own: None, given: &self.preprocess, place: &|_| None };
+                let input = [channels, height, width];
+                network.preprocess = preprocess(&keys, input, &mut |problem| problems.push(problem));
+            }
+            ref shapes if self.preprocess != Preprocess::default() => problems.push(
+                Diagnostic::error("E-PRE", format!("the network's inputs are {shapes:?}, which are no pictures"))
+                    .about("preprocess")
+                    .expected("one input [N, C, H, W]")
+                    .hint("leave out the preprocessing: the program takes raw tensors"),
+            ),
+            _ => {}
         }
         let outputs: Vec<_> =
             network.graph.outputs().iter().map(|output| network.graph.node(output.node).shape()).collect();
