@@ -75,6 +75,7 @@ program!(Good<I> 192, 176, [
     Step::dense::<I, Dense>("dense", Operands::new(0, 96)),
     Step::output::<I, Out>("output", Operands::new(0, 0))
 ]);
+program!(NoInput<I> 192, 0, [Step::input::<I, In>("input", Operands::new(0, 0).with_network_input(1))]);
 program!(TooFar<I> 176, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(0, 96))]);
 program!(FarOff<I> 192, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(0, usize::MAX - 15))]);
 program!(Crooked<I> 256, 0, [Step::elementwise::<I, Relu>("relu", Operands::new(8, 128))]);
@@ -106,6 +107,7 @@ fn refused<P: Program + std::fmt::Debug>(isa: Kind) -> (&'static str, Problem) {
 #[test]
 fn steps_outside_of_their_memory() {
     let range = |place, start, length, available| Problem::Range { place, start, length, available };
+    assert_eq!(refused::<NoInput>(Kind::Portable), ("input", Problem::Input { found: 1, available: 1 }));
     assert_eq!(refused::<TooFar>(Kind::Portable), ("relu", range(Place::Output, 96, 96, 176)));
     assert_eq!(refused::<FarOff>(Kind::Portable), ("relu", range(Place::Output, usize::MAX - 15, 96, 192)));
     assert_eq!(refused::<Crooked>(Kind::Portable), ("relu", Problem::Alignment { place: Place::Input, start: 8 }));
@@ -208,6 +210,11 @@ fn inputs_of_another_length() {
     let mut engine = open(Weights::from_bytes(&common::blob(77, &values()))).unwrap();
     assert_eq!(engine.infer(&[0.0; 95]), Err(Error::InputLength { found: 95, expected: 96 }));
     assert!(engine.infer(&[0.0; 96]).is_ok());
+    let apart = |engine: &mut Engine<Good>, inputs: &[&[f32]]| engine.infer_apart(inputs).map(|_| ());
+    assert_eq!(apart(&mut engine, &[&[0.0; 96]]), Ok(()));
+    assert_eq!(apart(&mut engine, &[&[0.0; 95]]), Err(Error::InputLength { found: 95, expected: 96 }));
+    assert_eq!(apart(&mut engine, &[]), Err(Error::InputCount { found: 0, expected: 1 }));
+    assert_eq!(apart(&mut engine, &[&[0.0; 48]; 2]), Err(Error::InputCount { found: 2, expected: 1 }));
 }
 
 #[test]

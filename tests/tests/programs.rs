@@ -72,12 +72,18 @@ fn case(what: String, graph: Graph, switches: &Switches, input: &[f32]) -> Resul
     let tuning = if what.len().is_multiple_of(2) { by_strassen(&graph) } else { Tuning::default() };
     let settings = plan::Settings { image_by_image: Some(what.len() * 5 % (2 * nodes)), tuning, ..Default::default() };
     let (plan, warnings) = plan::plan(&graph, &settings).map_err(|refusal| refusal.to_string())?;
-    let x = network.graph.inputs()[0];
-    let Op::Input(layout) = network.graph.node(x).op() else { unreachable!() };
-    let logical = interpreter::logical(*layout, network.graph.node(x).shape(), input).unwrap();
+    let (mut given, mut rest) = (Values::new(), input);
+    for x in network.graph.inputs() {
+        let node = network.graph.node(x);
+        let Op::Input(layout) = node.op() else { unreachable!() };
+        let (own, behind) = rest.split_at(node.shape().len());
+        given.insert(x, interpreter::logical(*layout, node.shape(), own).unwrap());
+        rest = behind;
+    }
+    assert_eq!(rest, [0.0_f32; 0], "{what}: the input is too long");
     let outputs: Vec<NodeId> = network.graph.outputs().iter().map(|output| output.node).collect();
     let kept = outputs.iter().copied().collect();
-    let values = interpreter::run_keeping(&network.graph, &Values::from([(x, logical)]), &kept).unwrap();
+    let values = interpreter::run_keeping(&network.graph, &given, &kept).unwrap();
     let expected = outputs.iter().map(|output| values[output].clone()).collect();
     let compiled = Compiled { network, graph, passes: reports, plan, warnings };
     Ok(Case { what, compiled, input: input.to_vec(), expected })
@@ -474,7 +480,7 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let mut chosen = |what: &str, graph: Graph| {
         for (switches, passes) in [(&every, "every pass"), (&none, "no pass")] {
-            let count = graph.node(graph.inputs()[0]).shape().len();
+            let count = graph.inputs().iter().map(|input| graph.node(*input).shape().len()).sum();
             cases.push(case(format!("{what}, {passes}"), graph.clone(), switches, &pseudo(count, 5)).unwrap());
         }
     };
@@ -488,6 +494,7 @@ fn cases() -> Vec<Case> {
         chosen(&format!("branches{images}"), branches(batch));
         chosen(&format!("vectors{images}"), vectors(batch));
     }
+    chosen("two pictures and an array, three of each", arrays::several(3));
     chosen("maps as arrays", arrays::mixed(1));
     chosen("maps as arrays, two images", arrays::mixed(2));
     chosen("pre-activation", preactivated(2, 40));

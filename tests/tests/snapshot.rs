@@ -1,4 +1,4 @@
-//! The code generated for small networks, of one output and of several, held against files of it. `RESNET_BLESS=1` writes the file anew.
+//! The code generated for small networks, of one input and output and of several, held against files of it. `RESNET_BLESS=1` writes the file anew.
 
 use std::fs;
 use std::path::Path;
@@ -29,6 +29,7 @@ fn source(model: &str, name: &str, weights: Option<WeightSource>) -> String {
 fn the_generated_code_is_that_of_the_snapshots() {
     check("small", || source("small.yaml", "Small", Some(WeightSource::Seed(1))));
     check("backbone", || source("backbone.onnx", "Backbone", None));
+    check("pair", || source("../../../tests/models/pair.onnx", "Pair", None));
 }
 
 fn check(name: &str, make: impl Fn() -> String) {

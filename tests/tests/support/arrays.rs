@@ -91,3 +91,24 @@ pub fn mixed(batch: usize) -> Graph {
     net.graph.output("map", z);
     net.graph
 }
+
+/// Two pictures through the same layers, with what they have in common beside an array.
+pub fn several(batch: usize) -> Graph {
+    let (mut net, left) = Chosen::new([batch, 3, 9, 7], Layout::Nhwc);
+    let right = net.graph.input("y", Layout::Nchw, [batch, 3, 9, 7]);
+    let extra = net.graph.input("extra", Layout::Array, Shape(vec![batch, 20]));
+    let [left, right] = [left, right].map(|picture| {
+        let y = net.conv(picture, 20, [3, 3], 1, 1);
+        let z = net.conv(y, 20, [3, 3], 1, 1);
+        let sum = net.then(Op::Add { activation: None }, &[y, z]);
+        let pooled = net.then(Op::GlobalAveragePool, &[sum]);
+        net.then(Op::Flatten, &[pooled])
+    });
+    let product = net.then(Op::Multiply { activation: None }, &[left, right]);
+    net.graph.output("product", product);
+    let array = net.then(Op::AsArray, &[product]);
+    let both = nest(&[batch, 20], &[], vec![access(0, &[20, 1]), access(0, &[20, 1])]);
+    let both = net.then(Op::Nest(Box::new(both)), &[array, extra]);
+    net.graph.output("both", both);
+    net.graph
+}
