@@ -186,9 +186,9 @@ fn a_tiny_network_is_measured() {
         for size in ["steps", "macs", "arena_bytes", "weight_bytes", "map_bytes"] {
             assert!(number(&variant[size]) > 0.0, "{variant}");
         }
-        // Nearly all of the weights and of what is computed stays in a near cache.
+        // Most of the weights and of what is computed stays in a near cache, where scratch memory lies beside them.
         let memory = number(&variant["weight_bytes"]) + number(&variant["arena_bytes"]);
-        assert!(number(&variant["fetched_bytes"]) < 0.1 * memory, "{variant}");
+        assert!(number(&variant["fetched_bytes"]) < 0.2 * memory, "{variant}");
     }
     assert!(counts.len() == variants.len() && counts.values().all(|count| *count == 1), "{counts:?}");
     let map_bytes = |role: &str| number(&variants.iter().find(|variant| variant["role"] == role).unwrap()["map_bytes"]);
