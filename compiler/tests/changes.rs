@@ -2,7 +2,7 @@
 
 use resnetc::diagnostic::Diagnostics;
 use resnetc::frontend::yaml::spec::{OutputActivation, Pooling};
-use resnetc::frontend::{self, Changes, Network, Overrides, Resize, WeightSource};
+use resnetc::frontend::{self, Changes, InputExtents, Network, Overrides, Resize, WeightSource};
 use resnetc::ir::Op;
 
 fn load(model: &str, structure: Overrides) -> Result<Network, Diagnostics> {
@@ -34,8 +34,11 @@ fn the_head_is_left_out_with_what_belongs_to_it() {
         // Keras' v2 has a normalisation behind the blocks that is no part of the head.
         assert!(graph.ids().any(|id| graph.node(id).name == "post_bn"));
     }
-    let network =
-        load("keras-inception-resnet-v2", Overrides { input_shape: Some((None, [75, 150])), ..without() }).unwrap();
+    let network = load(
+        "keras-inception-resnet-v2",
+        Overrides { input_shape: Some(InputExtents::Picture(None, [75, 150])), ..without() },
+    )
+    .unwrap();
     assert_eq!(outputs(&network), [("output", [1, 1536, 1, 3].as_slice())]);
 }
 
@@ -56,7 +59,10 @@ fn classes_and_what_the_classifier_applies_are_changed() {
 
 #[test]
 fn the_input_is_of_any_size_the_network_allows() {
-    let sized = |shape| Overrides { input_shape: Some(shape), ..Overrides::default() };
+    let sized = |(channels, size)| Overrides {
+        input_shape: Some(InputExtents::Picture(channels, size)),
+        ..Overrides::default()
+    };
     let network = load("resnet50", sized((None, [160, 160]))).unwrap();
     let rules = network.preprocess.unwrap();
     // 232 for 224 becomes 166 for 160.

@@ -293,7 +293,7 @@ fn a_spec_with_poisoned_weights_is_checked_to_the_end() {
         report["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["E-WVAL", "W-DENORMAL", "W-PRE"], "{report:#}");
     assert_eq!(report["findings"][0]["cases"][0]["values"]["count"], 2);
-    assert_eq!(report["input"]["shape"], json!([1, 3, 32, 32]));
+    assert_eq!(report["inputs"][0]["shape"], json!([1, 3, 32, 32]));
     // The compiler itself stops at the values, and points to the explanation.
     let stopped = told(&tool(folder.path(), &["inspect", "cifar-resnet20", "--weights", "w.safetensors"]), 1);
     assert!(
@@ -310,7 +310,7 @@ fn weights_of_another_network_leave_the_structure_to_be_checked() {
     let findings = report["findings"].as_array().unwrap();
     let missing = findings.iter().find(|finding| finding["code"] == "E-WNAME").unwrap();
     assert!(missing["cases"].as_array().unwrap().len() > 10, "{missing:#}");
-    assert_eq!(report["input"]["shape"], json!([1, 3, 32, 32]));
+    assert_eq!(report["inputs"][0]["shape"], json!([1, 3, 32, 32]));
 }
 
 #[test]

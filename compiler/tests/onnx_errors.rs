@@ -72,7 +72,7 @@ fn cases() -> Vec<(&'static str, Builder)> {
         }),
         ("name_twice", good().floats("bias", &[4]).node("Relu", &["a"], &["b"], vec![])),
         ("name_undefined", good().with(|graph| graph.node[1].input[0] = "aa".to_owned())),
-        ("two_inputs", good().with(|graph| graph.input.push(typed("mask", &[1, 1])))),
+        ("input_twice", good().with(|graph| graph.input.push(typed("x", &[1, 1])))),
         ("no_input", good().with(|graph| graph.input.clear())),
         ("no_output", good().with(|graph| graph.output.clear())),
         (

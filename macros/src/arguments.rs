@@ -3,10 +3,9 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use resnetc::diagnostic::{Diagnostic, nearest};
-use resnetc::frontend::Changes;
 use resnetc::frontend::surroundings::word;
-use resnetc::frontend::yaml::overrides::input_shape;
 use resnetc::frontend::yaml::spec::{Labels, Size};
+use resnetc::frontend::{Changes, InputExtents};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -277,12 +276,16 @@ fn flag(value: TokenStream) -> syn::Result<bool> {
     syn::parse2::<syn::LitBool>(value).map(|flag| flag.value).map_err(|_| wrong)
 }
 
-fn shape(value: TokenStream) -> syn::Result<(Option<usize>, [usize; 2])> {
+fn shape(value: TokenStream) -> syn::Result<InputExtents> {
     const EXPECTED: &str = "height and width, or channels, height and width: [3, 160, 160]";
+    if let Ok(text) = syn::parse2::<LitStr>(value.clone()) {
+        let wrong = || Error::new_spanned(&value, format!("expected {}", InputExtents::EXPECTED));
+        return InputExtents::parse(&text.value()).ok_or_else(wrong);
+    }
     let wrong = Error::new_spanned(&value, format!("expected {EXPECTED}, each from 1 to 65536"));
     let extents = list::<LitInt>(value, EXPECTED)?;
     let extents: Vec<usize> = extents.iter().map(LitInt::base10_parse).collect::<syn::Result<_>>()?;
-    input_shape(&extents).ok_or(wrong)
+    InputExtents::picture(&extents).ok_or(wrong)
 }
 
 fn outputs(value: TokenStream) -> syn::Result<Vec<String>> {
@@ -425,7 +428,10 @@ mod tests {
     fn changes_of_the_network_are_read() {
         let text = "struct A { model: \"m\", include_top: false, pooling: \"avg\", input_shape: [3, 160, 128], outputs: [\"a\"] }";
         let structure = syn::parse_str::<Arguments>(text).unwrap().changes.structure;
-        assert_eq!((structure.include_top, structure.input_shape), (Some(false), Some((Some(3), [160, 128]))));
+        assert_eq!(
+            (structure.include_top, structure.input_shape),
+            (Some(false), Some(InputExtents::Picture(Some(3), [160, 128])))
+        );
         assert_eq!((structure.pooling, structure.outputs), (Some(Pooling::Avg), vec!["a".to_owned()]));
         let found = errors(
             "struct A { model: \"m\", include_top: 0, pooling: \"mean\", classes: 0, input_shape: [1, 2, 3, 4] }",

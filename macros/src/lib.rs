@@ -42,7 +42,7 @@ use proc_macro::TokenStream;
 /// | `pooling` | what stands in its place when it is left out: `"none"`, `"avg"` or `"max"` |
 /// | `classes` | classes of the classifier, from 1 |
 /// | `classifier_activation` | what the classifier applies last: `"none"`, `"softmax"` or `"sigmoid"` |
-/// | `input_shape` | height and width of the input, or channels, height and width: `[160, 160]` |
+/// | `input_shape` | height and width of the input, or channels, height and width: `[160, 160]`; what an ONNX model leaves open also by name: `"height=320,width=320"` |
 /// | `outputs` | the values that are the results, such as `["stage2", "stage3", "embedding"]` |
 /// | `preprocess` | how a picture becomes the input, in place of the model's own: `"torchvision"`, `"timm"`, `"timm_inception"`, `"hugging_face"`, `"keras_caffe"`, `"keras_tf"`, `"unit"` or `"raw"` |
 /// | `resize`, `crop` | sizes of that: `256` for the shorter side or a square, `[224, 224]` for height and width |

@@ -5,9 +5,8 @@ use clap::Args;
 use super::Failure;
 use super::surroundings::{named, read};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::frontend::Overrides;
 use crate::frontend::surroundings::word;
-use crate::frontend::yaml::overrides::input_shape;
+use crate::frontend::{InputExtents, Overrides};
 
 /// Options that change the network of a spec.
 #[derive(Debug, Clone, Args)]
@@ -29,8 +28,9 @@ pub struct StructureOptions {
     #[arg(long, value_name = "KIND")]
     classifier_activation: Option<String>,
 
-    /// Side of a square input, its height and width, or channels, height and width
-    #[arg(long, value_name = "SIDE|H,W|C,H,W")]
+    /// Side of a square input, its height and width, or channels, height and width; of an ONNX model what it leaves open, also by the
+    /// names of axes (height=320,width=320) or of inputs (left=1,3,320,320)
+    #[arg(long, value_name = "SIDE|H,W|C,H,W|NAME=N,...")]
     input_shape: Option<String>,
 
     /// Values that are the results, such as stage1,stage2,stage3,stage4 or embedding
@@ -67,10 +67,7 @@ impl StructureOptions {
     }
 }
 
-fn shape(text: &str) -> Result<(Option<usize>, [usize; 2]), Diagnostic> {
-    let extents: Option<Vec<usize>> = text.split(',').map(|extent| extent.trim().parse().ok()).collect();
-    extents.as_deref().and_then(input_shape).ok_or_else(|| {
-        Diagnostic::error("E-ARG", format!("`{text}` is no shape"))
-            .expected("a side, `height,width` or `channels,height,width`, each from 1 to 65536")
-    })
+fn shape(text: &str) -> Result<InputExtents, Diagnostic> {
+    InputExtents::parse(text)
+        .ok_or_else(|| Diagnostic::error("E-ARG", format!("`{text}` is no shape")).expected(InputExtents::EXPECTED))
 }

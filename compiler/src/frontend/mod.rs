@@ -4,6 +4,7 @@
 //! surrounds it (preprocessing, labels). Everything that can be wrong with a user's files is found here.
 
 pub mod count;
+mod extents;
 pub mod onnx;
 #[path = "../../../runtime/src/preprocess.rs"]
 mod preprocess;
@@ -15,6 +16,7 @@ pub mod yaml;
 
 use std::path::{Path, PathBuf};
 
+pub use extents::InputExtents;
 pub use preprocess::{Color, Interpolation, Preprocess, Resize, Rounding};
 pub use yaml::overrides::Overrides;
 
@@ -135,15 +137,15 @@ pub fn examine(model: &str, weights: Option<&WeightSource>, batch: usize, change
     match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
         Some("yaml" | "yml") => yaml::examine(&Source::File(path), weights, batch, changes),
         Some("onnx") => {
-            if !changes.structure.is_empty() {
-                let message =
-                    "an ONNX model is compiled as it is: its classes, its input, its head and its results stay";
+            let extents = changes.structure.input_shape.as_ref();
+            if !(Overrides { input_shape: None, ..changes.structure.clone() }).is_empty() {
+                let message = "an ONNX model is compiled as it is: its classes, its head and its results stay";
                 let problem = Diagnostic::error("E-ARG", message)
                     .at(crate::diagnostic::Place::file(path))
                     .hint("export another model, or compile a spec");
                 return Diagnostics::from(problem).into();
             }
-            let mut examined = onnx::examine(path, weights, batch);
+            let mut examined = onnx::examine(path, weights, batch, extents);
             if let Some(network) = &mut examined.network
                 && let Err(problems) = changes.surroundings.surround(network)
             {

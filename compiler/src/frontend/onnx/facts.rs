@@ -53,11 +53,16 @@ pub(super) fn facts(model: &Model) -> Facts {
 }
 
 fn input(info: &ValueInfoProto) -> Input {
+    Input { name: info.name.clone(), axes: axes(info) }
+}
+
+/// The axes of a value as the file declares them.
+pub(super) fn axes(info: &ValueInfoProto) -> Vec<Axis> {
     let shape = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()?.shape.as_ref());
     let axes = shape.into_iter().flat_map(|shape| &shape.dim).map(|dim| match &dim.value {
         Some(Extent::DimValue(extent)) => Axis::Fixed(*extent),
         Some(Extent::DimParam(name)) if !name.is_empty() => Axis::Open(Some(name.clone())),
         Some(Extent::DimParam(_)) | None => Axis::Open(None),
     });
-    Input { name: info.name.clone(), axes: axes.collect() }
+    axes.collect()
 }

@@ -1,7 +1,9 @@
 //! The network's inputs: their extents, batch, layout.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::InputExtents;
+use super::facts::{self, Axis};
 use super::importer::Importer;
 use super::literal::{LARGEST_RANK, element, elements, type_name};
 use super::proto::ValueInfoProto;
@@ -11,11 +13,22 @@ use crate::Diagnostic;
 use crate::ir::{Layout, Shape};
 use crate::limits;
 
+/// Inputs, and axes of each, that messages name.
+const NAMED: usize = 8;
+
 impl Importer<'_> {
-    /// Takes the network's inputs.
-    pub fn inputs(&mut self) {
+    /// Takes the network's inputs, with extents for what the file leaves open.
+    pub fn inputs(&mut self, extents: Option<&InputExtents>) {
+        let bound = match extents.map_or(Ok(Bound::new()), |extents| self.bound(extents)) {
+            Ok(bound) => bound,
+            Err(diagnostic) => {
+                // It is about what the user gives, not about the file.
+                self.diagnostics.push(diagnostic.about("input_shape"));
+                return;
+            }
+        };
         for info in &self.schedule.inputs {
-            let value = match self.input_value(info) {
+            let value = match self.input_value(info, bound.get(info.name.as_str())) {
                 Ok(value) => value,
                 Err(diagnostic) => {
                     self.report((*diagnostic).about(format!("input `{}`", info.name)));
@@ -26,8 +39,77 @@ impl Importer<'_> {
         }
     }
 
-    fn input_value(&mut self, info: &ValueInfoProto) -> Result<Value, Box<Diagnostic>> {
-        let Some((kind, Some(dims))) = tensor_type(info) else {
+    /// The extents that the user gives, by inputs and axes.
+    fn bound(&self, extents: &InputExtents) -> Result<Bound, Diagnostic> {
+        let inputs: Vec<(&ValueInfoProto, Vec<Axis>)> =
+            self.schedule.inputs.iter().map(|info| (*info, facts::axes(info))).collect();
+        let mut bound = Bound::new();
+        let bind = |info: &ValueInfoProto, axes: &[Axis], axis: usize, extent: usize| {
+            let refuse = |message: String| Err(Diagnostic::error("E-ARG", message));
+            match axes.get(axis) {
+                Some(Axis::Fixed(fixed)) if usize::try_from(*fixed) != Ok(extent) => {
+                    refuse(format!("axis {axis} of the input `{}` is fixed at {fixed}, not {extent}", info.name))
+                        .map_err(|error| error.hint("export the model for another size"))
+                }
+                Some(Axis::Open(_)) if axis == 0 && extent != self.batch => {
+                    refuse(format!("the input `{}` is given {extent} images per call, not {}", info.name, self.batch))
+                        .map_err(|error| error.hint(format!("`batch` says how many: {extent}")))
+                }
+                _ => Ok((info.name.clone(), axis, extent)),
+            }
+        };
+        let mut given = Vec::new();
+        match extents {
+            InputExtents::Picture(channels, [height, width]) => {
+                let pictures: Vec<_> = inputs.iter().filter(|(_, axes)| axes.len() == 4).collect();
+                let [(info, axes)] = pictures.as_slice() else {
+                    let message = format!("the model has {} inputs of four axes", pictures.len());
+                    return Err(Diagnostic::error("E-ARG", message)
+                        .expected("one, whose height and width are given")
+                        .hint(format!("name what is given: {}", examples(&inputs))));
+                };
+                let [channel, row, column] = if self.channels_last(&info.name) { [3, 1, 2] } else { [1, 2, 3] };
+                for (axis, extent) in
+                    [(row, *height), (column, *width)].into_iter().chain(channels.map(|c| (channel, c)))
+                {
+                    given.push(bind(info, axes, axis, extent)?);
+                }
+            }
+            InputExtents::Named(named) => {
+                for (name, extents) in named {
+                    let before = given.len();
+                    for (info, axes) in &inputs {
+                        if info.name == *name && axes.len() == extents.len() {
+                            for (axis, extent) in extents.iter().enumerate() {
+                                given.push(bind(info, axes, axis, *extent)?);
+                            }
+                        } else if let [extent] = extents.as_slice() {
+                            let is_it =
+                                |(_, axis): &(usize, &Axis)| matches!(axis, Axis::Open(Some(own)) if own == name);
+                            for (axis, _) in axes.iter().enumerate().filter(is_it) {
+                                given.push(bind(info, axes, axis, *extent)?);
+                            }
+                        }
+                    }
+                    if given.len() == before {
+                        let message = format!("no input with {} axes and no axis is called `{name}`", extents.len());
+                        return Err(Diagnostic::error("E-ARG", message).expected(examples(&inputs)));
+                    }
+                }
+            }
+        }
+        for (name, axis, extent) in given {
+            bound.entry(name).or_default().insert(axis, extent);
+        }
+        Ok(bound)
+    }
+
+    fn input_value(
+        &mut self,
+        info: &ValueInfoProto,
+        bound: Option<&BTreeMap<usize, usize>>,
+    ) -> Result<Value, Box<Diagnostic>> {
+        let Some((kind, Some(mut dims))) = tensor_type(info) else {
             return Err(Box::new(
                 Diagnostic::error("E-ONNX-DYN", "its shape is not declared").expected("a tensor [N, C, H, W]"),
             ));
@@ -40,21 +122,19 @@ impl Importer<'_> {
             let message = format!("its elements are of type {}; the program takes them as f32", type_name(kind));
             self.report(Diagnostic::warning("W-ONNX-TYPE", message).about(format!("input `{}`", info.name)));
         }
+        // The first axis is the batch or fixed, which was held against what is given.
+        for (axis, extent) in bound.into_iter().flatten().filter(|(axis, _)| **axis > 0) {
+            if let Some(slot) = dims.get_mut(*axis) {
+                *slot = i64::try_from(*extent).ok();
+            }
+        }
         let (n, rest) = match dims.as_slice() {
             [n, rest @ ..] if dims.len() == 4 && element::is_float(kind) => (n, rest),
             _ => return self.input_array(info, &dims, kind),
         };
         let open: Vec<_> = (1..).zip(rest).filter(|(_, extent)| extent.is_none()).map(|(axis, _)| axis).collect();
         if !open.is_empty() {
-            let message = match open.as_slice() {
-                [axis] => format!("its axis {axis} has no fixed extent"),
-                axes => format!("its axes {axes:?} have no fixed extent"),
-            };
-            return Err(Box::new(
-                Diagnostic::error("E-ONNX-DYN", message)
-                    .expected("fixed extents for all axes but the first")
-                    .hint("export the model for a fixed picture size; only the batch may be dynamic"),
-            ));
+            return Err(left_open(info, &open));
         }
         let mut extents = [self.batch, 0, 0, 0];
         for (extent, slot) in rest.iter().flatten().zip(extents.iter_mut().skip(1)) {
@@ -96,22 +176,19 @@ impl Importer<'_> {
         element: i32,
     ) -> Result<Value, Box<Diagnostic>> {
         let mut extents = Vec::with_capacity(dims.len());
-        for (axis, extent) in dims.iter().enumerate() {
-            let extent = match extent {
+        let open: Vec<_> =
+            dims.iter().enumerate().skip(1).filter(|(_, extent)| extent.is_none()).map(|(axis, _)| axis).collect();
+        if !open.is_empty() {
+            return Err(left_open(info, &open));
+        }
+        for extent in dims {
+            extents.push(match extent {
                 Some(extent) => usize::try_from(*extent).unwrap_or(0),
-                None if axis == 0 => {
+                None => {
                     self.open_batch = true;
                     self.batch
                 }
-                None => {
-                    return Err(Box::new(
-                        Diagnostic::error("E-ONNX-DYN", format!("its axis {axis} has no fixed extent"))
-                            .expected("fixed extents for all axes but the first")
-                            .hint("export the model for fixed shapes; only the batch may be dynamic"),
-                    ));
-                }
-            };
-            extents.push(extent);
+            });
         }
         if dims.len() > LARGEST_RANK
             || elements(&extents).is_none_or(|count| count == 0 || count > limits::MAP_ELEMENTS.count())
@@ -146,6 +223,51 @@ impl Importer<'_> {
         }
         false
     }
+}
+
+/// Extents by inputs and axes.
+type Bound = BTreeMap<String, BTreeMap<usize, usize>>;
+
+/// What the user may name: inputs, and axes that the file leaves open.
+fn examples(inputs: &[(&ValueInfoProto, Vec<Axis>)]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for (info, axes) in inputs.iter().take(NAMED) {
+        let open = axes.iter().skip(1).filter_map(|axis| match axis {
+            Axis::Open(Some(name)) => Some(format!("`{name}=EXTENT`")),
+            Axis::Fixed(_) | Axis::Open(None) => None,
+        });
+        names.extend(open.take(NAMED));
+        names.push(format!("`{}={}`", info.name, vec!["EXTENT"; axes.len()].join(",")));
+    }
+    let mut told = BTreeSet::new();
+    names.retain(|name| told.insert(name.clone()));
+    names.join(", ")
+}
+
+/// The error about axes behind the first whose extent nobody says.
+fn left_open(info: &ValueInfoProto, open: &[usize]) -> Box<Diagnostic> {
+    let message = match open {
+        [axis] => format!("its axis {axis} has no fixed extent"),
+        axes => format!("its axes {axes:?} have no fixed extent"),
+    };
+    let axes = facts::axes(info);
+    let named: Option<BTreeSet<String>> = open
+        .iter()
+        .map(|axis| match axes.get(*axis) {
+            Some(Axis::Open(Some(name))) => Some(format!("{name}=N")),
+            _ => None,
+        })
+        .collect();
+    let whole = || BTreeSet::from([format!("{}={}", info.name, vec!["N"; axes.len()].join(","))]);
+    let named: Vec<String> = named.unwrap_or_else(whole).into_iter().collect();
+    Box::new(
+        Diagnostic::error("E-ONNX-DYN", message)
+            .expected("fixed extents for all axes but the first, which is the batch")
+            .hint(format!(
+                "`--input-shape {}` says it, in the macro `input_shape`; or export the model so",
+                named.join(",")
+            )),
+    )
 }
 
 /// Element type and extents, where declared; an extent without a number is `None`.

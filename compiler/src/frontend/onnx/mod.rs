@@ -40,7 +40,7 @@ pub use facts::{Axis, Facts, Input};
 pub(super) use literal::type_name;
 pub use unsupported::Unsupported;
 
-use super::{Examined, Network, WeightSource};
+use super::{Examined, InputExtents, Network, WeightSource};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 
 /// Reads an ONNX model with its weights, for a batch of `batch` images.
@@ -50,19 +50,25 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 /// `E-ONNX-CTRL` (control flow), `E-ONNX-ATTR`, `E-ONNX-TYPE`, `E-ONNX-DYN`, `E-ONNX-TRAIN`, `E-ONNX-EXT` (external data), `E-ONNX-SHAPE`,
 /// `E-ONNX-BIAS`, `E-ONNX-LIMIT` (constants too large to compute), `E-ONNX-WEIGHTS` (weights from elsewhere) and `E-WVAL`. Warnings: `W-ONNX-BATCH`, `W-ONNX-CONSTANT`, `W-ONNX-OPSET`, `W-ONNX-TYPE`.
 pub fn load(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
-    examine(path, weights, batch).finish()
+    examine(path, weights, batch, None).finish()
 }
 
-/// Reads an ONNX model as [`load`] does, as far as it can be read.
-pub fn examine(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Examined {
+/// Reads an ONNX model as [`load`] does, as far as it can be read, with extents for what the file leaves open.
+pub fn examine(path: &Path, weights: Option<&WeightSource>, batch: usize, extents: Option<&InputExtents>) -> Examined {
     let mut examined = Examined::default();
-    if let Err(problems) = read(path, weights, batch, &mut examined) {
+    if let Err(problems) = read(path, weights, batch, extents, &mut examined) {
         examined.problems.extend(problems);
     }
     examined
 }
 
-fn read(path: &Path, weights: Option<&WeightSource>, batch: usize, examined: &mut Examined) -> Result<(), Diagnostics> {
+fn read(
+    path: &Path,
+    weights: Option<&WeightSource>,
+    batch: usize,
+    extents: Option<&InputExtents>,
+    examined: &mut Examined,
+) -> Result<(), Diagnostics> {
     match weights {
         None | Some(WeightSource::Model) => {}
         Some(WeightSource::Seed(_) | WeightSource::File(_)) => {
@@ -92,7 +98,7 @@ fn read(path: &Path, weights: Option<&WeightSource>, batch: usize, examined: &mu
         }
     };
     let mut importer = importer::Importer::new(path, &model, &schedule, batch, diagnostics);
-    importer.inputs();
+    importer.inputs(extents);
     for index in &schedule.nodes {
         importer.node(*index);
     }

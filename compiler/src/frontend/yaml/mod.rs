@@ -211,7 +211,7 @@ fn left_out(source: &Source<'_>, reading: Reading<'_>, kept: &Resolution) -> Lef
     if reading.changes.structure.include_top != Some(false) {
         return LeftOut::default();
     }
-    let structure = Overrides { input_shape: reading.changes.structure.input_shape, ..Overrides::default() };
+    let structure = Overrides { input_shape: reading.changes.structure.input_shape.clone(), ..Overrides::default() };
     let changes = Changes { structure, ..Changes::default() };
     // A whole network that does not hold together has nothing that could be left over.
     let Ok((whole, _)) = describe_as(source, Reading { changes: &changes, ..reading }) else {

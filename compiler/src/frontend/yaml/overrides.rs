@@ -1,5 +1,6 @@
 //! What a user changes about a network without writing a spec: the arguments of Keras' constructors, and the results.
 
+use super::super::extents::InputExtents;
 use super::spec::{
     Count, Input, InputShape, Labels, Layer, LayerWith, Output, OutputActivation, Outputs, PlainLayer, Pooling, Size,
     Spec,
@@ -16,21 +17,10 @@ pub struct Overrides {
     pub classes: Option<usize>,
     /// What the classifier applies last.
     pub classifier_activation: Option<OutputActivation>,
-    /// Channels when not the spec's own, height and width of the input.
-    pub input_shape: Option<(Option<usize>, [usize; 2])>,
+    /// Extents of the input.
+    pub input_shape: Option<InputExtents>,
     /// The values that are the network's results; each gives its name.
     pub outputs: Vec<String>,
-}
-
-/// Channels when they are given, height and width: of a side, of height and width, or of channels, height and width.
-pub fn input_shape(extents: &[usize]) -> Option<(Option<usize>, [usize; 2])> {
-    let shape = match extents {
-        [side] => (None, [*side; 2]),
-        [height, width] => (None, [*height, *width]),
-        [channels, height, width] => (Some(*channels), [*height, *width]),
-        _ => return None,
-    };
-    extents.iter().all(|extent| (1..=65536).contains(extent)).then_some(shape)
 }
 
 /// A change that the spec does not allow.
@@ -61,8 +51,16 @@ impl Overrides {
     /// # Errors
     /// The change that the spec does not allow.
     pub fn apply(&self, spec: &mut Spec) -> Result<(), Refused> {
-        if let Some((channels, size)) = self.input_shape {
-            resize(spec, channels, size);
+        match &self.input_shape {
+            Some(InputExtents::Picture(channels, size)) => resize(spec, *channels, *size),
+            Some(InputExtents::Named(_)) => {
+                return Err(Refused::new(
+                    "input_shape",
+                    "a spec's only input has no named axes",
+                    "give height and width, or channels, height and width: 160,160",
+                ));
+            }
+            None => {}
         }
         let kept = self.include_top.unwrap_or(true);
         match self.pooling {
