@@ -488,6 +488,11 @@ pub const CODES: &[Code] = &[
         "It is read as the newest known one. A file without a version was written by hand or is damaged; onnx.checker says more.",
     ),
     code(
+        "W-ONNX-META",
+        "A hint in the model's metadata cannot be followed.",
+        "Metadata say how pictures become the input and what the classes are called. What does not go with the model's inputs and outputs is left out; `--preprocess` and `--labels` say it from outside.",
+    ),
+    code(
         "W-ONNX-OPSET",
         "The model's operators are newer than this resnetc.",
         "They are read by the rules of the newest known version; check the results with `resnetc verify`.",

@@ -53,6 +53,8 @@ pub struct Examined {
     pub network: Option<Network>,
     /// All that is wrong or doubtful.
     pub problems: Diagnostics,
+    /// What the metadata of an ONNX file say of pictures and classes.
+    pub hints: Surroundings,
     /// What an ONNX file says of itself.
     pub facts: Option<onnx::Facts>,
     /// Nodes of an ONNX model that cannot be compiled; one of the problems names them too.
@@ -147,7 +149,7 @@ pub fn examine(model: &str, weights: Option<&WeightSource>, batch: usize, change
             }
             let mut examined = onnx::examine(path, weights, batch, extents);
             if let Some(network) = &mut examined.network
-                && let Err(problems) = changes.surroundings.surround(network)
+                && let Err(problems) = changes.surroundings.surround(network, &examined.hints)
             {
                 examined.problems.extend(problems);
             }

@@ -17,6 +17,7 @@ mod importer;
 mod input;
 mod linear;
 mod literal;
+mod metadata;
 mod model;
 mod norm;
 mod operators;
@@ -48,7 +49,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 /// The warnings come with the network. Codes of errors: `E-ONNX-FILE` (cannot be read or decoded), `E-ONNX-OPSET`, `E-ONNX-NAME`
 /// (a name twice or nowhere), `E-ONNX-IO` (inputs and outputs), `E-ONNX-CYCLE`, `E-ONNX-OP` (all operators that are not supported),
 /// `E-ONNX-CTRL` (control flow), `E-ONNX-ATTR`, `E-ONNX-TYPE`, `E-ONNX-DYN`, `E-ONNX-TRAIN`, `E-ONNX-EXT` (external data), `E-ONNX-SHAPE`,
-/// `E-ONNX-BIAS`, `E-ONNX-LIMIT` (constants too large to compute), `E-ONNX-WEIGHTS` (weights from elsewhere) and `E-WVAL`. Warnings: `W-ONNX-BATCH`, `W-ONNX-CONSTANT`, `W-ONNX-OPSET`, `W-ONNX-TYPE`.
+/// `E-ONNX-BIAS`, `E-ONNX-LIMIT` (constants too large to compute), `E-ONNX-WEIGHTS` (weights from elsewhere) and `E-WVAL`. Warnings: `W-ONNX-BATCH`, `W-ONNX-CONSTANT`, `W-ONNX-META`, `W-ONNX-OPSET`, `W-ONNX-TYPE`.
 pub fn load(path: &Path, weights: Option<&WeightSource>, batch: usize) -> Result<(Network, Diagnostics), Diagnostics> {
     examine(path, weights, batch, None).finish()
 }
@@ -106,5 +107,12 @@ fn read(
     examined.network = outcome.network;
     examined.unsupported = outcome.unsupported;
     examined.problems = outcome.problems;
+    if let Some(network) = &examined.network {
+        let (hints, warnings) = metadata::hints(&model.metadata, &network.graph);
+        examined.hints = hints;
+        examined
+            .problems
+            .extend(Diagnostics(warnings.into_iter().map(|warning| warning.at(Place::file(path))).collect()));
+    }
     Ok(())
 }

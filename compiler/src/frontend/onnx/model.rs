@@ -6,7 +6,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use super::functions;
-use super::proto::{GraphProto, ModelProto};
+use super::proto::{GraphProto, MetadataProto, ModelProto};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::frontend::source;
 
@@ -29,6 +29,8 @@ pub(super) struct Model {
     pub ir_version: i64,
     /// The tool that wrote the file.
     pub producer: String,
+    /// Properties of the model, those that are text.
+    pub metadata: Vec<(String, String)>,
 }
 
 /// Reads and decodes a file, and checks the version of its operators. The diagnostics are warnings.
@@ -79,7 +81,11 @@ pub(super) fn read(path: &Path) -> Result<(Model, Diagnostics), Diagnostics> {
     }
     let opsets = functions::inline(&mut graph, &model.functions, opset, &OPSETS).map_err(|error| error.at(place()))?;
     let (ir_version, producer) = (model.ir_version, model.producer_name);
-    Ok((Model { graph, opsets, opset, ir_version, producer }, diagnostics))
+    let text = |property: MetadataProto| {
+        Some((String::from_utf8(property.key).ok()?, String::from_utf8(property.value).ok()?))
+    };
+    let metadata = model.metadata_props.into_iter().filter_map(text).collect();
+    Ok((Model { graph, opsets, opset, ir_version, producer, metadata }, diagnostics))
 }
 
 /// Whether a domain is that of the standard's own operators.

@@ -14,9 +14,20 @@ pub struct ModelProto {
     /// Versions of the operator sets, one per domain.
     #[prost(message, repeated, tag = "8")]
     pub opset_import: ::prost::alloc::vec::Vec<OperatorSetIdProto>,
+    /// What else is said of the model.
+    #[prost(message, repeated, tag = "14")]
+    pub metadata_props: ::prost::alloc::vec::Vec<MetadataProto>,
     /// Operators defined in the file itself.
     #[prost(message, repeated, tag = "25")]
     pub functions: ::prost::alloc::vec::Vec<FunctionProto>,
+}
+/// A property of the model. The standard says text; what is none is no reason to refuse the model.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetadataProto {
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub value: ::prost::alloc::vec::Vec<u8>,
 }
 /// The version of an operator set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

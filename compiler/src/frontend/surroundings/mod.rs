@@ -28,17 +28,18 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Surrounds a network that has no preprocessing and no labels of its own.
+    /// Surrounds a network that has no preprocessing and no labels of its own but for hints in the model's file.
     ///
     /// # Errors
     /// What does not hold together, or does not fit the network.
-    pub fn surround(&self, network: &mut Network) -> Result<(), Diagnostics> {
+    pub fn surround(&self, network: &mut Network, hints: &Self) -> Result<(), Diagnostics> {
         let mut problems = Diagnostics::new();
         let shape = |id| &network.graph.node(id).shape().0;
         let inputs = network.graph.inputs();
         match inputs.iter().map(|id| shape(*id).as_slice()).collect::<Vec<_>>()[..] {
             [&[_, channels, height, width]] => {
-                let keys = PreprocessKeys { own: None, given: &self.preprocess, place: &|_| None };
+                let own = Some(&hints.preprocess).filter(|own| **own != Preprocess::default());
+                let keys = PreprocessKeys { own, given: &self.preprocess, place: &|_| None };
                 let input = [channels, height, width];
                 network.preprocess = preprocess(&keys, input, &mut |problem| problems.push(problem));
             }
@@ -52,7 +53,7 @@ impl Surroundings {
         }
         let outputs: Vec<_> =
             network.graph.outputs().iter().map(|output| network.graph.node(output.node).shape()).collect();
-        let keys = LabelKeys { own: None, given: self.labels.as_ref(), place: &|_| None };
+        let keys = LabelKeys { own: hints.labels.as_ref(), given: self.labels.as_ref(), place: &|_| None };
         let nothing_beside = |name: &str| Err(format!("`{name}` lies beside no spec"));
         let (labels, file) = labels(&keys, &nothing_beside, &outputs, &mut |problem| problems.push(problem));
         network.labels = labels;
