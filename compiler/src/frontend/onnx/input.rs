@@ -32,7 +32,7 @@ impl Importer<'_> {
                 Diagnostic::error("E-ONNX-DYN", "its shape is not declared").expected("a tensor [N, C, H, W]"),
             ));
         };
-        if !element::is_float(kind) && !element::is_whole(kind) {
+        if !element::is_number(kind) {
             let message = format!("its elements are of type {}", type_name(kind));
             return Err(Box::new(Diagnostic::error("E-ONNX-TYPE", message).expected("numbers, such as float")));
         }

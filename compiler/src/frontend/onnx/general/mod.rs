@@ -329,6 +329,8 @@ pub(super) fn overflow(element: i32) -> Function {
         element::INT8 => wrap(-128.0, 256.0),
         element::UINT16 => wrap(0.0, 65536.0),
         element::INT16 => wrap(-32768.0, 65536.0),
+        element::UINT4 => wrap(0.0, 16.0),
+        element::INT4 => wrap(-8.0, 16.0),
         _ => Function::IDENTITY,
     }
 }
@@ -340,6 +342,8 @@ pub(super) fn range(element: i32) -> Option<[f64; 2]> {
         element::INT8 => Some([-128.0, 127.0]),
         element::UINT16 => Some([0.0, 65535.0]),
         element::INT16 => Some([-32768.0, 32767.0]),
+        element::UINT4 => Some([0.0, 15.0]),
+        element::INT4 => Some([-8.0, 7.0]),
         _ => None,
     }
 }

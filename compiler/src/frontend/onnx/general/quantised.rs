@@ -4,7 +4,8 @@
 use super::super::attributes::{Node, axis};
 use super::super::fold::broadcast;
 use super::super::importer::{Failure, Importer, Outcome, refuse};
-use super::super::literal::element::{FLOAT, INT8, INT32, UINT8};
+use super::super::literal::element::{FLOAT, INT8, INT32, UINT8, float8, is_whole};
+use super::super::literal::type_name;
 use super::super::model::standard;
 use super::super::operators::Operator;
 use super::products::product;
@@ -73,26 +74,36 @@ fn placed(
     super::taken(importer, name, &vector, &positions, 0.0)
 }
 
-/// `saturate(round(x / scale) + zero_point)`; of two nearest numbers the even one.
-fn quantized(
-    importer: &mut Importer<'_>,
-    name: &str,
-    x: &Operand,
-    scale: &Operand,
-    zero: Option<&Operand>,
+/// What a tensor is quantised to.
+struct Target {
+    scale: Operand,
+    zero: Option<Operand>,
     element: i32,
-) -> Result<Operand, Failure> {
-    let [low, high] =
-        range(element).ok_or_else(|| refuse("E-ONNX-TYPE", "it quantises to a type that is not supported"))?;
-    let clip = Function::of(FunctionKind::Clip, low, high);
+    /// Whether what is beyond the largest floating-point number of 8 bits becomes that one. Integers always do.
+    saturate: bool,
+}
+
+/// `saturate(round(x / scale) + zero_point)`; of two nearest numbers the even one.
+fn quantized(importer: &mut Importer<'_>, name: &str, x: &Operand, to: &Target) -> Result<Operand, Failure> {
     // The quotient is rounded to f32 before it is rounded to a whole number, as the standard has it.
-    let ratio = single(importer, &format!("{name}.ratio"), x, scale, Combine::Divide)?;
-    let whole = unary(importer, &format!("{name}.round"), &ratio, Function::plain(FunctionKind::Round), FLOAT)?;
-    let moved = match zero {
-        Some(zero) => binary(importer, &format!("{name}.zero"), &whole, &zero.typed(FLOAT), Combine::Add, FLOAT)?,
-        None => whole,
+    let ratio = single(importer, &format!("{name}.ratio"), x, &to.scale, Combine::Divide)?;
+    let (rounded, last) = match (range(to.element), float8(to.element)) {
+        (Some([low, high]), _) => {
+            let round = Function::plain(FunctionKind::Round);
+            let whole = unary(importer, &format!("{name}.round"), &ratio, round, FLOAT)?;
+            (whole, Function::of(FunctionKind::Clip, low, high))
+        }
+        (None, Some((_, kind))) => (ratio, Function::of(kind, f64::from(u8::from(to.saturate)), 0.0)),
+        (None, None) => {
+            let message = format!("it quantises to {}", type_name(to.element));
+            return Err(refuse("E-ONNX-TYPE", message));
+        }
     };
-    unary(importer, &format!("{name}.saturate"), &moved, clip, element)
+    let moved = match &to.zero {
+        Some(zero) => binary(importer, &format!("{name}.zero"), &rounded, &zero.typed(FLOAT), Combine::Add, FLOAT)?,
+        None => rounded,
+    };
+    unary(importer, &format!("{name}.saturate"), &moved, last, to.element)
 }
 
 /// `(x - zero_point) * scale`
@@ -121,16 +132,17 @@ fn single(
     nest(importer, name, dims, &[], &reads, recipe)
 }
 
-/// `x - zero_point`, as whole numbers of enough bits.
+/// `x - zero_point`; of integers, as whole numbers of enough bits.
 fn difference(
     importer: &mut Importer<'_>,
     name: &str,
     x: &Operand,
     zero: Option<&Operand>,
 ) -> Result<Operand, Failure> {
+    let wide = if is_whole(x.element) { INT32 } else { FLOAT };
     match zero {
-        Some(zero) => binary(importer, name, x, zero, Combine::Subtract, INT32),
-        None => Ok(x.typed(if x.literal().is_some() { x.element } else { INT32 })),
+        Some(zero) => binary(importer, name, x, zero, Combine::Subtract, wide),
+        None => Ok(x.typed(if x.literal().is_some() { x.element } else { wide })),
     }
 }
 
@@ -147,7 +159,8 @@ fn quantize<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let name = |part: &str| format!("{}.{part}", node.name);
     let scale = placed(importer, &name("scales"), scale, &x.dims, along, block)?;
     let zero = zero.map(|zero| placed(importer, &name("zeros"), zero, &x.dims, along, block)).transpose()?;
-    Ok(quantized(importer, &node.name, &x, &scale, zero.as_ref(), element)?.value())
+    let saturate = node.flag("saturate", true)?;
+    Ok(quantized(importer, &node.name, &x, &Target { scale, zero, element, saturate })?.value())
 }
 
 fn dequantize<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
@@ -170,19 +183,14 @@ fn triple<'m>(
 }
 
 /// The scale and the zero point of a result, and the type that the latter gives it.
-fn target<'m>(
-    importer: &mut Importer<'m>,
-    node: &Node<'m>,
-    from: usize,
-    otherwise: i32,
-) -> Result<(Operand, Option<Operand>, i32), Failure> {
+fn target<'m>(importer: &mut Importer<'m>, node: &Node<'m>, from: usize, otherwise: i32) -> Result<Target, Failure> {
     let (scale, zero) = (operand(importer, node, from)?, optional(importer, node, from + 1)?);
     let element = zero.as_ref().map_or(otherwise, |zero| zero.element);
     let one = |value: Operand| match value.len() {
         1 => Ok(value.reshaped(Vec::new())),
         _ => Err(Failure::Unsupported("its result has several scales".to_owned())),
     };
-    Ok((one(scale)?, zero.map(one).transpose()?, element))
+    Ok(Target { scale: one(scale)?, zero: zero.map(one).transpose()?, element, saturate: true })
 }
 
 /// The sum of products as whole numbers, times the scales of both over that of the result, rounded and shifted.
@@ -191,16 +199,16 @@ fn requantized<'m>(
     node: &Node<'m>,
     sums: &Operand,
     [a, b]: [&Operand; 2],
-    (scale, zero, element): (Operand, Option<Operand>, i32),
+    to: Target,
 ) -> Outcome {
     let name = |part: &str| format!("{}.{part}", node.name);
     let both = single(importer, &name("scales"), a, b, Combine::Multiply)?;
-    let factor = single(importer, &name("factor"), &both, &scale, Combine::Divide)?;
+    let factor = single(importer, &name("factor"), &both, &to.scale, Combine::Divide)?;
     // The sum becomes f32 before it is scaled.
     let sums = unary(importer, &name("sums"), &sums.typed(FLOAT), Function::plain(FunctionKind::Single), FLOAT)?;
     let scaled = single(importer, &name("scaled"), &sums, &factor, Combine::Multiply)?;
-    let one = Operand::floats(Vec::new(), vec![1.0]);
-    Ok(quantized(importer, &node.name, &scaled, &one, zero.as_ref(), element)?.value())
+    let to = Target { scale: Operand::floats(Vec::new(), vec![1.0]), ..to };
+    Ok(quantized(importer, &node.name, &scaled, &to)?.value())
 }
 
 /// A vector with a number for each output channel of a kernel, or a single number, beside a tensor of so many axes.
@@ -291,7 +299,8 @@ fn dynamic<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let negated = unary(importer, &name("negated"), &ratio, Function::of(FunctionKind::Affine, -1.0, 0.0), FLOAT)?;
     let clipped = unary(importer, &name("clipped"), &negated, clip(0.0, 255.0), FLOAT)?;
     let zero = unary(importer, &name("zero"), &clipped, Function::plain(FunctionKind::Round), UINT8)?;
-    let result = quantized(importer, &node.name, &x, &scale, Some(&zero), UINT8)?;
+    let to = Target { scale: scale.clone(), zero: Some(zero.clone()), element: UINT8, saturate: true };
+    let result = quantized(importer, &node.name, &x, &to)?;
     for (position, value) in [(1, scale), (2, zero)] {
         if let Some(output) = node.proto.output.get(position).filter(|output| !output.is_empty()) {
             importer.define(output, value.value());
@@ -304,26 +313,26 @@ fn dynamic<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
 fn pair<'m>(importer: &mut Importer<'m>, node: &Node<'m>, combine: Combine) -> Outcome {
     let (a, a_scale, a_zero) = triple(importer, node, 0)?;
     let (b, b_scale, b_zero) = triple(importer, node, 3)?;
-    let (scale, zero, element) = target(importer, node, 6, a.element)?;
+    let to = target(importer, node, 6, a.element)?;
     let name = |part: &str| format!("{}.{part}", node.name);
     let a = dequantized(importer, &name("a"), &a, &a_scale, a_zero.as_ref())?;
     let b = dequantized(importer, &name("b"), &b, &b_scale, b_zero.as_ref())?;
     let result = binary(importer, &name("result"), &a, &b, combine, FLOAT)?;
-    Ok(quantized(importer, &node.name, &result, &scale, zero.as_ref(), element)?.value())
+    Ok(quantized(importer, &node.name, &result, &to)?.value())
 }
 
 /// A function of a quantised tensor.
 fn one<'m>(importer: &mut Importer<'m>, node: &Node<'m>, function: Function) -> Outcome {
     let (x, x_scale, x_zero) = triple(importer, node, 0)?;
-    let (scale, zero, element) = target(importer, node, 3, x.element)?;
+    let to = target(importer, node, 3, x.element)?;
     let x = dequantized(importer, &format!("{}.x", node.name), &x, &x_scale, x_zero.as_ref())?;
     let result = unary(importer, &format!("{}.result", node.name), &x, function, FLOAT)?;
-    Ok(quantized(importer, &node.name, &result, &scale, zero.as_ref(), element)?.value())
+    Ok(quantized(importer, &node.name, &result, &to)?.value())
 }
 
 fn global_average<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let (x, x_scale, x_zero) = triple(importer, node, 0)?;
-    let (scale, zero, element) = target(importer, node, 3, x.element)?;
+    let to = target(importer, node, 3, x.element)?;
     let x = dequantized(importer, &format!("{}.x", node.name), &x, &x_scale, x_zero.as_ref())?;
     let rank = x.dims.len();
     let axes: Vec<usize> =
@@ -331,16 +340,16 @@ fn global_average<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let count: usize = axes.iter().filter_map(|axis| x.dims.get(*axis)).product();
     let share = Function::of(FunctionKind::Affine, 1.0 / count.max(1) as f64, 0.0);
     let result = reduced(importer, &format!("{}.mean", node.name), &x, &axes, Fold::Sum, share, FLOAT)?;
-    Ok(quantized(importer, &node.name, &result, &scale, zero.as_ref(), element)?.value())
+    Ok(quantized(importer, &node.name, &result, &to)?.value())
 }
 
 fn softmax<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let (x, x_scale, x_zero) = triple(importer, node, 0)?;
-    let (scale, zero, element) = target(importer, node, 3, if x.element == INT8 { INT8 } else { UINT8 })?;
+    let to = target(importer, node, 3, if x.element == INT8 { INT8 } else { UINT8 })?;
     let x = dequantized(importer, &format!("{}.x", node.name), &x, &x_scale, x_zero.as_ref())?;
     let old = node.int("opset", 13)? < 13;
     let first = axis(node.int("axis", -1)?, x.dims.len())?;
     let axes: Vec<usize> = if old { (first..x.dims.len()).collect() } else { vec![first] };
     let result = soft(importer, &format!("{}.softmax", node.name), &x, &axes, false)?;
-    Ok(quantized(importer, &node.name, &result, &scale, zero.as_ref(), element)?.value())
+    Ok(quantized(importer, &node.name, &result, &to)?.value())
 }
