@@ -8,10 +8,11 @@ use super::super::literal::element::{FLOAT, INT8, INT32, UINT8, float8, is_whole
 use super::super::literal::type_name;
 use super::super::model::standard;
 use super::super::operators::Operator;
-use super::products::product;
+use super::moves::joined;
+use super::products::{of_matrices, product};
 use super::reduce::soft;
-use super::window::convolution;
-use super::{Operand, Recipe, binary, nest, operand, optional, range, reduced, repeated, unary};
+use super::window::{averages, convolution};
+use super::{Operand, Recipe, binary, nest, operand, optional, permuted, range, reduced, repeated, unary};
 use crate::ir::scalar::{Combine, Fold, Function, FunctionKind};
 
 /// The function for an operator of the standard, or of ONNX Runtime's own domain.
@@ -27,7 +28,10 @@ pub(super) fn find(domain: &str, operator: &str) -> Option<Operator> {
                 let slope = f64::from(node.float("alpha", 0.01)?);
                 one(importer, node, Function::of(FunctionKind::LeakyRelu, slope, 0.0))
             },
+            "QLinearAveragePool" => average,
             "QLinearGlobalAveragePool" => global_average,
+            "QLinearConcat" => concat,
+            "QGemm" => gemm,
             "QLinearSoftmax" => softmax,
             _ => return None,
         },
@@ -193,20 +197,24 @@ fn target<'m>(importer: &mut Importer<'m>, node: &Node<'m>, from: usize, otherwi
     Ok(Target { scale: one(scale)?, zero: zero.map(one).transpose()?, element, saturate: true })
 }
 
-/// The sum of products as whole numbers, times the scales of both over that of the result, rounded and shifted.
+/// The sum of products as whole numbers, times the scales of both; over that of the result, rounded and shifted, if that is quantised.
 fn requantized<'m>(
     importer: &mut Importer<'m>,
     node: &Node<'m>,
     sums: &Operand,
     [a, b]: [&Operand; 2],
-    to: Target,
+    to: Option<Target>,
 ) -> Outcome {
     let name = |part: &str| format!("{}.{part}", node.name);
     let both = single(importer, &name("scales"), a, b, Combine::Multiply)?;
-    let factor = single(importer, &name("factor"), &both, &to.scale, Combine::Divide)?;
+    let factor = match &to {
+        Some(to) => single(importer, &name("factor"), &both, &to.scale, Combine::Divide)?,
+        None => both,
+    };
     // The sum becomes f32 before it is scaled.
     let sums = unary(importer, &name("sums"), &sums.typed(FLOAT), Function::plain(FunctionKind::Single), FLOAT)?;
     let scaled = single(importer, &name("scaled"), &sums, &factor, Combine::Multiply)?;
+    let Some(to) = to else { return Ok(scaled.value()) };
     let to = Target { scale: Operand::floats(Vec::new(), vec![1.0]), ..to };
     Ok(quantized(importer, &node.name, &scaled, &to)?.value())
 }
@@ -238,7 +246,7 @@ fn conv<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         sums = binary(importer, &name("bias"), &sums, &bias, Combine::Add, INT32)?;
     }
     let k_scale = of_outputs(k_scale, outputs, rank, 1)?;
-    requantized(importer, node, &sums, [&x_scale.reshaped(Vec::new()), &k_scale], target)
+    requantized(importer, node, &sums, [&x_scale.reshaped(Vec::new()), &k_scale], Some(target))
 }
 
 fn conv_integer<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
@@ -271,6 +279,32 @@ fn mat_mul<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let sums = product(importer, &name("product"), &a, &b, INT32)?;
     let scales = [beside(Some(a_scale), true), beside(Some(b_scale), false)];
     let [Some(a_scale), Some(b_scale)] = scales else { return Err(refuse("E-ONNX-TYPE", "it lacks its scales")) };
+    requantized(importer, node, &sums, [&a_scale, &b_scale], Some(target))
+}
+
+/// QGemm: a product of matrices and a vector of int32, whose scale is `alpha` times those of both.
+fn gemm<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let (a, a_scale, a_zero) = triple(importer, node, 0)?;
+    let (b, b_scale, b_zero) = triple(importer, node, 3)?;
+    let bias = optional(importer, node, 6)?;
+    let target = if node.optional(7).is_some() { Some(target(importer, node, 7, a.element)?) } else { None };
+    let name = |part: &str| format!("{}.{part}", node.name);
+    let a = difference(importer, &name("left"), &a, a_zero.map(|zero| zero.reshaped(Vec::new())).as_ref())?;
+    // A number for each column of what is multiplied, which is a row where that is transposed.
+    let b_zero = beside(b_zero, node.flag("transB", false)?);
+    let b = difference(importer, &name("right"), &b, b_zero.as_ref())?;
+    let mut sums = of_matrices(importer, node, &a, &b, INT32)?;
+    if let Some(bias) = bias {
+        sums = binary(importer, &name("bias"), &sums, &bias, Combine::Add, INT32)?;
+    }
+    let a_scale = match node.float("alpha", 1.0)? {
+        1.0 => a_scale.reshaped(Vec::new()),
+        alpha => {
+            let alpha = Operand::floats(Vec::new(), vec![alpha]);
+            single(importer, &name("alpha"), &a_scale.reshaped(Vec::new()), &alpha, Combine::Multiply)?
+        }
+    };
+    let b_scale = if b_scale.len() == 1 { b_scale.reshaped(Vec::new()) } else { b_scale };
     requantized(importer, node, &sums, [&a_scale, &b_scale], target)
 }
 
@@ -328,6 +362,35 @@ fn one<'m>(importer: &mut Importer<'m>, node: &Node<'m>, function: Function) -> 
     let x = dequantized(importer, &format!("{}.x", node.name), &x, &x_scale, x_zero.as_ref())?;
     let result = unary(importer, &format!("{}.result", node.name), &x, function, FLOAT)?;
     Ok(quantized(importer, &node.name, &result, &to)?.value())
+}
+
+fn average<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let (x, x_scale, x_zero) = triple(importer, node, 0)?;
+    let to = target(importer, node, 3, x.element)?;
+    let name = |part: &str| format!("{}.{part}", node.name);
+    let x = dequantized(importer, &name("x"), &x, &x_scale, x_zero.as_ref())?;
+    let rank = x.dims.len();
+    let last = node.flag("channels_last", false)? && rank > 2;
+    let first = if last { [&[0, rank - 1][..], &(1..rank - 1).collect::<Vec<_>>()].concat() } else { Vec::new() };
+    let x = if last { permuted(importer, &name("channels_first"), &x, &first)? } else { x };
+    let mut result = averages(importer, node, &name("mean"), &x)?;
+    if last {
+        let back: Vec<usize> = [&[0][..], &(2..rank).collect::<Vec<_>>(), &[1]].concat();
+        result = permuted(importer, &name("channels_last"), &result, &back)?;
+    }
+    Ok(quantized(importer, &node.name, &result, &to)?.value())
+}
+
+/// QLinearConcat: the scale and the zero point of the result, then three inputs for each part.
+fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let to = target(importer, node, 0, UINT8)?;
+    let mut parts = Vec::with_capacity(node.inputs.len() / 3);
+    for position in (2..node.inputs.len()).step_by(3) {
+        let (x, scale, zero) = triple(importer, node, position)?;
+        parts.push(dequantized(importer, &format!("{}.part{}", node.name, parts.len()), &x, &scale, zero.as_ref())?);
+    }
+    let whole = joined(importer, &format!("{}.joined", node.name), &parts, node.int("axis", 1)?)?;
+    Ok(quantized(importer, &node.name, &whole, &to)?.value())
 }
 
 fn global_average<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
