@@ -27,7 +27,9 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
                     node.name.clone(),
                     format!("computed {} of constants: {}", node.op().name(), node.shape()),
                 );
+                let numbers = node.numbers().clone();
                 graph.replace(id, Op::Constant(tensor), &[])?;
+                graph.declare(id, numbers);
                 exact.insert(id, values);
             }
             Err(reason) => report.refused(node.name.clone(), reason),

@@ -8,7 +8,7 @@ use super::proto::ValueInfoProto;
 use super::proto::tensor_shape_proto::dimension::Value as Extent;
 use super::value::{Array, NHWC, Value, View};
 use crate::Diagnostic;
-use crate::ir::{Layout, Shape};
+use crate::ir::{Layout, Numbers, Shape};
 use crate::limits;
 
 impl Importer<'_> {
@@ -118,6 +118,7 @@ impl Importer<'_> {
         }
         let name = self.unique(&self.schedule.input.name);
         let node = self.graph.input(name, Layout::Array, Shape(extents.clone()));
+        self.graph.declare(node, Numbers::of(element::of_graph(element)));
         Ok(Value::Array(Array { node, dims: extents, element }))
     }
 

@@ -32,6 +32,7 @@ pub(super) enum Data {
 /// Element types of the standard by their numbers.
 pub(super) mod element {
     use crate::ir::scalar::{Float8, FunctionKind};
+    use crate::ir::{Bits, Element};
 
     pub const FLOAT: i32 = 1;
     pub const UINT8: i32 = 2;
@@ -74,9 +75,41 @@ pub(super) mod element {
         }
     }
 
+    /// What the graph calls it.
+    pub const fn of_graph(element: i32) -> Element {
+        match element {
+            BOOL => Element::Bool,
+            INT4 => Element::Int(Bits::Four),
+            INT8 => Element::Int(Bits::Eight),
+            INT16 => Element::Int(Bits::Sixteen),
+            INT32 => Element::Int(Bits::ThirtyTwo),
+            INT64 => Element::Int(Bits::SixtyFour),
+            UINT4 => Element::UInt(Bits::Four),
+            UINT8 => Element::UInt(Bits::Eight),
+            UINT16 => Element::UInt(Bits::Sixteen),
+            UINT32 => Element::UInt(Bits::ThirtyTwo),
+            UINT64 => Element::UInt(Bits::SixtyFour),
+            FLOAT8E4M3FN => Element::Float8E4M3Fn,
+            FLOAT8E4M3FNUZ => Element::Float8E4M3FnUz,
+            FLOAT8E5M2 => Element::Float8E5M2,
+            FLOAT8E5M2FNUZ => Element::Float8E5M2FnUz,
+            _ => Element::Float32,
+        }
+    }
+
     /// Whether it is a type of numbers, or of truth values.
     pub const fn is_number(element: i32) -> bool {
         is_whole(element) || is_float(element) || float8(element).is_some()
+    }
+}
+
+impl Data {
+    /// Where the elements lie, which is theirs for as long as they are kept.
+    pub fn address(&self) -> usize {
+        match self {
+            Self::Float(values) => values.as_ptr() as usize,
+            Self::Int(values) => values.as_ptr() as usize,
+        }
     }
 }
 

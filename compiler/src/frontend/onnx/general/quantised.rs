@@ -4,7 +4,7 @@
 use super::super::attributes::{Node, axis};
 use super::super::fold::broadcast;
 use super::super::importer::{Failure, Importer, Outcome, refuse};
-use super::super::literal::element::{FLOAT, INT8, INT32, UINT8, float8, is_whole};
+use super::super::literal::element::{FLOAT, INT8, INT32, UINT8, float8, is_whole, of_graph};
 use super::super::literal::type_name;
 use super::super::model::standard;
 use super::super::operators::Operator;
@@ -13,6 +13,7 @@ use super::products::{of_matrices, product};
 use super::reduce::soft;
 use super::window::{averages, convolution};
 use super::{Operand, Recipe, binary, nest, operand, optional, permuted, range, reduced, repeated, unary};
+use crate::ir::Quantisation;
 use crate::ir::scalar::{Combine, Fold, Function, FunctionKind};
 
 /// The function for an operator of the standard, or of ONNX Runtime's own domain.
@@ -107,7 +108,30 @@ fn quantized(importer: &mut Importer<'_>, name: &str, x: &Operand, to: &Target) 
         Some(zero) => binary(importer, &format!("{name}.zero"), &rounded, &zero.typed(FLOAT), Combine::Add, FLOAT)?,
         None => rounded,
     };
-    unary(importer, &format!("{name}.saturate"), &moved, last, to.element)
+    let result = unary(importer, &format!("{name}.saturate"), &moved, last, to.element)?;
+    let known = quantisation(to.element, &to.scale, to.zero.as_ref(), &result.dims);
+    result.declare(importer, known);
+    Ok(result)
+}
+
+/// What elements of a type stand for, if its scales and zero points are constants, one for all or one for each position of an axis.
+fn quantisation(element: i32, scale: &Operand, zero: Option<&Operand>, dims: &[usize]) -> Option<Quantisation> {
+    let single = |value: f64| value as f32;
+    let scales: Vec<f32> = scale.values()?.into_iter().map(single).collect();
+    let axis = match scales.len() {
+        1 => None,
+        _ => Some(
+            scale.dims.iter().position(|extent| *extent == scales.len()).filter(|_| scale.dims.len() == dims.len())?,
+        ),
+    };
+    let zeros: Vec<f32> = zero.map_or(Some(Vec::new()), Operand::values)?.into_iter().map(single).collect();
+    let zero_point = match zeros.as_slice() {
+        zeros if zeros.iter().all(|zero| *zero == 0.0) => Vec::new(),
+        &[zero] => vec![zero; scales.len()],
+        zeros if zeros.len() == scales.len() => zeros.to_vec(),
+        _ => return None,
+    };
+    Some(Quantisation { element: of_graph(element), scale: scales, zero_point, axis })
 }
 
 /// `(x - zero_point) * scale`
@@ -119,7 +143,11 @@ fn dequantized(
     zero: Option<&Operand>,
 ) -> Result<Operand, Failure> {
     let apart = difference(importer, &format!("{name}.apart"), x, zero)?;
-    single(importer, &format!("{name}.scaled"), &apart.typed(FLOAT), scale, Combine::Multiply)
+    let result = single(importer, &format!("{name}.scaled"), &apart.typed(FLOAT), scale, Combine::Multiply)?;
+    if result.literal().is_some() {
+        result.declare(importer, quantisation(x.element, scale, zero, &result.dims));
+    }
+    Ok(result)
 }
 
 /// A function of two tensors, rounded to f32: what is rounded to whole numbers later hangs on that.
@@ -144,8 +172,9 @@ fn difference(
     zero: Option<&Operand>,
 ) -> Result<Operand, Failure> {
     let wide = if is_whole(x.element) { INT32 } else { FLOAT };
-    match zero {
-        Some(zero) => binary(importer, name, x, zero, Combine::Subtract, wide),
+    let nothing = |zero: &&Operand| zero.values().is_some_and(|zeros| zeros.iter().all(|zero| *zero == 0.0));
+    match zero.filter(|zero| !nothing(zero)) {
+        Some(zero) => binary(importer, name, x, &zero.typed(wide), Combine::Subtract, wide),
         None => Ok(x.typed(if x.literal().is_some() { x.element } else { wide })),
     }
 }
@@ -214,9 +243,14 @@ fn requantized<'m>(
     // The sum becomes f32 before it is scaled.
     let sums = unary(importer, &name("sums"), &sums.typed(FLOAT), Function::plain(FunctionKind::Single), FLOAT)?;
     let scaled = single(importer, &name("scaled"), &sums, &factor, Combine::Multiply)?;
-    let Some(to) = to else { return Ok(scaled.value()) };
-    let to = Target { scale: Operand::floats(Vec::new(), vec![1.0]), ..to };
-    Ok(quantized(importer, &node.name, &scaled, &to)?.value())
+    let Some(Target { scale, zero, element, saturate }) = to else { return Ok(scaled.value()) };
+    let one = Operand::floats(Vec::new(), vec![1.0]);
+    let result =
+        quantized(importer, &node.name, &scaled, &Target { scale: one, zero: zero.clone(), element, saturate })?;
+    // The scale was divided by above.
+    let known = quantisation(element, &scale, zero.as_ref(), &result.dims);
+    result.declare(importer, known);
+    Ok(result.value())
 }
 
 /// A vector with a number for each output channel of a kernel, or a single number, beside a tensor of so many axes.
@@ -239,6 +273,8 @@ fn conv<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let name = |part: &str| format!("{}.{part}", node.name);
     let x = difference(importer, &name("input"), &x, x_zero.map(|zero| zero.reshaped(Vec::new())).as_ref())?;
     let k_zero = k_zero.map(|zero| of_outputs(zero, outputs, rank, 0)).transpose()?;
+    let k_scales = of_outputs(k_scale.clone(), outputs, rank, 0)?;
+    weights(importer, &kernel, &k_scales, k_zero.as_ref());
     let kernel = difference(importer, &name("kernel"), &kernel, k_zero.as_ref())?;
     let mut sums = convolution(importer, node, &x, &kernel, INT32)?;
     if let Some(bias) = bias {
@@ -247,6 +283,13 @@ fn conv<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     }
     let k_scale = of_outputs(k_scale, outputs, rank, 1)?;
     requantized(importer, node, &sums, [&x_scale.reshaped(Vec::new()), &k_scale], Some(target))
+}
+
+/// Says what constant weights stand for.
+fn weights(importer: &mut Importer<'_>, kernel: &Operand, scale: &Operand, zero: Option<&Operand>) {
+    if kernel.literal().is_some() {
+        kernel.declare(importer, quantisation(kernel.element, scale, zero, &kernel.dims));
+    }
 }
 
 fn conv_integer<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
@@ -275,7 +318,11 @@ fn mat_mul<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let target = target(importer, node, 6, a.element)?;
     let name = |part: &str| format!("{}.{part}", node.name);
     let a = difference(importer, &name("left"), &a, beside(a_zero, true).as_ref())?;
-    let b = difference(importer, &name("right"), &b, beside(b_zero, false).as_ref())?;
+    let b_zero = beside(b_zero, false);
+    if b_scale.len() == 1 {
+        weights(importer, &b, &b_scale.reshaped(Vec::new()), b_zero.as_ref());
+    }
+    let b = difference(importer, &name("right"), &b, b_zero.as_ref())?;
     let sums = product(importer, &name("product"), &a, &b, INT32)?;
     let scales = [beside(Some(a_scale), true), beside(Some(b_scale), false)];
     let [Some(a_scale), Some(b_scale)] = scales else { return Err(refuse("E-ONNX-TYPE", "it lacks its scales")) };
@@ -291,7 +338,10 @@ fn gemm<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let name = |part: &str| format!("{}.{part}", node.name);
     let a = difference(importer, &name("left"), &a, a_zero.map(|zero| zero.reshaped(Vec::new())).as_ref())?;
     // A number for each column of what is multiplied, which is a row where that is transposed.
-    let b_zero = beside(b_zero, node.flag("transB", false)?);
+    let transposed = node.flag("transB", false)?;
+    let b_zero = beside(b_zero, transposed);
+    let columns = if transposed { vec![b_scale.len(), 1] } else { vec![1, b_scale.len()] };
+    weights(importer, &b, &b_scale.reshaped(columns), b_zero.as_ref());
     let b = difference(importer, &name("right"), &b, b_zero.as_ref())?;
     let mut sums = of_matrices(importer, node, &a, &b, INT32)?;
     if let Some(bias) = bias {
