@@ -28,8 +28,11 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
                     format!("computed {} of constants: {}", node.op().name(), node.shape()),
                 );
                 let numbers = node.numbers().clone();
+                let holds = tensor.values().iter().all(|value| numbers.element.holds(*value));
                 graph.replace(id, Op::Constant(tensor), &[])?;
-                graph.declare(id, numbers);
+                if holds {
+                    graph.declare(id, numbers);
+                }
                 exact.insert(id, values);
             }
             Err(reason) => report.refused(node.name.clone(), reason),

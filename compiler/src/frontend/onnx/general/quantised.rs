@@ -278,6 +278,8 @@ fn conv<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let kernel = difference(importer, &name("kernel"), &kernel, k_zero.as_ref())?;
     let mut sums = convolution(importer, node, &x, &kernel, INT32)?;
     if let Some(bias) = bias {
+        let both = single(importer, &name("bias_scale"), &x_scale.reshaped(Vec::new()), &k_scale, Combine::Multiply)?;
+        weights(importer, &bias, &both, None);
         let bias = of_outputs(bias, outputs, rank, 1)?;
         sums = binary(importer, &name("bias"), &sums, &bias, Combine::Add, INT32)?;
     }
