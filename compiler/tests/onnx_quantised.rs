@@ -118,8 +118,7 @@ fn operators_on_integers_tell_their_types() {
     assert!(said.iter().any(|line| line.ends_with(": int32")), "{said:#?}");
     read_back(&network.graph);
     let text = inspect(&model, &["--batch", "3"]);
-    let line =
-        "quantised: 2 tensors of uint8, 1 of int8; simulated in f32, which holds them exactly (no integer kernels)";
+    let line = "quantised: 2 tensors of uint8, 1 of int32, 1 of int8; simulated in f32, which holds them exactly (no integer kernels)";
     assert!(text.lines().any(|found| found == line), "{text}");
 }
 

@@ -346,9 +346,6 @@ fn gemm<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     weights(importer, &b, &b_scale.reshaped(columns), b_zero.as_ref());
     let b = difference(importer, &name("right"), &b, b_zero.as_ref())?;
     let mut sums = of_matrices(importer, node, &a, &b, INT32)?;
-    if let Some(bias) = bias {
-        sums = binary(importer, &name("bias"), &sums, &bias, Combine::Add, INT32)?;
-    }
     let a_scale = match node.float("alpha", 1.0)? {
         1.0 => a_scale.reshaped(Vec::new()),
         alpha => {
@@ -357,6 +354,11 @@ fn gemm<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         }
     };
     let b_scale = if b_scale.len() == 1 { b_scale.reshaped(Vec::new()) } else { b_scale };
+    if let Some(bias) = bias {
+        let both = single(importer, &name("bias_scale"), &a_scale, &b_scale, Combine::Multiply)?;
+        weights(importer, &bias, &both, None);
+        sums = binary(importer, &name("bias"), &sums, &bias, Combine::Add, INT32)?;
+    }
     requantized(importer, node, &sums, [&a_scale, &b_scale], target)
 }
 
