@@ -298,9 +298,28 @@ fn i_values_of_every_width_in_bytes_and_in_fields() {
         (7, &[0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], -4.0),
         (13, &[9, 0, 0, 0, 0, 0, 0, 0], 9.0),
         (9, &[1], 1.0),
+        (17, &[0x38], 1.0),
+        (18, &[0xc0], -1.0),
+        (19, &[0xc0], -2.0),
+        (20, &[0x45], 2.5),
+        // What stands in the other half of the byte means nothing.
+        (21, &[0x79], 9.0),
+        (22, &[0x79], -7.0),
     ] {
         same(&whole(data_type, raw), &minus(expected));
     }
+    let field = |data_type: i32, values: &[i32]| {
+        let q = TensorProto { int32_data: values.to_vec(), ..tensor("q", &[4, 1, 1], data_type) };
+        having(map(), q).node("Cast", &["q"], &["b"], vec![int("to", 1)]).node("Add", &["x", "b"], &["y"], vec![])
+    };
+    let float8 = numbers("b", &[4, 1, 1], &[1.0, -2.0, 0.5, 0.0]);
+    same(&field(17, &[0x38, 0xc0, 0x30, 0]), &having(map(), float8).node("Add", &["x", "b"], &["y"], vec![]));
+    let int4 = numbers("b", &[4, 1, 1], &[1.0, -2.0, 7.0, -8.0]);
+    same(&field(22, &[0xe1, 0x87]), &having(map(), int4).node("Add", &["x", "b"], &["y"], vec![]));
+    assert!(refused(&field(22, &[0xe1, 300])).contains("values beyond int4"));
+    assert!(refused(&field(21, &[0xe1, 0x87, 0])).contains("4 elements, but 6 values"));
+    assert!(refused(&field(19, &[0, 0, -1, 0])).contains("values beyond float8e5m2"));
+    assert!(refused(&whole(22, &[0, 0])).contains("1 elements, but 2 bytes"));
 }
 
 #[test]

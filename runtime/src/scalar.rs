@@ -120,6 +120,14 @@ words! {
         Wrap = "wrap",
         /// The nearest f32.
         Single = "single",
+        /// The nearest number of [`Float8::E4M3FN`]; what is beyond the largest is that one if `alpha` is not 0.
+        Float8E4M3Fn = "float8_e4m3fn",
+        /// As that, of [`Float8::E4M3FNUZ`].
+        Float8E4M3FnUz = "float8_e4m3fnuz",
+        /// As that, of [`Float8::E5M2`].
+        Float8E5M2 = "float8_e5m2",
+        /// As that, of [`Float8::E5M2FNUZ`].
+        Float8E5M2FnUz = "float8_e5m2fnuz",
         /// 1 if it is not 0
         Truth = "truth",
         /// 1 if it is 0
@@ -249,6 +257,10 @@ impl Function {
             FunctionKind::Truncate => x.trunc(),
             FunctionKind::Wrap => alpha + (x - alpha).rem_euclid(beta),
             FunctionKind::Single => f64::from(x as f32),
+            FunctionKind::Float8E4M3Fn => Float8::E4M3FN.round(x, alpha != 0.0),
+            FunctionKind::Float8E4M3FnUz => Float8::E4M3FNUZ.round(x, alpha != 0.0),
+            FunctionKind::Float8E5M2 => Float8::E5M2.round(x, alpha != 0.0),
+            FunctionKind::Float8E5M2FnUz => Float8::E5M2FNUZ.round(x, alpha != 0.0),
             FunctionKind::Truth => truth(x != 0.0),
             FunctionKind::Not => truth(x == 0.0),
             FunctionKind::IsNan => truth(x.is_nan()),
@@ -326,6 +338,76 @@ impl Fold {
             Self::Sum | Self::Product | Self::Maximum | Self::Minimum => false,
         }
     }
+}
+
+/// A format of floating-point numbers in 8 bits: a sign, an exponent, a fraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Float8 {
+    /// Bits of the fraction.
+    fraction: i32,
+    /// What the exponent's bits are more than the exponent.
+    bias: i32,
+    special: Special,
+}
+
+/// Which codes are no finite numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Special {
+    /// Those whose exponent has all bits, as in IEEE 754: infinity without a fraction, else not a number.
+    Exponent,
+    /// The one with all bits, of either sign, is not a number; there is no infinity.
+    AllBits,
+    /// What would be -0 is not a number; there is no infinity.
+    NegativeZero,
+}
+
+impl Float8 {
+    /// 4 bits of exponent and 3 of fraction, without infinity.
+    pub const E4M3FN: Self = Self { fraction: 3, bias: 7, special: Special::AllBits };
+    /// 4 bits of exponent and 3 of fraction, without infinity and -0.
+    pub const E4M3FNUZ: Self = Self { fraction: 3, bias: 8, special: Special::NegativeZero };
+    /// 5 bits of exponent and 2 of fraction, as IEEE 754 would have them.
+    pub const E5M2: Self = Self { fraction: 2, bias: 15, special: Special::Exponent };
+    /// 5 bits of exponent and 2 of fraction, without infinity and -0.
+    pub const E5M2FNUZ: Self = Self { fraction: 2, bias: 16, special: Special::NegativeZero };
+
+    /// The number of a code.
+    pub fn decode(self, code: u8) -> f64 {
+        let (magnitude, negative) = (i32::from(code & 0x7f), code >> 7 == 1);
+        let (exponent, fraction) = (magnitude >> self.fraction, magnitude & ((1 << self.fraction) - 1));
+        let size = match self.special {
+            Special::Exponent if exponent == 0x7f >> self.fraction => choose(fraction == 0, f64::INFINITY, f64::NAN),
+            Special::AllBits if magnitude == 0x7f => f64::NAN,
+            Special::NegativeZero if code == 0x80 => f64::NAN,
+            // Below the least exponent the fraction stands alone.
+            _ if exponent == 0 => f64::from(fraction) * two_to(1 - self.bias - self.fraction),
+            _ => f64::from((1 << self.fraction) + fraction) * two_to(exponent - self.bias - self.fraction),
+        };
+        choose(negative, -size, size)
+    }
+
+    /// The nearest number, of two the one with an even fraction. Beyond the largest, infinity included, it is that one if `saturate`, else
+    /// infinity, or not a number where there is none.
+    pub fn round(self, x: f64, saturate: bool) -> f64 {
+        let exponent = (x.to_bits() >> 52 & 0x7ff) as i32 - 1023;
+        let step = two_to(exponent.max(1 - self.bias) - self.fraction);
+        let near = (x / step).round_ties_even() * step;
+        let most = self.decode(match self.special {
+            Special::Exponent => 0x7f - (1 << self.fraction),
+            Special::AllBits => 0x7e,
+            Special::NegativeZero => 0x7f,
+        });
+        if near.abs() > most {
+            let beyond = choose(self.special == Special::Exponent, f64::INFINITY, f64::NAN);
+            return choose(saturate, most, beyond).copysign(x);
+        }
+        choose(near == 0.0 && self.special == Special::NegativeZero, 0.0, near)
+    }
+}
+
+/// A power of 2 that is a normal number.
+fn two_to(exponent: i32) -> f64 {
+    f64::from_bits(((exponent + 1023) as u64) << 52)
 }
 
 #[inline(always)]

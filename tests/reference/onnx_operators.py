@@ -13,6 +13,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 OUT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2] / "compiler/tests/onnx_operators"
+OWN = "com.microsoft"
 RNG = np.random.default_rng(7)
 
 
@@ -64,7 +65,9 @@ class Case:
             [helper.make_tensor_value_info(self.last, TensorProto.FLOAT, None)],
             self.initializers,
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8, producer_name="onnx_operators.py")
+        opsets = [helper.make_opsetid("", self.opset)]
+        opsets += [helper.make_opsetid(OWN, 1) for _ in range(any(node.domain == OWN for node in self.nodes))]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="onnx_operators.py")
         x = random(*self.shape)
         (y,) = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})
         (OUT / f"{self.name}.onnx").write_bytes(model.SerializeToString())
@@ -314,3 +317,61 @@ with Case("group_normalization_of_instances", [2, 6, 5, 4]) as c:
     c.op("Mul", c.last, random(6, 1, 1))
     c.op("Add", c.last, random(6, 1, 1))
     c.op("Relu")
+
+
+def scale(value):
+    return np.float32(value)
+
+
+def quantised(c, x, step, zero):
+    """A value in 8 bits, with its scale and its zero point."""
+    step, zero = c.constant(scale(step)), c.constant(zero)
+    return [c.op("QuantizeLinear", x, step, zero), step, zero]
+
+
+def bytes_of(low, high, kind, *shape):
+    return RNG.integers(low, high, shape).astype(kind)
+
+
+# Weights of 7 bits: without instructions for it, ONNX Runtime adds products of bytes up in 16 bits, which saturate.
+with Case("quantised_gemm", [3, 4]) as c:
+    x = quantised(c, "x", 0.0078, np.uint8(131))
+    b = [bytes_of(-63, 64, np.int8, 5, 4), np.abs(random(5)) / np.float32(100), np.zeros(5, np.int8)]
+    c.op("QGemm", *x, *b, bytes_of(-9000, 9000, np.int32, 5), scale(0.02), np.uint8(99), transB=1, domain=OWN)
+    c.op("DequantizeLinear", c.last, scale(0.02), np.uint8(99))
+with Case("quantised_gemm_to_float", [4, 3]) as c:
+    x = quantised(c, "x", 0.0078, np.int8(-3))
+    b = [bytes_of(-63, 64, np.int8, 4, 5), scale(0.013), np.int8(7)]
+    c.op("QGemm", *x, *b, transA=1, alpha=0.3, domain=OWN)
+with Case("quantised_gemm_of_columns", [3, 4]) as c:
+    x = quantised(c, "x", 0.0078, np.uint8(131))
+    b = [bytes_of(0, 256, np.uint8, 4, 5), np.abs(random(5)) / np.float32(100), bytes_of(100, 150, np.uint8, 5)]
+    c.op("QGemm", *x, *b, bytes_of(-9000, 9000, np.int32, 1, 5), scale(0.02), np.uint8(99), domain=OWN)
+    c.op("DequantizeLinear", c.last, scale(0.02), np.uint8(99))
+with Case("quantised_average_pool", [2, 3, 7, 6]) as c:
+    x = quantised(c, "x", 0.0078, np.uint8(131))
+    c.op("QLinearAveragePool", *x, scale(0.0061), np.uint8(120), kernel_shape=[3, 3], pads=[1, 1, 0, 1], strides=[2, 2], domain=OWN)
+    c.op("DequantizeLinear", c.last, scale(0.0061), np.uint8(120))
+with Case("quantised_average_pool_channels_last", [2, 6, 5, 3]) as c:
+    x = quantised(c, "x", 0.0078, np.int8(5))
+    attributes = {"kernel_shape": [2, 3], "pads": [0, 1, 1, 1], "count_include_pad": 1, "channels_last": 1}
+    c.op("QLinearAveragePool", *x, scale(0.0061), np.int8(-4), **attributes, domain=OWN)
+    c.op("DequantizeLinear", c.last, scale(0.0061), np.int8(-4))
+with Case("quantised_global_average_pool", [2, 3, 7, 6]) as c:
+    x = quantised(c, "x", 0.0078, np.uint8(131))
+    c.op("QLinearGlobalAveragePool", *x, scale(0.0021), np.uint8(120), channels_last=0, domain=OWN)
+    c.op("DequantizeLinear", c.last, scale(0.0021), np.uint8(120))
+with Case("quantised_concat", [2, 3, 4, 5]) as c:
+    parts = [quantised(c, "x", step, zero) for step, zero in [(0.0078, np.uint8(131)), (0.005, np.uint8(90)), (0.011, np.uint8(128))]]
+    c.op("QLinearConcat", scale(0.0078), np.uint8(131), *parts[0], *parts[1], *parts[2], axis=1, domain=OWN)
+    c.op("DequantizeLinear", c.last, scale(0.0078), np.uint8(131))
+with Case("quantised_sum_and_product", [2, 3, 4, 5]) as c:
+    x = quantised(c, "x", 0.0078, np.int8(3))
+    y = [c.op("QLinearAdd", *x, *x, scale(0.017), np.int8(-8), domain=OWN), scale(0.017), np.int8(-8)]
+    c.op("QLinearMul", *x, *y, scale(0.013), np.int8(1), domain=OWN)
+    c.op("DequantizeLinear", c.last, scale(0.013), np.int8(1))
+with Case("quantised_functions", [2, 3, 4, 5]) as c:
+    x = quantised(c, "x", 0.0078, np.uint8(131))
+    y = [c.op("QLinearLeakyRelu", *x, scale(0.006), np.uint8(40), alpha=0.2, domain=OWN), scale(0.006), np.uint8(40)]
+    c.op("QLinearSigmoid", *y, scale(0.004), np.uint8(3), domain=OWN)
+    c.op("DequantizeLinear", c.last, scale(0.004), np.uint8(3))

@@ -1,5 +1,8 @@
 //! `resnetc inspect`
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -8,7 +11,9 @@ use super::progress::Progress;
 use super::table::{Align, grouped, table};
 use super::{Failure, output};
 use crate::drawing::escape::{lines, visible};
+use crate::ir::{Element, Graph, NodeId};
 use crate::pipeline::Compiled;
+use crate::plan::Step;
 
 /// Show what a model becomes: layers, shapes, parameters, multiply-accumulates, passes, memory
 ///
@@ -63,14 +68,21 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
         text.push_str(&format!("output: {} {:?}\n", visible(&output.name), output.shape));
     }
     let pictures = network.preprocess.map_or_else(|| "none, raw tensors only".to_owned(), |rules| rules.to_string());
+    if let Some(quantised) = quantised(&network.graph) {
+        text.push_str(&format!(
+            "quantised: {quantised}; simulated in f32, which holds them exactly (no integer kernels)\n"
+        ));
+    }
     text.push_str(&format!("pictures: {pictures}\nlabels: {}\n\n", network.labels.len()));
-    let rows: Vec<Vec<String>> = plan
-        .steps
-        .iter()
-        .map(|step| {
+    let rows: Vec<Vec<String>> = steps(compiled)
+        .map(|(step, element)| {
+            let typed = match element {
+                Element::Float32 => String::new(),
+                other => format!(" as {other}"),
+            };
             vec![
                 visible(&step.name),
-                step.summary.clone(),
+                format!("{}{typed}", step.summary),
                 format!("{:?}", step.shape),
                 grouped(step.parameters),
                 grouped(step.macs),
@@ -124,15 +136,44 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
     text
 }
 
+/// The steps of the plan, each with the type of its result's elements.
+fn steps(compiled: &Compiled) -> impl Iterator<Item = (&Step, Element)> {
+    let element = |id: &NodeId| compiled.graph.node(*id).numbers().element;
+    compiled.plan.steps.iter().zip(compiled.plan.nodes.iter().map(element))
+}
+
+/// How many tensors are quantised to each type.
+fn counts(graph: &Graph) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for element in graph.ids().filter_map(|id| graph.node(id).numbers().quantised()) {
+        *counts.entry(element.name()).or_default() += 1;
+    }
+    counts
+}
+
+/// That in words, the most frequent type first; none where nothing is quantised.
+fn quantised(graph: &Graph) -> Option<String> {
+    let mut counts: Vec<_> = counts(graph).into_iter().collect();
+    counts.sort_by_key(|(name, count)| (Reverse(*count), *name));
+    let words: Vec<String> = counts
+        .iter()
+        .enumerate()
+        .map(|(position, (name, count))| {
+            let tensors = if *count == 1 { "tensor" } else { "tensors" };
+            if position == 0 { format!("{count} {tensors} of {name}") } else { format!("{count} of {name}") }
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
 fn as_json(compiled: &Compiled) -> Value {
     let (network, plan) = (&compiled.network, &compiled.plan);
-    let layers: Vec<Value> = plan
-        .steps
-        .iter()
-        .map(|step| {
+    let layers: Vec<Value> = steps(compiled)
+        .map(|(step, element)| {
             json!({
                 "name": step.name,
                 "what": step.summary,
+                "element": element.name(),
                 "shape": step.shape,
                 "parameters": step.parameters,
                 "macs": step.macs,
@@ -178,6 +219,7 @@ fn as_json(compiled: &Compiled) -> Value {
         "weights": network.weights,
         "inputs": inputs,
         "outputs": outputs,
+        "quantised": counts(&network.graph),
         "pictures": network.preprocess.map(|rules| rules.to_string()),
         "labels": network.labels,
         "parameters": network.parameters,

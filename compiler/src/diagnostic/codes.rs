@@ -220,7 +220,7 @@ pub const CODES: &[Code] = &[
     code(
         "E-ONNX-TYPE",
         "Values are of a type that cannot be computed there.",
-        "Networks compute in float; weights may be float16, bfloat16, float or double, shapes int32 or int64.",
+        "Networks compute in float; weights may be float8, float16, bfloat16, float, double or integers of 4 to 64 bits.",
     ),
     code(
         "E-ONNX-WEIGHTS",

@@ -10,7 +10,7 @@ use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef;
 
-use super::{Op, Shape, ShapeError, Tensor, infer};
+use super::{Numbers, Op, Shape, ShapeError, Tensor, infer};
 
 /// Names a node of one graph. Stays valid until the node is removed; a node that is added later may then get the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +30,7 @@ pub struct Node {
     pub name: String,
     op: Op,
     shape: Shape,
+    numbers: Numbers,
     computes: Option<NodeId>,
 }
 
@@ -42,6 +43,11 @@ impl Node {
     /// The shape of the result.
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// What the numbers of the result are in the user's model.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// The node, of the graph as it was at [`Graph::remember`], whose value this one computes. None for nodes that were added
@@ -128,7 +134,7 @@ impl Graph {
     pub fn add(&mut self, name: impl Into<String>, op: Op, operands: &[NodeId]) -> Edit<NodeId> {
         let name = name.into();
         let shape = self.infer(&name, &op, operands)?;
-        let id = self.insert(Node { name, op, shape, computes: None });
+        let id = self.insert(Node { name, op, shape, numbers: Numbers::default(), computes: None });
         self.connect(id, operands);
         Ok(id)
     }
@@ -136,13 +142,19 @@ impl Graph {
     /// Adds the network's input, of shape `[N, C, H, W]`.
     pub fn input(&mut self, name: impl Into<String>, layout: super::Layout, shape: impl Into<Shape>) -> NodeId {
         let (name, shape) = (name.into(), shape.into());
-        self.insert(Node { name, op: Op::Input(layout), shape, computes: None })
+        self.insert(Node { name, op: Op::Input(layout), shape, numbers: Numbers::default(), computes: None })
     }
 
     /// Adds a constant.
     pub fn constant(&mut self, name: impl Into<String>, value: Tensor) -> NodeId {
         let shape = value.shape().clone();
-        self.insert(Node { name: name.into(), op: Op::Constant(value), shape, computes: None })
+        self.insert(Node {
+            name: name.into(),
+            op: Op::Constant(value),
+            shape,
+            numbers: Numbers::default(),
+            computes: None,
+        })
     }
 
     fn insert(&mut self, node: Node) -> NodeId {
@@ -157,6 +169,13 @@ impl Graph {
         id
     }
 
+    /// Says what the numbers of a node are, which changes none of them.
+    pub fn declare(&mut self, id: NodeId, numbers: Numbers) {
+        if let Some(node) = self.nodes.node_weight_mut(id.0) {
+            node.numbers = numbers;
+        }
+    }
+
     /// Makes `node` a result of the network.
     pub fn output(&mut self, name: impl Into<String>, node: NodeId) {
         self.outputs.push(Output { name: name.into(), node });
@@ -167,7 +186,7 @@ impl Graph {
         self.chains.push(chain);
     }
 
-    /// Replaces what a node does and reads. Its shape must stay the same.
+    /// Replaces what a node does and reads. Its shape must stay the same; what was said of its numbers holds no longer.
     pub fn replace(&mut self, id: NodeId, op: Op, operands: &[NodeId]) -> Edit<()> {
         let node = self.node(id);
         let shape = self.infer(&node.name, &op, operands)?;
@@ -184,6 +203,7 @@ impl Graph {
         self.connect(id, operands);
         if let Some(node) = self.nodes.node_weight_mut(id.0) {
             node.op = op;
+            node.numbers = Numbers::default();
         }
         Ok(())
     }
@@ -215,12 +235,16 @@ impl Graph {
     /// Puts `new`, which computes now what `old` did, in its place: [`Graph::redirect`], then `old` is removed, so that it no longer
     /// counts as a reader of what it read. `new` may be one of its operands.
     pub fn supersede(&mut self, old: NodeId, new: NodeId) -> Edit<()> {
-        let computes = self.node(old).computes;
+        let (computes, numbers) = (self.node(old).computes, self.node(old).numbers.clone());
         let seen = self.outputs.iter().any(|output| output.node == old)
             || self.readers(old).into_iter().any(|reader| reader != new);
         self.redirect(old, new)?;
         if seen && let Some(node) = self.nodes.node_weight_mut(new.0) {
             node.computes = computes;
+            // The values are the same, so what was said of the one holds for the other.
+            if node.numbers.is_plain() {
+                node.numbers = numbers;
+            }
         }
         if old != new && self.readers(old).is_empty() {
             self.nodes.remove_node(old.0);
@@ -429,8 +453,10 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::ir::{Activation, Layout};
+    use crate::ir::{Activation, Layout, Quantisation};
 
     const RELU: Op = Op::Activation(Activation::Relu);
 
@@ -551,6 +577,29 @@ mod tests {
         assert_eq!((graph.node(a).computes(), graph.operands(d)), (Some(c), vec![a]));
         graph.supersede(d, a).unwrap();
         assert_eq!(graph.node(a).computes(), Some(d));
+    }
+
+    #[test]
+    fn what_is_said_of_numbers_goes_with_the_values() {
+        let numbers = |text: &str| {
+            let quantisation: Quantisation = text.parse().unwrap();
+            Numbers { element: quantisation.element, quantisation: Some(Arc::new(quantisation)) }
+        };
+        let mut graph = Graph::new();
+        let x = graph.input("x", Layout::Nchw, [1, 1, 1, 1]);
+        let [a, b, c] = ["a", "b", "c"].map(|name| graph.add(name, RELU, &[x]).unwrap());
+        graph.output("y", b);
+        graph.output("z", c);
+        let (one, other) = (numbers("uint8 scale 0.5 zero 3"), numbers("int8 scale 0.25"));
+        graph.declare(b, one.clone());
+        graph.declare(c, other.clone());
+        graph.supersede(b, a).unwrap();
+        assert_eq!(*graph.node(a).numbers(), one);
+        // What is known already stays: both are right.
+        graph.supersede(c, a).unwrap();
+        assert_eq!(*graph.node(a).numbers(), one);
+        graph.replace(a, RELU, &[x]).unwrap();
+        assert!(graph.node(a).numbers().is_plain());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod graph;
 pub mod interpreter;
 mod nest;
+mod numbers;
 mod op;
 #[path = "../../../runtime/src/scalar.rs"]
 pub mod scalar;
@@ -16,6 +17,7 @@ pub mod verify;
 
 pub use graph::{Chain, ChainKind, Edit, Graph, Node, NodeId, Output};
 pub use nest::{Access, MOST_AXES, Move, Nest, strides};
+pub use numbers::{Bits, Element, Numbers, Quantisation};
 pub use op::{Activation, BatchNorm, Conv, Dense, GroupNorm, Layout, Op, Pad, Padding, Pool, SecondResult};
 pub use shape::{ShapeError, infer};
 pub use tensor::{Shape, Tensor};

@@ -11,6 +11,8 @@
 //! - **Parameters**: kernels, biases and the vectors of normalisations are constants.
 //! - **Finite**: every value of every constant is finite.
 //! - **Variance**: `variance + epsilon` of a batch normalisation is positive in every channel.
+//! - **Numbers**: a quantisation has a scale for all, or one for each position of its axis, and zero points of its type; a constant of a
+//!   type has values of it.
 //! - **Chains**: a chain has at least two nodes, none of which is in another one; each but the last is read by the next one alone, as
 //!   its first operand, and is no result.
 //!
@@ -46,6 +48,8 @@ pub enum Invariant {
     Finite,
     /// `variance + epsilon` is positive.
     Variance,
+    /// Quantisations fit their tensors, and constants their types.
+    Numbers,
     /// Each node of a chain but the last is read by the next one alone.
     Chains,
 }
@@ -65,6 +69,7 @@ impl fmt::Display for Invariant {
             Self::Parameters => "kernels, biases and normalisation vectors are constants",
             Self::Finite => "constants are finite",
             Self::Variance => "variance + epsilon is positive",
+            Self::Numbers => "quantisations fit their tensors, and constants their types",
             Self::Chains => {
                 "each node of a chain but the last is read by the next one alone, and no node is in two chains"
             }
@@ -148,6 +153,9 @@ impl Verifier {
                 report(Invariant::Parameters, format!("its operand {position} is `{name}`, which is computed"));
             }
         }
+        if let Some(fault) = node.numbers().fault(node.shape()) {
+            report(Invariant::Numbers, fault);
+        }
         match node.op() {
             Op::Input(Layout::Nhwc) if node.shape().map().is_none() => {
                 report(Invariant::Layout, format!("its shape is {}", node.shape()));
@@ -156,6 +164,10 @@ impl Verifier {
                 if let Some(place) = self.first_not_finite(tensor) {
                     let value = tensor.values().get(place).copied().unwrap_or(f32::NAN);
                     report(Invariant::Finite, format!("value {place} is {value}"));
+                }
+                let element = node.numbers().element;
+                if let Some(value) = tensor.values().iter().find(|value| !element.holds(**value)) {
+                    report(Invariant::Numbers, format!("a value is {value}, and its type is {element}"));
                 }
             }
             Op::BatchNorm(norm) => {
@@ -260,8 +272,10 @@ fn chains(graph: &Graph, violations: &mut Vec<Violation>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::ir::{BatchNorm, Chain, ChainKind, Conv, Padding};
+    use crate::ir::{BatchNorm, Chain, ChainKind, Conv, Element, Numbers, Padding};
 
     fn constant(graph: &mut Graph, name: &str, shape: &[usize], value: f32) -> NodeId {
         let shape = Shape(shape.to_vec());
@@ -396,6 +410,26 @@ mod tests {
         let conv = graph.operands(norm)[0];
         graph.replace(norm, op, &[conv, bad, variance]).unwrap();
         assert_eq!(broken(&graph), [("norm".to_owned(), Invariant::Variance), ("bad".to_owned(), Invariant::Finite)]);
+    }
+
+    #[test]
+    fn numbers_are_of_their_types() {
+        let (sound, [x, conv, ..]) = sample();
+        let kernel = sound.operands(conv)[1];
+        let with = |id: NodeId, element: &str, quantisation: &str| {
+            let mut graph = sound.clone();
+            let quantisation = quantisation.parse().ok().map(Arc::new);
+            graph.declare(id, Numbers { element: Element::named(element).unwrap(), quantisation });
+            broken(&graph)
+        };
+        let wrong = |name: &str| vec![(name.to_owned(), Invariant::Numbers)];
+        assert_eq!(with(x, "uint8", ""), []);
+        assert_eq!(with(x, "uint8", "uint8 axis 1 scale 0.5 0.25"), []);
+        assert_eq!(with(x, "uint8", "uint8 axis 1 scale 0.5"), wrong("x"));
+        assert_eq!(with(x, "uint8", "int8 scale 0.5"), wrong("x"));
+        // Its values are all 0.5: no integers, but what integers may stand for.
+        assert_eq!(with(kernel, "float32", "int8 axis 0 scale 0.5 0.25 0.125"), []);
+        assert_eq!(with(kernel, "int8", ""), wrong("kernel"));
     }
 
     #[test]

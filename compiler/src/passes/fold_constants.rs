@@ -27,7 +27,12 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
                     node.name.clone(),
                     format!("computed {} of constants: {}", node.op().name(), node.shape()),
                 );
+                let numbers = node.numbers().clone();
+                let holds = tensor.values().iter().all(|value| numbers.element.holds(*value));
                 graph.replace(id, Op::Constant(tensor), &[])?;
+                if holds {
+                    graph.declare(id, numbers);
+                }
                 exact.insert(id, values);
             }
             Err(reason) => report.refused(node.name.clone(), reason),

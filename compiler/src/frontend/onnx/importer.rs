@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::attributes::Node;
 use super::external::External;
 use super::general;
 use super::input::tensor_type;
-use super::literal::{self, Literal, element, elements};
+use super::literal::{self, Data, Literal, element, elements};
 use super::model::{Model, standard};
 use super::operators;
 use super::order::{Schedule, label};
@@ -15,7 +16,7 @@ use super::proto::{NodeProto, SparseTensorProto, ValueInfoProto};
 use super::unsupported::{CONTROL_FLOW, Unsupported};
 use super::value::{Value, View};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::ir::{Edit, Graph, NodeId, Op, Shape, Tensor};
+use crate::ir::{Edit, Element, Graph, NodeId, Numbers, Op, Quantisation, Shape, Tensor};
 use crate::limits;
 
 /// Why a node cannot be taken.
@@ -74,6 +75,8 @@ pub(super) struct Importer<'m> {
     /// Arrays of such extents as maps.
     pub maps: BTreeMap<(NodeId, Vec<usize>), NodeId>,
     makers: BTreeMap<NodeId, &'m str>,
+    /// By their address, elements of constants that stand for others, or are what others stand for.
+    pub quantised: BTreeMap<usize, (Data, Arc<Quantisation>)>,
     folded: usize,
     worked: usize,
     /// Which node makes which value, once somebody asks.
@@ -109,6 +112,7 @@ impl<'m> Importer<'m> {
             arrays: BTreeMap::new(),
             maps: BTreeMap::new(),
             makers: BTreeMap::new(),
+            quantised: BTreeMap::new(),
             folded: 0,
             worked: 0,
             producers: None,
@@ -207,16 +211,28 @@ impl<'m> Importer<'m> {
     }
 
     /// Adds a constant to the graph.
-    pub fn constant(
-        &mut self,
-        name: &str,
-        dims: Vec<usize>,
-        values: impl Into<std::sync::Arc<[f32]>>,
-    ) -> Result<NodeId, Failure> {
+    pub fn constant(&mut self, name: &str, dims: Vec<usize>, values: impl Into<Arc<[f32]>>) -> Result<NodeId, Failure> {
+        let values = values.into();
+        let address = values.as_ptr() as usize;
         let tensor = Tensor::new(Shape(dims), values)
             .ok_or_else(|| refuse("E-ONNX-SHAPE", format!("tensor `{name}` does not fit its extents")))?;
         let name = self.unique(name);
-        Ok(self.graph.constant(name, tensor))
+        let id = self.graph.constant(name, tensor);
+        self.declare_constant(id, Element::Float32, address);
+        Ok(id)
+    }
+
+    /// Says what the numbers of a constant are, whose elements came from an address, if its values are such.
+    pub fn declare_constant(&mut self, id: NodeId, element: Element, address: usize) {
+        let holds =
+            self.graph.value(id).is_some_and(|tensor| tensor.values().iter().all(|value| element.holds(*value)));
+        let quantisation = self.quantised.get(&address).map(|(_, quantisation)| quantisation.clone());
+        let quantisation =
+            quantisation.filter(|quantisation| [Element::Float32, quantisation.element].contains(&element));
+        let numbers = Numbers { element, quantisation };
+        if holds && numbers.fault(self.graph.node(id).shape()).is_none() {
+            self.graph.declare(id, numbers);
+        }
     }
 
     /// The name that a constant gets which comes from an input of a node.

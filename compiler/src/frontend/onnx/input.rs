@@ -10,7 +10,7 @@ use super::proto::ValueInfoProto;
 use super::proto::tensor_shape_proto::dimension::Value as Extent;
 use super::value::{Array, NHWC, Value, View};
 use crate::Diagnostic;
-use crate::ir::{Layout, Shape};
+use crate::ir::{Layout, Numbers, Shape};
 use crate::limits;
 
 /// Inputs, and axes of each, that messages name.
@@ -114,7 +114,7 @@ impl Importer<'_> {
                 Diagnostic::error("E-ONNX-DYN", "its shape is not declared").expected("a tensor [N, C, H, W]"),
             ));
         };
-        if !element::is_float(kind) && !element::is_whole(kind) {
+        if !element::is_number(kind) {
             let message = format!("its elements are of type {}", type_name(kind));
             return Err(Box::new(Diagnostic::error("E-ONNX-TYPE", message).expected("numbers, such as float")));
         }
@@ -200,6 +200,7 @@ impl Importer<'_> {
         }
         let name = self.unique(&info.name);
         let node = self.graph.input(name, Layout::Array, Shape(extents.clone()));
+        self.graph.declare(node, Numbers::of(element::of_graph(element)));
         Ok(Value::Array(Array { node, dims: extents, element }))
     }
 

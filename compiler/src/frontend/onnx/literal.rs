@@ -31,6 +31,9 @@ pub(super) enum Data {
 
 /// Element types of the standard by their numbers.
 pub(super) mod element {
+    use crate::ir::scalar::{Float8, FunctionKind};
+    use crate::ir::{Bits, Element};
+
     pub const FLOAT: i32 = 1;
     pub const UINT8: i32 = 2;
     pub const INT8: i32 = 3;
@@ -44,15 +47,69 @@ pub(super) mod element {
     pub const UINT32: i32 = 12;
     pub const UINT64: i32 = 13;
     pub const BFLOAT16: i32 = 16;
+    pub const FLOAT8E4M3FN: i32 = 17;
+    pub const FLOAT8E4M3FNUZ: i32 = 18;
+    pub const FLOAT8E5M2: i32 = 19;
+    pub const FLOAT8E5M2FNUZ: i32 = 20;
+    pub const UINT4: i32 = 21;
+    pub const INT4: i32 = 22;
 
     /// Whether it is a type of integers, or of truth values.
     pub const fn is_whole(element: i32) -> bool {
-        matches!(element, UINT8 | INT8 | UINT16 | INT16 | INT32 | INT64 | BOOL | UINT32 | UINT64)
+        matches!(element, UINT8 | INT8 | UINT16 | INT16 | INT32 | INT64 | BOOL | UINT32 | UINT64 | UINT4 | INT4)
     }
 
-    /// Whether it is a type of floating-point numbers.
+    /// Whether it is a type of floating-point numbers that f32 stands for.
     pub const fn is_float(element: i32) -> bool {
         matches!(element, FLOAT | FLOAT16 | DOUBLE | BFLOAT16)
+    }
+
+    /// The format, when it is a type of floating-point numbers of 8 bits, and the function that rounds to it.
+    pub const fn float8(element: i32) -> Option<(Float8, FunctionKind)> {
+        match element {
+            FLOAT8E4M3FN => Some((Float8::E4M3FN, FunctionKind::Float8E4M3Fn)),
+            FLOAT8E4M3FNUZ => Some((Float8::E4M3FNUZ, FunctionKind::Float8E4M3FnUz)),
+            FLOAT8E5M2 => Some((Float8::E5M2, FunctionKind::Float8E5M2)),
+            FLOAT8E5M2FNUZ => Some((Float8::E5M2FNUZ, FunctionKind::Float8E5M2FnUz)),
+            _ => None,
+        }
+    }
+
+    /// What the graph calls it.
+    pub const fn of_graph(element: i32) -> Element {
+        match element {
+            BOOL => Element::Bool,
+            INT4 => Element::Int(Bits::Four),
+            INT8 => Element::Int(Bits::Eight),
+            INT16 => Element::Int(Bits::Sixteen),
+            INT32 => Element::Int(Bits::ThirtyTwo),
+            INT64 => Element::Int(Bits::SixtyFour),
+            UINT4 => Element::UInt(Bits::Four),
+            UINT8 => Element::UInt(Bits::Eight),
+            UINT16 => Element::UInt(Bits::Sixteen),
+            UINT32 => Element::UInt(Bits::ThirtyTwo),
+            UINT64 => Element::UInt(Bits::SixtyFour),
+            FLOAT8E4M3FN => Element::Float8E4M3Fn,
+            FLOAT8E4M3FNUZ => Element::Float8E4M3FnUz,
+            FLOAT8E5M2 => Element::Float8E5M2,
+            FLOAT8E5M2FNUZ => Element::Float8E5M2FnUz,
+            _ => Element::Float32,
+        }
+    }
+
+    /// Whether it is a type of numbers, or of truth values.
+    pub const fn is_number(element: i32) -> bool {
+        is_whole(element) || is_float(element) || float8(element).is_some()
+    }
+}
+
+impl Data {
+    /// Where the elements lie, which is theirs for as long as they are kept.
+    pub fn address(&self) -> usize {
+        match self {
+            Self::Float(values) => values.as_ptr() as usize,
+            Self::Int(values) => values.as_ptr() as usize,
+        }
     }
 }
 
@@ -119,6 +176,12 @@ pub(in crate::frontend) fn type_name(code: i32) -> String {
         12 => "uint32",
         13 => "uint64",
         16 => "bfloat16",
+        17 => "float8e4m3fn",
+        18 => "float8e4m3fnuz",
+        19 => "float8e5m2",
+        20 => "float8e5m2fnuz",
+        21 => "uint4",
+        22 => "int4",
         _ => return format!("type {code}"),
     };
     name.to_owned()
@@ -132,19 +195,20 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
     let (Some(dims), Some(count)) = (dims, count) else {
         return Err(refuse("E-ONNX-SHAPE", format!("{about} has the extents {:?}", proto.dims)));
     };
-    let width = match proto.data_type {
-        2 | 3 | 9 => 1,
-        4 | 5 | 10 | 16 => 2,
-        1 | 6 | 12 => 4,
-        7 | 11 | 13 => 8,
+    let bits = match proto.data_type {
+        21 | 22 => 4,
+        2 | 3 | 9 | 17..=20 => 8,
+        4 | 5 | 10 | 16 => 16,
+        1 | 6 | 12 => 32,
+        7 | 11 | 13 => 64,
         other => {
             return Err(Failure::Refused(Box::new(
                 crate::Diagnostic::error("E-ONNX-TYPE", format!("{about} has elements of type {}", type_name(other)))
-                    .expected("float, float16, bfloat16, double, bool, or integers of 8 to 64 bits"),
+                    .expected("float, float8, float16, bfloat16, double, bool, or integers of 4 to 64 bits"),
             )));
         }
     };
-    let Some(size) = count.checked_mul(width) else {
+    let Some(size) = count.checked_mul(bits).map(|bits| bits.div_ceil(8)) else {
         return Err(refuse("E-ONNX-SHAPE", format!("{about} has the extents {:?}", proto.dims)));
     };
     let fetched;
@@ -162,12 +226,12 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
     };
     let data = match raw {
         Some(raw) if raw.len() != size => return Err(mismatch(raw.len(), "bytes")),
-        Some(raw) => from_bytes(raw, proto.data_type),
+        Some(raw) => from_bytes(raw, proto.data_type, count),
         None if !fit(proto) => {
             let message = format!("{about} has values beyond {}", type_name(proto.data_type));
             return Err(refuse("E-ONNX-TYPE", message));
         }
-        None => from_fields(proto),
+        None => from_fields(proto, count),
     };
     let literal = Literal { dims: dims.clone(), data, element: proto.data_type };
     if literal.len() != count {
@@ -180,7 +244,7 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
 fn fit(proto: &TensorProto) -> bool {
     let within = |low: i32, high: i32| proto.int32_data.iter().all(|value| (low..=high).contains(value));
     match proto.data_type {
-        element::UINT8 => within(0, 0xff),
+        element::UINT8 | 17..=22 => within(0, 0xff),
         element::INT8 => within(-0x80, 0x7f),
         element::UINT16 | element::FLOAT16 | element::BFLOAT16 => within(0, 0xffff),
         element::INT16 => within(-0x8000, 0x7fff),
@@ -240,8 +304,10 @@ fn spread<T: Copy + Default>(values: &[T], places: &[usize], count: usize) -> Ar
     all.into()
 }
 
-fn from_bytes(raw: &[u8], kind: i32) -> Data {
+fn from_bytes(raw: &[u8], kind: i32, count: usize) -> Data {
     match kind {
+        17..=20 => Data::Float(raw.iter().map(|code| from_float8(*code, kind)).collect()),
+        21 | 22 => Data::Int(from_nibbles(raw.iter().copied(), kind, count)),
         1 => Data::Float(raw.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
         10 => Data::Float(raw.as_chunks().0.iter().map(|bytes| from_half(u16::from_le_bytes(*bytes))).collect()),
         16 => Data::Float(raw.as_chunks().0.iter().map(|bytes| from_bfloat(u16::from_le_bytes(*bytes))).collect()),
@@ -258,8 +324,11 @@ fn from_bytes(raw: &[u8], kind: i32) -> Data {
     }
 }
 
-fn from_fields(proto: &TensorProto) -> Data {
+fn from_fields(proto: &TensorProto, count: usize) -> Data {
+    let bytes = proto.int32_data.iter().map(|value| *value as u8);
     match proto.data_type {
+        kind @ 17..=20 => Data::Float(bytes.map(|code| from_float8(code, kind)).collect()),
+        kind @ (21 | 22) => Data::Int(from_nibbles(bytes, kind, count)),
         1 => Data::Float(proto.float_data.as_slice().into()),
         10 => Data::Float(proto.int32_data.iter().map(|bits| from_half(*bits as u16)).collect()),
         16 => Data::Float(proto.int32_data.iter().map(|bits| from_bfloat(*bits as u16)).collect()),
@@ -282,6 +351,22 @@ fn from_half(bits: u16) -> f32 {
     if bits >> 15 == 1 { -magnitude } else { magnitude }
 }
 
+/// A floating-point number of 8 bits.
+fn from_float8(code: u8, kind: i32) -> f32 {
+    element::float8(kind).map_or(f32::NAN, |(format, _)| format.decode(code) as f32)
+}
+
+/// Integers of 4 bits, the first in the lower half of the first byte. Behind an odd number of them half a byte means nothing.
+fn from_nibbles(bytes: impl ExactSizeIterator<Item = u8>, kind: i32, count: usize) -> Arc<[i64]> {
+    let padding = usize::from(count % 2 == 1 && bytes.len() == count.div_ceil(2));
+    let values = bytes.len().saturating_mul(2).saturating_sub(padding);
+    let both = bytes.flat_map(|byte| match kind {
+        element::INT4 => [i64::from(byte.cast_signed() << 4 >> 4), i64::from(byte.cast_signed() >> 4)],
+        _ => [i64::from(byte & 0xf), i64::from(byte >> 4)],
+    });
+    both.take(values).collect()
+}
+
 /// bfloat16 is the upper half of a binary32.
 fn from_bfloat(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
@@ -290,6 +375,15 @@ fn from_bfloat(bits: u16) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_integers_of_4_bits_share_a_byte() {
+        let read = |kind, count, bytes: &[u8]| from_nibbles(bytes.iter().copied(), kind, count).to_vec();
+        assert_eq!(read(element::INT4, 4, &[0x7f, 0x18]), [-1, 7, -8, 1]);
+        assert_eq!(read(element::UINT4, 3, &[0x7f, 0x08]), [15, 7, 8]);
+        // As many as there are, whatever is due.
+        assert_eq!(read(element::UINT4, 1, &[0x7f, 0x08]).len(), 4);
+    }
 
     #[test]
     fn halves_are_exact() {

@@ -1,6 +1,8 @@
 //! The `key=value` pairs of a line, and the values in them.
 
-use super::super::{Access, Activation, Layout, Padding, Pool};
+use std::sync::Arc;
+
+use super::super::{Access, Activation, Element, Layout, Numbers, Padding, Pool};
 use super::lexer::Fault;
 use crate::diagnostic::nearest;
 
@@ -144,6 +146,22 @@ impl Attributes {
             padding: self.padding("padding")?,
             ceil_mode: self.flag("ceil_mode")?.unwrap_or(false),
         })
+    }
+
+    /// What any operation may say of its result's numbers.
+    pub(super) fn numbers(&mut self) -> Result<Numbers, Fault> {
+        let known = self.known.len();
+        let element = self.word("element", Element::named)?.unwrap_or_default();
+        let quantisation =
+            self.take("quantisation", "a type and its scales, `\"int8 axis 0 scale 0.5 0.25 zero 1 2\"`", |value| {
+                match value {
+                    Value::Text(text) => text.parse().ok(),
+                    Value::List(_) | Value::Word(_) | Value::Number(_) => None,
+                }
+            })?;
+        // They are no attributes of an operation's own, which is what an error about another one lists.
+        self.known.truncate(known);
+        Ok(Numbers { element, quantisation: quantisation.map(|(quantisation, _)| Arc::new(quantisation)) })
     }
 
     fn take<T>(

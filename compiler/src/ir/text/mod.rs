@@ -15,6 +15,9 @@
 //! `padding=[0, 0, 0, 0]` (top, left, bottom, right), `dilation=[1, 1]`, `groups=1`, `ceil_mode=false`, `channels=[0, 0]`,
 //! `spatial=[0, 0, 0, 0]`; no `activation` is none. An activation on its own is an operation of its name, `relu(%3)`. The shape is checked against the operands.
 //!
+//! Behind an operation's own attributes stand those of its numbers: `element=int8` if they are not `float32`, and
+//! `quantisation="int8 axis 0 scale 0.5 0.25 zero 1 2"`, what elements of a type stand for.
+//!
 //! A chain names what its nodes are, and may end with `forced`.
 //!
 //! Constants of at most [`INLINE`] elements carry their values, each so that it reads back to the same bits; a value that is

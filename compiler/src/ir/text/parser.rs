@@ -117,8 +117,12 @@ impl Parser<'_> {
                 }
                 self.nodes.insert(*number, None);
                 reader.mark('=')?;
-                let line = reader.definition()?;
+                let mut line = reader.definition()?;
+                let numbers = line.attributes.numbers()?;
                 let node = self.define(line)?;
+                if let Some(node) = node {
+                    self.graph.declare(node, numbers);
+                }
                 self.nodes.insert(*number, node);
                 Ok(())
             }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::super::scalar::{Function, FunctionKind};
-use super::super::{Activation, Graph, Layout, Nest, NodeId, Op, Padding, Pool, SecondResult, Tensor};
+use super::super::{
+    Activation, Element, Graph, Layout, Nest, NodeId, Numbers, Op, Padding, Pool, SecondResult, Tensor,
+};
 use super::{INLINE, fingerprint};
 
 /// The text form of a graph: the same text for the same graph. Nodes on a cycle are not in it.
@@ -38,6 +40,7 @@ fn write(graph: &Graph, text: &mut String) -> fmt::Result {
         text.push(' ');
         quote(text, &node.name)?;
         attributes(text, node.op())?;
+        declared(text, node.numbers())?;
         write!(text, " : {}", node.shape())?;
         if let Op::Constant(tensor) = node.op() {
             values(text, tensor)?;
@@ -148,6 +151,16 @@ fn attributes(text: &mut String, op: &Op) -> fmt::Result {
         | Op::AsMap => {}
     }
     Ok(())
+}
+
+fn declared(text: &mut String, numbers: &Numbers) -> fmt::Result {
+    if numbers.element != Element::Float32 {
+        write!(text, " element={}", numbers.element)?;
+    }
+    match &numbers.quantisation {
+        Some(quantisation) => write!(text, " quantisation=\"{quantisation}\""),
+        None => Ok(()),
+    }
 }
 
 fn nest(text: &mut String, nest: &Nest) -> fmt::Result {

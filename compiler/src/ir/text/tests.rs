@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use super::*;
-use crate::ir::{Graph, Shape, Tensor};
+use crate::ir::{Element, Graph, Numbers, Quantisation, Shape, Tensor};
 
 fn read(text: &str) -> Result<Graph, Vec<String>> {
     parse(text, &mut |_, _| None).map_err(|errors| errors.0.iter().map(ToString::to_string).collect())
@@ -47,7 +49,9 @@ const ALL: &str = r#"%0 = input "image\n\u{7f} \"q\" \\ é" layout=nhwc : [1, 2,
 %39 = nest(%38) "least" a="0; 4" reduced=[3] fold=last_minimum finish=affine alpha=2.0 beta=-0.5 : []
 %40 = as_map(%38) "map" : [4, 3]
 %41 = input "any" layout=array : [2, 3, 4]
-%42 = constant "unread" : [0] = []
+%42 = nest(%41) "codes" a="0; 12 4 1" finish=round element=uint8 quantisation="uint8 axis 1 scale 0.5 0.25 1e-5 zero 1 2 3" : [2, 3, 4]
+%43 = constant "numbers" quantisation="int8 scale 0.5" : [1] = [0.5]
+%44 = constant "unread" : [0] = []
 output "logits" = %17
 output "prob" = %18
 output "both" = %29
@@ -60,6 +64,28 @@ chain bottleneck(%25, %26, %27) forced
 fn every_operation_reads_back_as_it_was_printed() {
     let graph = read(ALL).unwrap();
     assert_eq!(print(&graph), ALL);
+}
+
+#[test]
+fn numbers_of_every_type_read_back() {
+    let mut graph = read(ALL).unwrap();
+    let ids: Vec<_> = graph.ids().collect();
+    for (index, (element, _)) in Element::ALL.into_iter().cycle().take(ids.len()).enumerate() {
+        let many = (0..index).map(|step| (step as f32 + 0.1) / 3.0);
+        let quantisation = Quantisation {
+            element,
+            scale: many.clone().collect(),
+            zero_point: many.map(f32::round).take(index % 2 * index).collect(),
+            axis: (index % 3 > 0).then_some(index),
+        };
+        let quantisation = (index > 0).then(|| Arc::new(quantisation));
+        graph.declare(ids[index], Numbers { element, quantisation });
+    }
+    let back = read(&print(&graph)).unwrap();
+    assert_eq!(print(&back), print(&graph));
+    let numbers =
+        |graph: &Graph| graph.topological().iter().map(|id| graph.node(*id).numbers().clone()).collect::<Vec<_>>();
+    assert_eq!(numbers(&back), numbers(&graph));
 }
 
 #[test]

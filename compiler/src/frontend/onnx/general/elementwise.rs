@@ -7,7 +7,7 @@ use super::super::operators::Operator;
 use super::super::shape;
 use super::super::value::Value;
 use super::window::channel_dims;
-use super::{Operand, binary, operand, optional, overflow, unary};
+use super::{Operand, binary, operand, optional, overflow, range, unary};
 use crate::ir::scalar::{Combine, Function, FunctionKind};
 
 /// The function for an operator.
@@ -207,25 +207,37 @@ fn clip<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
 fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let x = operand(importer, node, 0)?;
     let to = shape::cast_to(node)?;
-    if !element::is_float(to) && !element::is_whole(to) {
+    if !element::is_number(to) {
         return Err(attribute("to", type_name(to), "a type of numbers or bool"));
     }
-    if to == element::BOOL {
-        return Ok(unary(importer, &node.name, &x, Function::plain(FunctionKind::Truth), to)?.value());
-    }
-    let changes = element::is_whole(to) && to != x.element;
-    let mut result = x.typed(to);
-    if changes && element::is_float(x.element) {
-        result = unary(importer, &node.name, &x, Function::plain(FunctionKind::Truncate), to)?;
-    }
-    if changes && overflow(to) != Function::IDENTITY {
-        result = unary(importer, &format!("{}.wrapped", node.name), &result, overflow(to), to)?;
-    }
-    if x.literal().is_some() && result.element != x.element {
+    let function = |kind: FunctionKind| vec![Function::plain(kind)];
+    let functions = match (element::float8(to), to) {
+        _ if to == x.element => Vec::new(),
+        (Some((_, kind)), _) => vec![saturating(node, kind)?],
+        (None, element::BOOL) => function(FunctionKind::Truth),
+        // The standard leaves open what numbers beyond the range become; its reference rounds to 4 bits so.
+        (None, element::INT4 | element::UINT4) if !element::is_whole(x.element) => {
+            let clip = range(to).map(|[low, high]| Function::of(FunctionKind::Clip, low, high));
+            function(FunctionKind::Round).into_iter().chain(clip).collect()
+        }
+        (None, to) if element::is_whole(to) => {
+            let whole = (!element::is_whole(x.element)).then_some(Function::plain(FunctionKind::Truncate));
+            whole.into_iter().chain(Some(overflow(to)).filter(|function| *function != Function::IDENTITY)).collect()
+        }
         // A constant keeps integers and floats apart.
-        result = unary(importer, &node.name, &result, Function::IDENTITY, to)?;
+        _ => vec![Function::IDENTITY; usize::from(x.literal().is_some())],
+    };
+    let mut result = x.typed(to);
+    for (position, function) in functions.iter().enumerate() {
+        let name = if position == 0 { node.name.clone() } else { format!("{}.wrapped", node.name) };
+        result = unary(importer, &name, &result, *function, to)?;
     }
     Ok(result.value())
+}
+
+/// The function that rounds to a floating-point number of 8 bits, as a node has it.
+fn saturating(node: &Node<'_>, kind: FunctionKind) -> Result<Function, Failure> {
+    Ok(Function::of(kind, if node.flag("saturate", true)? { 1.0 } else { 0.0 }, 0.0))
 }
 
 /// Dropout in evaluation: the values as they are, and a mask of truth.

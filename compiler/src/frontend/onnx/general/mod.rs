@@ -12,6 +12,8 @@ mod reduce;
 mod resize;
 mod window;
 
+use std::sync::Arc;
+
 use super::attributes::Node;
 use super::fold::broadcast;
 use super::importer::{Failure, Importer, Outcome, refuse};
@@ -20,7 +22,7 @@ use super::operators::Operator;
 use super::slice::Run;
 use super::value::{Array, Value, View};
 use crate::ir::scalar::{Combine, Fold, Function, FunctionKind};
-use crate::ir::{Access, Move, Nest, NodeId, Op, Shape, strides};
+use crate::ir::{Access, Move, Nest, NodeId, Numbers, Op, Quantisation, Shape, strides};
 
 /// What the extents of a tensor may multiply to, those of 0 left out: then places in it, times any attribute of an operator, are numbers
 /// of 64 bits.
@@ -92,7 +94,11 @@ impl Operand {
 
     /// The same values as elements of another type.
     pub fn typed(&self, element: i32) -> Self {
-        Self { element, ..self.clone() }
+        let source = match &self.source {
+            Source::Constant(literal) => Source::Constant(Literal { element, ..literal.clone() }),
+            Source::Node(node) => Source::Node(*node),
+        };
+        Self { element, source, dims: self.dims.clone() }
     }
 
     /// As a value of the model.
@@ -116,6 +122,23 @@ impl Operand {
         match &self.source {
             Source::Constant(literal) => Some(literal),
             Source::Node(_) => None,
+        }
+    }
+
+    /// Says what its elements stand for, or what stood for them.
+    pub fn declare(&self, importer: &mut Importer<'_>, quantisation: Option<Quantisation>) {
+        let Some(quantisation) = quantisation.map(Arc::new) else { return };
+        match &self.source {
+            Source::Constant(literal) => {
+                importer.quantised.insert(literal.data.address(), (literal.data.clone(), quantisation));
+            }
+            Source::Node(id) => {
+                let element = element::of_graph(self.element);
+                let numbers = Numbers { element, quantisation: Some(quantisation) };
+                if numbers.fault(importer.graph.node(*id).shape()).is_none() {
+                    importer.graph.declare(*id, numbers);
+                }
+            }
         }
     }
 
@@ -222,7 +245,9 @@ pub(super) fn exposed(importer: &mut Importer<'_>, name: &str, array: &Array) ->
         return Ok(array.node);
     }
     let nest = Nest::copy(Shape(array.dims.clone()));
-    importer.add(&format!("{name}.reshape"), Op::Nest(Box::new(nest)), &[array.node])
+    let id = importer.add(&format!("{name}.reshape"), Op::Nest(Box::new(nest)), &[array.node])?;
+    importer.graph.declare(id, Numbers::of(element::of_graph(array.element)));
+    Ok(id)
 }
 
 /// A constant of the graph.
@@ -230,8 +255,13 @@ pub(super) fn constant(importer: &mut Importer<'_>, name: &str, literal: &Litera
     if literal.len() == 0 {
         return Err(Failure::Unsupported(format!("it makes an empty tensor, of shape {:?}", literal.dims)));
     }
-    let values: Vec<f32> = values(literal).into_iter().map(|value| value as f32).collect();
-    importer.constant(name, literal.dims.clone(), values)
+    let values = match &literal.data {
+        Data::Float(values) => values.clone(),
+        Data::Int(values) => values.iter().map(|value| *value as f32).collect(),
+    };
+    let id = importer.constant(name, literal.dims.clone(), values)?;
+    importer.declare_constant(id, element::of_graph(literal.element), literal.data.address());
+    Ok(id)
 }
 
 /// A loop nest over one or two operands; of constants, its values.
@@ -276,6 +306,7 @@ pub(super) fn nest(
         });
     }
     let id = importer.add(name, Op::Nest(Box::new(nest)), &operands)?;
+    importer.graph.declare(id, Numbers::of(element::of_graph(element)));
     Ok(Operand { source: Source::Node(id), dims, element })
 }
 
@@ -329,6 +360,8 @@ pub(super) fn overflow(element: i32) -> Function {
         element::INT8 => wrap(-128.0, 256.0),
         element::UINT16 => wrap(0.0, 65536.0),
         element::INT16 => wrap(-32768.0, 65536.0),
+        element::UINT4 => wrap(0.0, 16.0),
+        element::INT4 => wrap(-8.0, 16.0),
         _ => Function::IDENTITY,
     }
 }
@@ -340,6 +373,8 @@ pub(super) fn range(element: i32) -> Option<[f64; 2]> {
         element::INT8 => Some([-128.0, 127.0]),
         element::UINT16 => Some([0.0, 65535.0]),
         element::INT16 => Some([-32768.0, 32767.0]),
+        element::UINT4 => Some([0.0, 15.0]),
+        element::INT4 => Some([-8.0, 7.0]),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use super::super::operators::Operator;
 use super::super::shape;
 use super::super::slice;
 use super::super::value::Value;
-use super::{Operand, Read, Recipe, Taken, binary, moved, nest, operand, permuted, repeated, taken};
+use super::{Operand, Read, Recipe, Taken, binary, moved, nest, of, operand, permuted, repeated, taken};
 use crate::ir::scalar::Combine;
 use crate::ir::{Access, strides};
 
@@ -97,10 +97,20 @@ fn pad<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
 fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let parts: Vec<Operand> =
         (0..node.inputs.len()).map(|position| operand(importer, node, position)).collect::<Result<_, _>>()?;
+    Ok(joined(importer, &node.name, &parts, node.int("axis", 1)?)?.value())
+}
+
+/// Tensors one after the other along an axis.
+pub(super) fn joined(
+    importer: &mut Importer<'_>,
+    name: &str,
+    parts: &[Operand],
+    along: i64,
+) -> Result<Operand, Failure> {
     let Some(first) = parts.first() else { return Err(refuse("E-ONNX-SHAPE", "it joins nothing")) };
     let rank = first.dims.len();
-    let axis = axis(node.int("axis", 1)?, rank)?;
-    for part in &parts {
+    let axis = axis(along, rank)?;
+    for part in parts {
         let agrees = part.dims.len() == rank
             && part.dims.iter().zip(&first.dims).enumerate().all(|(i, (a, b))| i == axis || a == b);
         if !agrees {
@@ -133,7 +143,7 @@ fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let element = first.element;
     let mut so_far: Option<Operand> = None;
     for (index, pair) in reads.chunks(2).enumerate() {
-        let name = format!("{}.{index}", node.name);
+        let name = format!("{name}.{index}");
         let two = nest(importer, &name, dims.clone(), &[], pair, Recipe::copy(element))?;
         so_far = Some(match so_far {
             None => two,
@@ -141,11 +151,11 @@ fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         });
     }
     match so_far {
-        Some(whole) => Ok(whole.value()),
+        Some(whole) => Ok(whole),
         None => {
             let data =
                 if element::is_whole(element) { Data::Int(Vec::new().into()) } else { Data::Float(Vec::new().into()) };
-            Ok(Value::Constant(Literal { dims, data, element }))
+            of(importer, &Value::Constant(Literal { dims, data, element }))
         }
     }
 }

@@ -94,10 +94,14 @@ pub(super) fn product(
     contracted(importer, name, [(a, &of_a), (b, &of_b)], &result, element)
 }
 
-/// Gemm: `alpha * A * B + beta * C`.
-fn gemm<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
-    let (a, b, c) = (operand(importer, node, 0)?, operand(importer, node, 1)?, optional(importer, node, 2)?);
-    let name = |part: &str| format!("{}.{part}", node.name);
+/// The product of two matrices, each transposed if a node says so.
+pub(super) fn of_matrices<'m>(
+    importer: &mut Importer<'m>,
+    node: &Node<'m>,
+    a: &Operand,
+    b: &Operand,
+    element: i32,
+) -> Result<Operand, Failure> {
     let labels = |transposed: bool, labels: [usize; 2]| {
         let [first, second] = labels;
         if transposed { [second, first] } else { labels }
@@ -106,8 +110,15 @@ fn gemm<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         return Err(refuse("E-ONNX-SHAPE", format!("it multiplies {:?} by {:?}", a.dims, b.dims)));
     }
     let (of_a, of_b) = (labels(node.flag("transA", false)?, [0, 1]), labels(node.flag("transB", false)?, [1, 2]));
+    contracted(importer, &format!("{}.product", node.name), [(a, &of_a), (b, &of_b)], &[0, 2], element)
+}
+
+/// Gemm: `alpha * A * B + beta * C`.
+fn gemm<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+    let (a, b, c) = (operand(importer, node, 0)?, operand(importer, node, 1)?, optional(importer, node, 2)?);
+    let name = |part: &str| format!("{}.{part}", node.name);
     let element = a.element;
-    let mut result = contracted(importer, &name("product"), [(&a, &of_a), (&b, &of_b)], &[0, 2], element)?;
+    let mut result = of_matrices(importer, node, &a, &b, element)?;
     let scaled = |importer: &mut Importer<'m>, part: &str, x: Operand, factor: f32| match factor {
         1.0 => Ok(x),
         _ => unary(importer, &name(part), &x, Function::of(FunctionKind::Affine, f64::from(factor), 0.0), element),

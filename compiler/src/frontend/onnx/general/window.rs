@@ -393,8 +393,18 @@ fn places<'m>(importer: &mut Importer<'m>, node: &Node<'m>, x: &Operand, window:
 
 fn average_pool<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let x = operand(importer, node, 0)?;
-    let window = pool_window(node, &x)?;
-    let sums = windows(importer, &format!("{}.sum", node.name), &x, &window, 0.0, Fold::Sum)?;
+    Ok(averages(importer, node, &node.name, &x)?.value())
+}
+
+/// The mean of each window that a node says.
+pub(super) fn averages<'m>(
+    importer: &mut Importer<'m>,
+    node: &Node<'m>,
+    name: &str,
+    x: &Operand,
+) -> Result<Operand, Failure> {
+    let window = pool_window(node, x)?;
+    let sums = windows(importer, &format!("{name}.sum"), x, &window, 0.0, Fold::Sum)?;
     let with_padding = node.flag("count_include_pad", false)?;
     importer.charge(elements(&window.output))?;
     // How many elements each window has along each axis; the overhang of ceil_mode never counts.
@@ -417,7 +427,7 @@ fn average_pool<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     }
     let dims = [vec![1, 1], window.output.clone()].concat();
     let counts = Operand::floats(dims, counts);
-    Ok(binary(importer, &node.name, &sums, &counts, Combine::Divide, x.element)?.value())
+    binary(importer, name, &sums, &counts, Combine::Divide, x.element)
 }
 
 fn global_pool<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
