@@ -8,7 +8,8 @@ mod builder;
 
 use builder::{Builder, int, ints, typed};
 use resnetc::frontend::onnx;
-use resnetc::frontend::{self, Changes, InputExtents, Network, Overrides};
+use resnetc::frontend::onnx::proto::MetadataProto;
+use resnetc::frontend::{self, Changes, InputExtents, Network, Overrides, WeightSource};
 use resnetc::ir::interpreter;
 
 fn load(path: &Path, batch: usize, extents: &str) -> Result<Network, String> {
@@ -128,4 +129,92 @@ fn what_cannot_be_given_is_an_error() {
     let changes = Changes { structure, ..Changes::default() };
     let error = frontend::load_with("resnet18", None, 1, &changes).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("no named axes"), "{error}");
+}
+
+/// What is made of the metadata of a model with one picture and three classes: preprocessing, labels, and warnings.
+fn hinted(input: &[i64], metadata: &[(&str, &str)]) -> (Option<String>, Vec<String>, String) {
+    let mut model =
+        Builder::new(input).node("GlobalAveragePool", &["x"], &["p"], vec![]).node("Flatten", &["p"], &["y"], vec![]);
+    model.0.metadata_props.extend(
+        metadata
+            .iter()
+            .map(|(key, value)| MetadataProto { key: key.as_bytes().to_vec(), value: value.as_bytes().to_vec() }),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = model.write(folder.path());
+    let loaded = frontend::load_with(path.to_str().unwrap(), None, 1, &Changes::default());
+    let (network, warnings) = loaded.unwrap_or_else(|error| panic!("{metadata:?}: {error}"));
+    (network.preprocess.map(|rules| rules.to_string()), network.labels, warnings.to_string())
+}
+
+#[test]
+fn metadata_say_how_pictures_become_the_input() {
+    let picture = [1, 3, 8, 6];
+    let (rules, labels, warnings) = hinted(
+        &picture,
+        &[
+            ("image.bitmappixelformat", "BGR8"),
+            ("Image.NominalPixelRange", "Normalized_1_1"),
+            ("Image.ColorSpaceGamma", "SRGB"),
+            ("names", "{0: 'cat', 1: \"dog\", 2: 'it\\'s'}"),
+            ("\u{7f}", "anything"),
+        ],
+    );
+    assert_eq!((labels.as_slice(), warnings.as_str()), (["cat", "dog", "it's"].map(str::to_owned).as_slice(), ""));
+    let rules = rules.unwrap();
+    let expected = frontend::surroundings::Surroundings {
+        preprocess: serde_yaml::from_str("{color: bgr, range: [-1, 1]}").unwrap(),
+        labels: None,
+    };
+    let (mut other, _) = frontend::load_with("resnet18", Some(&WeightSource::Seed(1)), 1, &Changes::default()).unwrap();
+    other.graph = {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = Builder::new(&picture).node("Relu", &["x"], &["y"], vec![]);
+        onnx::load(&plain.write(folder.path()), None, 1).unwrap().0.graph
+    };
+    expected.surround(&mut other, &Default::default()).unwrap();
+    assert_eq!(rules, other.preprocess.unwrap().to_string());
+
+    // What does not go with the model is left out, with a warning that says so.
+    for (input, metadata, parts) in [
+        (&picture, [("Image.BitmapPixelFormat", "Gray8")], ["`gray8`", "`Rgb8` or `Bgr8`"]),
+        (&picture, [("Image.NominalPixelRange", "0..1")], ["`0..1`", "`Normalized_0_1`"]),
+        (&[1, 4, 8, 6], [("Image.NominalPixelRange", "Normalized_0_1")], ["[1, 4, 8, 6]", "[N, 3, H, W]"]),
+        (&picture, [("classes", "[\"a\", \"b\"]")], ["2 labels", "[1, 3]"]),
+    ] {
+        let (rules, labels, warnings) = hinted(input, &metadata);
+        assert_eq!((rules, labels), (None, Vec::new()), "{metadata:?}");
+        assert!(warnings.contains("W-ONNX-META") && parts.iter().all(|part| warnings.contains(part)), "{warnings}");
+    }
+    // What is no hint says nothing; what is given from outside holds.
+    assert_eq!(hinted(&picture, &[("labels", "of the museum"), ("author", "a, b")]), (None, Vec::new(), String::new()));
+}
+
+#[test]
+fn what_is_given_holds_over_metadata() {
+    let mut model = Builder::new(&[1, 3, 8, 8]).node("GlobalAveragePool", &["x"], &["p"], vec![]).node(
+        "Flatten",
+        &["p"],
+        &["y"],
+        vec![],
+    );
+    let property = |key: &str, value: &str| MetadataProto { key: key.into(), value: value.into() };
+    model.0.metadata_props = vec![
+        property("Image.NominalPixelRange", "Normalized_0_1"),
+        property("labels", "a\nb\nc"),
+        MetadataProto { key: vec![0xff], value: vec![0xff, 0] },
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = model.write(folder.path());
+    let surroundings = frontend::surroundings::Surroundings {
+        preprocess: serde_yaml::from_str("{preset: torchvision}").unwrap(),
+        labels: Some(serde_yaml::from_str("[x, y, z]").unwrap()),
+    };
+    let changes = Changes { surroundings, ..Changes::default() };
+    let (network, warnings) = frontend::load_with(path.to_str().unwrap(), None, 1, &changes).unwrap();
+    assert!(warnings.0.is_empty(), "{warnings}");
+    assert_eq!(network.labels, ["x", "y", "z"]);
+    assert_eq!(network.preprocess.unwrap().crop, Some([8, 8]));
+    let (network, _) = frontend::load_with(path.to_str().unwrap(), None, 1, &Changes::default()).unwrap();
+    assert_eq!((network.labels.len(), network.preprocess.unwrap().crop), (3, None));
 }
