@@ -61,7 +61,10 @@ fn pad<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let fill = match node.optional(2) {
         _ if node.has("value") => node.float("value", 0.0)?,
         Some(_) => {
-            operand(importer, node, 2)?.values().and_then(|values| values.first().copied()).unwrap_or(0.0) as f32
+            let values = operand(importer, node, 2)?.values();
+            let values = values
+                .ok_or_else(|| Failure::Unsupported("what it pads with depends on the network's input".to_owned()))?;
+            values.first().copied().unwrap_or(0.0) as f32
         }
         None => 0.0,
     };
