@@ -24,6 +24,8 @@ struct Along {
     from: usize,
     to: usize,
     scale: f64,
+    /// The part of the input that is resized, of 0 to 1; beyond the input lies the extrapolation value.
+    crop: Option<[f64; 2]>,
 }
 
 /// What the attributes say of the positions.
@@ -34,6 +36,7 @@ struct Rule {
     cubic: f64,
     exclude_outside: bool,
     antialias: bool,
+    extrapolation: f32,
 }
 
 fn resize<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
@@ -47,18 +50,26 @@ fn resize<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         cubic: f64::from(node.float("cubic_coeff_a", -0.75)?),
         exclude_outside: node.flag("exclude_outside", false)?,
         antialias: node.flag("antialias", false)?,
+        extrapolation: node.float("extrapolation_value", 0.0)?,
     };
-    const COORDINATES: [&str; 5] =
-        ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"];
+    const COORDINATES: [&str; 6] = [
+        "half_pixel",
+        "half_pixel_symmetric",
+        "pytorch_half_pixel",
+        "align_corners",
+        "asymmetric",
+        "tf_crop_and_resize",
+    ];
     if !COORDINATES.contains(&rule.coordinates.as_str()) {
         return Err(attribute("coordinate_transformation_mode", &rule.coordinates, &COORDINATES.join(", ")));
     }
     if !["nearest", "linear", "bilinear", "cubic"].contains(&rule.mode.as_str()) {
         return Err(attribute("mode", &rule.mode, "nearest, linear or cubic"));
     }
-    let plans = plans(importer, node, &x)?;
+    let plans = plans(importer, node, &x, rule.coordinates == "tf_crop_and_resize")?;
     let mut result = x;
-    for (axis, along) in plans.iter().enumerate().filter(|(_, along)| along.from != along.to || along.scale != 1.0) {
+    let changes = |along: &Along| along.from != along.to || along.scale != 1.0 || along.crop.is_some();
+    for (axis, along) in plans.iter().enumerate().filter(|(_, along)| changes(along)) {
         importer.charge(Some(along.to))?;
         let name = format!("{}.axis{axis}", node.name);
         result = if rule.mode == "nearest" {
@@ -70,12 +81,22 @@ fn resize<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
         } else {
             weighted(importer, &name, &result, axis, &taps(&rule, along)?)?
         };
+        // Weights add up to 1, so that what is filled here stays what it is along the axes to come.
+        let last = (along.from - 1) as f64;
+        let inside = |position: &usize| (0.0..=last).contains(&source(&rule, along, *position));
+        if along.crop.is_some() && !(0..along.to).all(|position| inside(&position)) {
+            let mut positions = vec![Taken::Whole; result.dims.len()];
+            if let Some(slot) = positions.get_mut(axis) {
+                *slot = Taken::Listed((0..along.to).map(|position| Some(position).filter(inside)).collect());
+            }
+            result = taken(importer, &format!("{name}.extrapolated"), &result, &positions, rule.extrapolation)?;
+        }
     }
     Ok(result.value())
 }
 
 /// How each axis is resized, from scales or sizes.
-fn plans<'m>(importer: &mut Importer<'m>, node: &Node<'m>, x: &Operand) -> Result<Vec<Along>, Failure> {
+fn plans<'m>(importer: &mut Importer<'m>, node: &Node<'m>, x: &Operand, cropped: bool) -> Result<Vec<Along>, Failure> {
     let rank = x.dims.len();
     let axes: Vec<usize> = match node.ints("axes")? {
         Some(axes) => axes.iter().map(|value| axis(*value, rank)).collect::<Result<_, _>>()?,
@@ -100,7 +121,13 @@ fn plans<'m>(importer: &mut Importer<'m>, node: &Node<'m>, x: &Operand) -> Resul
         (_, ..11) => (given(importer, 1)?, None),
         _ => (given(importer, 2)?, given(importer, 3)?),
     };
-    let mut plans: Vec<Along> = x.dims.iter().map(|extent| Along { from: *extent, to: *extent, scale: 1.0 }).collect();
+    let whole = |extent: &usize| Along { from: *extent, to: *extent, scale: 1.0, crop: None };
+    let mut plans: Vec<Along> = x.dims.iter().map(whole).collect();
+    // All starts, then all ends.
+    let region = if cropped { given(importer, 1)?.unwrap_or_default() } else { Vec::new() };
+    if cropped && region.len() != 2 * axes.len() {
+        return Err(refuse("E-ONNX-SHAPE", format!("it resizes {} axes of a region {region:?}", axes.len())));
+    }
     let fits = |values: &Vec<f64>| values.len() == axes.len();
     let wrong = || refuse("E-ONNX-SHAPE", format!("it resizes {:?} by scales {scales:?} and sizes {sizes:?}", x.dims));
     let policy = node.string("keep_aspect_ratio_policy", "stretch")?;
@@ -123,7 +150,7 @@ fn plans<'m>(importer: &mut Importer<'m>, node: &Node<'m>, x: &Operand) -> Resul
         (Some(scales), None) if fits(scales) => scales,
         _ => return Err(wrong()),
     };
-    for (axis, value) in axes.iter().zip(values) {
+    for (position, (axis, value)) in axes.iter().zip(values).enumerate() {
         let Some(plan) = plans.get_mut(*axis) else { return Err(wrong()) };
         let (to, scale) = match (common, sizes.is_some()) {
             (Some(scale), _) => ((scale * plan.from as f64).round(), scale),
@@ -133,7 +160,8 @@ fn plans<'m>(importer: &mut Importer<'m>, node: &Node<'m>, x: &Operand) -> Resul
         if plan.from == 0 || !(1.0..16_777_216.0).contains(&to) || !scale.is_finite() {
             return Err(wrong());
         }
-        *plan = Along { from: plan.from, to: to as usize, scale };
+        let crop = region.get(position).zip(region.get(axes.len() + position)).map(|(start, end)| [*start, *end]);
+        *plan = Along { from: plan.from, to: to as usize, scale, crop };
     }
     Ok(plans)
 }
@@ -143,6 +171,12 @@ fn source(rule: &Rule, along: &Along, position: usize) -> f64 {
     // The extent of the result as it is before it is cut off.
     let (x, from, scale) = (position as f64, along.from as f64, along.scale);
     let to = scale * from;
+    if let Some([start, end]) = along.crop {
+        return match along.to {
+            1 => (start + end) / 2.0 * (from - 1.0),
+            to => start * (from - 1.0) + x * (end - start) * (from - 1.0) / (to - 1) as f64,
+        };
+    }
     match rule.coordinates.as_str() {
         "align_corners" if along.to == 1 || to <= 1.0 => 0.0,
         "align_corners" => x * (from - 1.0) / (to - 1.0),
