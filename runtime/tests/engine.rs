@@ -214,7 +214,7 @@ fn inputs_of_another_length() {
     assert_eq!(apart(&mut engine, &[&[0.0; 96]]), Ok(()));
     assert_eq!(apart(&mut engine, &[&[0.0; 95]]), Err(Error::InputLength { found: 95, expected: 96 }));
     assert_eq!(apart(&mut engine, &[]), Err(Error::InputCount { found: 0, expected: 1 }));
-    assert_eq!(apart(&mut engine, &[&[0.0; 48]; 2]), Err(Error::InputCount { found: 2, expected: 1 }));
+    assert_eq!(apart(&mut engine, &[&[0.0; 48], &[0.0; 48]]), Err(Error::InputCount { found: 2, expected: 1 }));
 }
 
 #[test]
