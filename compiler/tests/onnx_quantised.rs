@@ -96,7 +96,7 @@ fn weights_and_activations_between_pairs_are_known_by_their_types() {
     let compiled = pipeline::compile(&Options::new(model.to_str().unwrap()), &mut |_| ()).unwrap();
     read_back(&compiled.graph);
     let text = inspect(&model, &[]);
-    let line = "quantised: 2 tensors of uint8, 1 of int32, 1 of int8; simulated in f32, which holds them exactly (no integer kernels)";
+    let line = "quantised: 2 tensors of uint8, 1 of int32, 1 of int8; simulated in f32, which holds integers up to 2^24 exactly (no integer kernels)";
     assert!(text.lines().any(|found| found == line), "{text}");
     assert!(text.lines().any(|row| row.contains("QuantizeLinear_5.saturate") && row.contains(" as uint8")), "{text}");
     let json: serde_json::Value = serde_json::from_str(&inspect(&model, &["--json"])).unwrap();
@@ -118,7 +118,7 @@ fn operators_on_integers_tell_their_types() {
     assert!(said.iter().any(|line| line.ends_with(": int32")), "{said:#?}");
     read_back(&network.graph);
     let text = inspect(&model, &["--batch", "3"]);
-    let line = "quantised: 2 tensors of uint8, 1 of int32, 1 of int8; simulated in f32, which holds them exactly (no integer kernels)";
+    let line = "quantised: 2 tensors of uint8, 1 of int32, 1 of int8; simulated in f32, which holds integers up to 2^24 exactly (no integer kernels)";
     assert!(text.lines().any(|found| found == line), "{text}");
 }
 

@@ -70,7 +70,7 @@ fn as_text(compiled: &Compiled, explain: bool) -> String {
     let pictures = network.preprocess.map_or_else(|| "none, raw tensors only".to_owned(), |rules| rules.to_string());
     if let Some(quantised) = quantised(&network.graph) {
         text.push_str(&format!(
-            "quantised: {quantised}; simulated in f32, which holds them exactly (no integer kernels)\n"
+            "quantised: {quantised}; simulated in f32, which holds integers up to 2^24 exactly (no integer kernels)\n"
         ));
     }
     text.push_str(&format!("pictures: {pictures}\nlabels: {}\n\n", network.labels.len()));
