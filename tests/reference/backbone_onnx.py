@@ -8,24 +8,13 @@ OUT is examples/embed/models/backbone.onnx unless given. The file is committed; 
 import pathlib
 import sys
 
-import numpy as np
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from small_onnx import Model
 
 OUT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2] / "examples/embed/models/backbone.onnx"
-RNG = np.random.default_rng(11)
-
-nodes, weights = [], []
-
-
-def op(kind, inputs, output, **attributes):
-    nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-    return output
-
-
-def weight(name, *shape):
-    bound = np.sqrt(6 / np.prod(shape[1:])) if len(shape) > 1 else 0.1
-    weights.append(numpy_helper.from_array(RNG.uniform(-bound, bound, shape).astype(np.float32), name))
-    return name
+MODEL = Model(11)
+op, weight = MODEL.op, MODEL.weight
 
 
 def conv(x, output, channels, kernel, stride):
@@ -44,8 +33,8 @@ pooled = op("GlobalAveragePool", [c3], "pool")
 embedding = op("Flatten", [pooled], "embedding")
 op("Gemm", [embedding, weight("fc.weight", 10, 16), weight("fc.bias", 10)], "logits", transB=1)
 
-graph = helper.make_graph(
-    nodes,
+MODEL.write(
+    OUT,
     "backbone",
     [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 32, 32])],
     [
@@ -54,8 +43,5 @@ graph = helper.make_graph(
         helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", 16]),
         helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10]),
     ],
-    weights,
+    "backbone_onnx.py",
 )
-model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="backbone_onnx.py")
-checker.check_model(model)
-OUT.write_bytes(model.SerializeToString())

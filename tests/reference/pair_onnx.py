@@ -8,25 +8,13 @@ layers; `distance` is how far apart they are, `scores` are made of what they hav
 import pathlib
 import sys
 
-import numpy as np
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from small_onnx import Model
 
 OUT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1] / "models/pair.onnx"
-RNG = np.random.default_rng(23)
-
-nodes, weights = [], []
-
-
-def op(kind, inputs, output, **attributes):
-    nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-    return output
-
-
-def weight(name, *shape):
-    bound = np.sqrt(6 / np.prod(shape[1:])) if len(shape) > 1 else 0.1
-    weights.append(numpy_helper.from_array(RNG.uniform(-bound, bound, shape).astype(np.float32), name))
-    return name
-
+MODEL = Model(23)
+op, weight = MODEL.op, MODEL.weight
 
 stem = [weight("stem.weight", 8, 3, 3, 3), weight("stem.bias", 8)]
 block = [weight("block.weight", 8, 8, 3, 3), weight("block.bias", 8)]
@@ -45,8 +33,8 @@ op("ReduceMean", [apart], "distance", axes=[1], keepdims=1)
 joined = op("Concat", [op("Mul", [left, right], "common"), "type"], "joined", axis=1)
 op("Gemm", [joined, weight("fc.weight", 4, 11), weight("fc.bias", 4)], "scores", transB=1)
 
-graph = helper.make_graph(
-    nodes,
+MODEL.write(
+    OUT,
     "pair",
     [
         helper.make_tensor_value_info("left", TensorProto.FLOAT, ["batch", 3, 16, 16]),
@@ -57,8 +45,5 @@ graph = helper.make_graph(
         helper.make_tensor_value_info("distance", TensorProto.FLOAT, ["batch", 1]),
         helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 4]),
     ],
-    weights,
+    "pair_onnx.py",
 )
-model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="pair_onnx.py")
-checker.check_model(model)
-OUT.write_bytes(model.SerializeToString())
