@@ -82,6 +82,58 @@ fn files_of_every_exporter_are_right() {
     assert!(failed.is_empty(), "{} files fail:\n{}", failed.len(), failed.join("\n"));
 }
 
+/// Backbones up to their heads, and a network of several inputs, by the interpreter and as programs.
+#[test]
+#[ignore = "needs the files of tests/reference/heads.py; run by .ci/run"]
+fn networks_with_heads_and_several_inputs_are_right() {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/heads");
+    let folder = env::var_os("RESNET_HEADS").map_or(made, PathBuf::from);
+    let named =
+        |entry: fs::DirEntry| entry.path().extension().is_some_and(|ending| ending == "onnx").then(|| entry.path());
+    let mut paths: Vec<_> =
+        fs::read_dir(&folder).into_iter().flatten().filter_map(|entry| named(entry.unwrap())).collect();
+    paths.sort();
+    if paths.is_empty() {
+        println!("skipped: tests/reference/heads.py makes the files; there are none in {}", folder.display());
+        return;
+    }
+    for path in paths {
+        let settings = Settings { exact: true, ..Settings::default() };
+        let options = Options { settings, ..Options::new(path.to_str().unwrap()) };
+        let compiled = pipeline::compile(&options, &mut |_| ()).unwrap_or_else(|problems| panic!("{problems}"));
+        let graph = &compiled.network.graph;
+        let of = |id| {
+            let Op::Input(layout) = graph.node(id).op() else { panic!("an input") };
+            let values = npy::read(&path.with_extension("in").join(format!("{}.npy", graph.node(id).name)));
+            (id, interpreter::logical(*layout, graph.node(id).shape(), &values).unwrap())
+        };
+        let given: BTreeMap<_, _> = graph.inputs().into_iter().map(of).collect();
+        let kept: BTreeSet<_> = graph.outputs().iter().map(|output| output.node).collect();
+        let values = interpreter::run_keeping(graph, &given, &kept).unwrap();
+
+        let cache = Cache::inside(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("resnetc-cache")).unwrap();
+        let program = package::build(&Package::new(&compiled), &cache, &mut |_| ()).unwrap().path;
+        let input = match graph.inputs()[..] {
+            [one] => path.with_extension("in").join(format!("{}.npy", graph.node(one).name)),
+            _ => path.with_extension("in"),
+        };
+        let results = tempfile::tempdir().unwrap();
+        for output in graph.outputs() {
+            let expected = npy::read(&path.with_extension("out").join(format!("{}.npy", output.name)));
+            let interpreted = distance(&values[&output.node], &expected);
+            let result = results.path().join("y.npy");
+            let arguments =
+                ["tensor".as_ref(), "--output".as_ref(), output.name.as_ref(), input.as_os_str(), result.as_os_str()];
+            let done = Command::new(&program).args(arguments).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            let computed: Vec<f64> = npy::read(&result).into_iter().map(f64::from).collect();
+            let computed = distance(&computed, &expected);
+            println!("{} {}: {interpreted:.0e} {computed:.0e}", path.file_stem().unwrap().display(), output.name);
+            assert!(interpreted <= TOLERANCE && computed <= TOLERANCE, "{}: {}", path.display(), output.name);
+        }
+    }
+}
+
 /// By model and way, the files that have ONNX Runtime's result beside them.
 fn files(folder: &Path) -> BTreeMap<String, BTreeMap<String, PathBuf>> {
     let mut files: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
