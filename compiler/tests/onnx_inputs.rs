@@ -9,6 +9,7 @@ mod builder;
 use builder::{Builder, int, ints, typed};
 use resnetc::frontend::onnx;
 use resnetc::frontend::onnx::proto::MetadataProto;
+use resnetc::frontend::onnx::proto::tensor_shape_proto::dimension::Value as Extent;
 use resnetc::frontend::{self, Changes, InputExtents, Network, Overrides, WeightSource};
 use resnetc::ir::interpreter;
 
@@ -89,6 +90,20 @@ fn open_extents_are_given_by_name_or_place() {
         let network = load(&path, 2, text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(shapes(&network), [("x", dims.as_slice())], "{text}");
     }
+    // As PaddlePaddle's exporter writes it.
+    let minus = Builder::new(&[1, 3, 1, 1]).node("Relu", &["x"], &["y"], vec![]).with(|graph| {
+        let shape = graph.input[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap().shape.as_mut().unwrap();
+        for axis in [0, 2, 3] {
+            shape.dim[axis].value = Some(Extent::DimValue(-1));
+        }
+    });
+    let path = minus.write(folder.path());
+    assert_eq!(shapes(&load(&path, 2, "9,7").unwrap()), [("x", &[2, 3, 9, 7][..])]);
+    let error = load(&path, 1, "").map(|_| ()).unwrap_err();
+    assert!(
+        error.contains("E-ONNX-DYN") && error.contains("its axes [2, 3]") && error.contains("x=N,N,N,N"),
+        "{error}"
+    );
     // Channels last.
     let last = Builder::new(&[0, -1, -1, 3]).node("Transpose", &["x"], &["t"], vec![ints("perm", &[0, 3, 1, 2])]).node(
         "Relu",

@@ -33,7 +33,7 @@ pub struct Input {
 pub enum Axis {
     /// So many elements.
     Fixed(i64),
-    /// Left open, under a name or none.
+    /// Left open, under a name or none; some exporters write -1.
     Open(Option<String>),
 }
 
@@ -60,9 +60,9 @@ fn input(info: &ValueInfoProto) -> Input {
 pub(super) fn axes(info: &ValueInfoProto) -> Vec<Axis> {
     let shape = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()?.shape.as_ref());
     let axes = shape.into_iter().flat_map(|shape| &shape.dim).map(|dim| match &dim.value {
-        Some(Extent::DimValue(extent)) => Axis::Fixed(*extent),
+        Some(Extent::DimValue(extent @ 0..)) => Axis::Fixed(*extent),
         Some(Extent::DimParam(name)) if !name.is_empty() => Axis::Open(Some(name.clone())),
-        Some(Extent::DimParam(_)) | None => Axis::Open(None),
+        Some(Extent::DimValue(_) | Extent::DimParam(_)) | None => Axis::Open(None),
     });
     axes.collect()
 }

@@ -276,8 +276,9 @@ pub(super) fn tensor_type(info: &ValueInfoProto) -> Option<(i32, Option<Vec<Opti
     let tensor = info.r#type.as_ref()?.tensor_type.as_ref()?;
     let dims = tensor.shape.as_ref().map(|shape| {
         let extent = |value: &Option<Extent>| match value {
-            Some(Extent::DimValue(extent)) => Some(*extent),
-            Some(Extent::DimParam(_)) | None => None,
+            Some(Extent::DimValue(extent @ 0..)) => Some(*extent),
+            // Some exporters write -1 for what is open.
+            Some(Extent::DimValue(_) | Extent::DimParam(_)) | None => None,
         };
         shape.dim.iter().map(|dim| extent(&dim.value)).collect()
     });
