@@ -104,6 +104,17 @@ fn open_extents_are_given_by_name_or_place() {
         error.contains("E-ONNX-DYN") && error.contains("its axes [2, 3]") && error.contains("x=N,N,N,N"),
         "{error}"
     );
+    // Of a shape that nobody declares.
+    let bare = Builder::new(&[1]).node("Relu", &["x"], &["y"], vec![]).with(|graph| {
+        graph.input[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap().shape = None;
+    });
+    let path = bare.write(folder.path());
+    assert_eq!(shapes(&load(&path, 2, "x=2,3,9,7").unwrap()), [("x", &[2, 3, 9, 7][..])]);
+    assert_eq!(shapes(&load(&path, 1, "x=1,5").unwrap()), [("x", &[1, 5][..])]);
+    let error = load(&path, 1, "").map(|_| ()).unwrap_err();
+    assert!(error.contains("not declared") && error.contains("--input-shape x=N,N,N,N"), "{error}");
+    let error = load(&path, 1, "y=1,3").map(|_| ()).unwrap_err();
+    assert!(error.contains("E-ARG") && error.contains("is called `y`"), "{error}");
     // Channels last.
     let last = Builder::new(&[0, -1, -1, 3]).node("Transpose", &["x"], &["t"], vec![ints("perm", &[0, 3, 1, 2])]).node(
         "Relu",

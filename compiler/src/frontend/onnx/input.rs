@@ -79,6 +79,8 @@ impl Importer<'_> {
                 for (name, extents) in named {
                     let before = given.len();
                     for (info, axes) in &inputs {
+                        let undeclared = vec![Axis::Open(None); extents.len()];
+                        let axes = if declares_shape(info) { axes } else { &undeclared };
                         if info.name == *name && axes.len() == extents.len() {
                             for (axis, extent) in extents.iter().enumerate() {
                                 given.push(bind(info, axes, axis, *extent)?);
@@ -109,11 +111,16 @@ impl Importer<'_> {
         info: &ValueInfoProto,
         bound: Option<&BTreeMap<usize, usize>>,
     ) -> Result<Value, Box<Diagnostic>> {
-        let Some((kind, Some(mut dims))) = tensor_type(info) else {
-            return Err(Box::new(
-                Diagnostic::error("E-ONNX-DYN", "its shape is not declared").expected("a tensor [N, C, H, W]"),
-            ));
+        let undeclared = || {
+            Box::new(
+                Diagnostic::error("E-ONNX-DYN", "its shape is not declared")
+                    .expected("a tensor, such as [N, C, H, W]")
+                    .hint(format!("`--input-shape {}=N,N,N,N` says it, in the macro `input_shape`", info.name)),
+            )
         };
+        let Some((kind, dims)) = tensor_type(info) else { return Err(undeclared()) };
+        let given = || bound.map(|bound| vec![None; bound.len()]);
+        let mut dims = dims.or_else(given).ok_or_else(undeclared)?;
         if !element::is_number(kind) {
             let message = format!("its elements are of type {}", type_name(kind));
             return Err(Box::new(Diagnostic::error("E-ONNX-TYPE", message).expected("numbers, such as float")));
@@ -269,6 +276,11 @@ fn left_open(info: &ValueInfoProto, open: &[usize]) -> Box<Diagnostic> {
                 named.join(",")
             )),
     )
+}
+
+/// Whether the file says how many axes an input has.
+fn declares_shape(info: &ValueInfoProto) -> bool {
+    matches!(tensor_type(info), Some((_, Some(_))))
 }
 
 /// Element type and extents, where declared; an extent without a number is `None`.
