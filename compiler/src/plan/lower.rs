@@ -22,7 +22,7 @@ use super::geometry::{
     Reduction, RemapGeometry, SoftmaxGeometry,
 };
 use super::layout::{Layouts, extents};
-use super::{Input, Kernel, Operands, Output, Step, pack, tile};
+use super::{Input, Kernel, Operands, Output, Step, inputs, pack, tile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::ir::scalar::Combine;
 use crate::ir::{
@@ -143,19 +143,6 @@ pub(super) fn lower(
         step.images = Images { input, other, output, ..step.images };
     }
     lowering.problems.finish(lowering.lowered).map(|(lowered, _)| lowered)
-}
-
-/// The inputs of a network as the caller gives them.
-pub fn inputs(graph: &Graph) -> Vec<Input> {
-    let described = |id| {
-        let node = graph.node(id);
-        let (shape, channels_last) = match (node.op(), node.shape().map()) {
-            (Op::Input(Layout::Nhwc), Some([n, c, h, w])) => (vec![n, h, w, c], true),
-            _ => (node.shape().0.clone(), false),
-        };
-        Input { name: node.name.clone(), shape, channels_last }
-    };
-    graph.inputs().into_iter().map(described).collect()
 }
 
 struct Lowering<'a> {

@@ -22,12 +22,11 @@ use std::fmt;
 
 pub use bands::Verdict;
 pub use choose::{Decisions, Layer, layers};
-pub use lower::inputs;
 pub use tile::{Tile, Tiles};
 pub use tuning::{Decision, Pixels, Tuned, Tuning};
 
 use crate::diagnostic::Diagnostics;
-use crate::ir::{Graph, Nest, NodeId, scalar};
+use crate::ir::{Graph, Layout, Nest, NodeId, Op, scalar};
 use geometry::{
     Algorithm, ChannelsGeometry, ConvGeometry, DenseGeometry, Direct, ElementwiseGeometry, FlattenGeometry,
     GlobalPoolGeometry, GroupNormGeometry, Grouped, Images, InputGeometry, Operand, OutputGeometry, PoolGeometry,
@@ -66,6 +65,19 @@ pub struct Input {
     pub shape: Vec<usize>,
     /// Whether the channels are last.
     pub channels_last: bool,
+}
+
+/// The inputs of a network as the caller gives them.
+pub fn inputs(graph: &Graph) -> Vec<Input> {
+    let described = |id| {
+        let node = graph.node(id);
+        let (shape, channels_last) = match (node.op(), node.shape().map()) {
+            (Op::Input(Layout::Nhwc), Some([n, c, h, w])) => (vec![n, h, w, c], true),
+            _ => (node.shape().0.clone(), false),
+        };
+        Input { name: node.name.clone(), shape, channels_last }
+    };
+    graph.inputs().into_iter().map(described).collect()
 }
 
 /// An output of the network.
