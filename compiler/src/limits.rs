@@ -35,6 +35,9 @@ pub static MAP_ELEMENTS: Limit = limit("map-elements", 1 << 31, "elements of a n
 /// Bytes of the constants that the operators of an ONNX model compute.
 pub static ONNX_CONSTANT_BYTES: Limit =
     limit("onnx-constant-bytes", 1 << 31, "bytes of constants that an ONNX model computes");
+/// Terms of the sums and products of the constants that the operators of an ONNX model compute.
+pub static ONNX_CONSTANT_TERMS: Limit =
+    limit("onnx-constant-terms", 1 << 31, "terms that are added up for constants that an ONNX model computes");
 /// Bytes of the nodes of an ONNX model with its functions written out.
 pub static ONNX_FUNCTION_BYTES: Limit =
     limit("onnx-function-bytes", 1 << 31, "bytes of an ONNX model's nodes, functions written out");
@@ -61,11 +64,12 @@ pub static UNPACKED_BYTES: Limit = limit(
 );
 
 /// Every limit, in the order of the names.
-pub static ALL: [&Limit; 13] = [
+pub static ALL: [&Limit; 14] = [
     &BATCH,
     &LABEL_BYTES,
     &MAP_ELEMENTS,
     &ONNX_CONSTANT_BYTES,
+    &ONNX_CONSTANT_TERMS,
     &ONNX_FUNCTION_BYTES,
     &ONNX_INPUTS,
     &ONNX_NODES,

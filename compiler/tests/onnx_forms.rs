@@ -7,10 +7,12 @@ mod builder;
 
 use std::collections::BTreeMap;
 
-use builder::{Builder, int, ints};
+use builder::{Builder, int, ints, tensor, typed};
 use resnetc::frontend::onnx;
-use resnetc::frontend::onnx::proto::AttributeProto;
+use resnetc::frontend::onnx::proto::{AttributeProto, TensorProto};
 use resnetc::ir::interpreter;
+use resnetc::ir::verify::verify;
+use resnetc::pipeline::{self, Options};
 
 /// What a model makes of one input: every output.
 fn results(model: &Builder) -> Vec<Vec<f64>> {
@@ -182,4 +184,114 @@ fn a_format_before_version_3_means_the_first_operators() {
     model.0.opset_import.clear();
     model.0.ir_version = 2;
     assert_eq!(results(&model), results(&input().node("Relu", &["x"], &["y"], vec![])));
+}
+
+/// A constant of words.
+fn words(name: &str, dims: &[i64], words: &[&str]) -> TensorProto {
+    let string_data = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    TensorProto { string_data, ..tensor(name, dims, 8) }
+}
+
+#[test]
+fn numbers_are_made_of_words() {
+    let plain = input()
+        .with(|graph| {
+            let factors = TensorProto { float_data: vec![1.5, -2.0, 1e-3, 40.0], ..tensor("factors", &[4, 1, 1], 1) };
+            let shifts = TensorProto { float_data: vec![1.0, 0.0, 0.0, 1.0], ..tensor("shifts", &[4, 1, 1], 1) };
+            graph.initializer.extend([factors, shifts]);
+        })
+        .node("Mul", &["x", "factors"], &["a"], vec![])
+        .node("Add", &["a", "shifts"], &["y"], vec![]);
+    let to = |kind: i64| vec![int("to", kind)];
+    let spelt = input()
+        .with(|graph| {
+            graph.initializer.push(words("spelt", &[4, 1, 1], &["1.5", " -2", "1e-3", "4.0E1"]));
+            graph.initializer.push(words("one", &[4, 1, 1], &["a", "b", "c", "ü"]));
+            graph.initializer.push(words("other", &[4, 1, 1], &["a", "B", "c ", "ü"]));
+            graph.initializer.push(words("like", &[], &["1"]));
+        })
+        .node("Identity", &["spelt"], &["same"], vec![])
+        .node("CastLike", &["same", "k"], &["factors"], vec![])
+        .node("Equal", &["one", "other"], &["equal"], vec![])
+        .node("Cast", &["equal"], &["shifts"], to(1))
+        .node("Mul", &["x", "factors"], &["a"], vec![])
+        .node("Add", &["a", "shifts"], &["y"], vec![]);
+    assert_eq!(results(&spelt), results(&plain));
+}
+
+#[test]
+fn words_that_no_network_can_have_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |model: Builder| match onnx::load(&model.write(folder.path()), None, 1) {
+        Ok(_) => panic!("it is taken"),
+        Err(problems) => problems.to_string(),
+    };
+    let with = |word: &str| input().with(|graph| graph.initializer.push(words("words", &[1], &[word])));
+    let cast = |word: &str, to: i64| with(word).node("Cast", &["words"], &["n"], vec![int("to", to)]);
+    for (word, to, reason) in [
+        ("one", 1, "it makes float of \"one\""),
+        ("1.5", 6, "it makes int32 of \"1.5\""),
+        ("3000000000", 6, "it makes int32 of \"3000000000\""),
+        ("1", 9, "its attribute `to` is \"bool\""),
+        ("1", 8, "its attribute `to` is \"string\""),
+    ] {
+        let text = refused(cast(word, to).node("Add", &["x", "n"], &["y"], vec![]));
+        assert!(text.contains(reason), "{text}");
+    }
+    let text = refused(with("1").node("Add", &["x", "words"], &["y"], vec![]));
+    assert!(text.contains("it reads words, not numbers"), "{text}");
+    let text = refused(with("1").node("Identity", &["words"], &["y"], vec![]));
+    assert!(text.contains("it is 1 words, of shape [1]") && text.contains("a tensor of numbers"), "{text}");
+    let broken = |data: Vec<Vec<u8>>| {
+        let words = TensorProto { string_data: data, ..tensor("words", &[2], 8) };
+        let model = input().with(|graph| graph.initializer.push(words));
+        refused(model.node("Cast", &["words"], &["n"], vec![int("to", 1)]).node("Add", &["x", "n"], &["y"], vec![]))
+    };
+    assert!(broken(vec![b"1".to_vec()]).contains("2 elements, but 1 words"));
+    assert!(broken(vec![b"1".to_vec(), vec![0xff]]).contains("is not UTF-8"));
+}
+
+/// Results that no input leads to: nothing at all, and what is no number.
+#[test]
+fn constants_that_are_results_may_be_anything() {
+    let floats =
+        |name: &str, dims: &[i64], values: &[f32]| TensorProto { float_data: values.to_vec(), ..tensor(name, dims, 1) };
+    let model = input()
+        .with(|graph| {
+            graph.initializer.push(floats("infinite", &[2], &[f32::NEG_INFINITY, 1.0]));
+            graph.initializer.push(TensorProto { int64_data: vec![0, 3], ..tensor("extents", &[2], 7) });
+            graph.output.extend([typed("empty", &[0, 3]), typed("any", &[2])]);
+        })
+        .node("Conv", &["x", "k"], &["y"], vec![])
+        .node("ConstantOfShape", &["extents"], &["empty"], vec![])
+        .node("Identity", &["infinite"], &["any"], vec![]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = model.write(folder.path());
+    let compiled =
+        pipeline::compile(&Options::new(path.to_str().unwrap()), &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(verify(&compiled.graph), Ok(()));
+    let shapes: Vec<_> = compiled.plan.outputs.iter().map(|output| output.shape.clone()).collect();
+    assert_eq!(shapes, [vec![1, 4, 6, 6], vec![0, 3], vec![2]]);
+    // The greatest double stands for no bound, another one beyond f32 for nothing.
+    let double = |value: f64| {
+        let double = TensorProto { double_data: vec![value], ..tensor("double", &[], 11) };
+        let model = input().with(|graph| {
+            graph.initializer.push(double);
+            graph.initializer.push(floats("low", &[], &[0.5]));
+        });
+        let model = model.node("Cast", &["double"], &["high"], vec![int("to", 1)]);
+        onnx::load(&model.node("Clip", &["x", "low", "high"], &["y"], vec![]).write(folder.path()), None, 1)
+    };
+    assert_eq!(double(f64::MAX).map_err(|problems| problems.to_string()).map(|_| ()), Ok(()));
+    let text = double(2.4e198).map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("tensor `double` has the value 2.4e198"), "{text}");
+    // Where it is read, a weight has to be a number.
+    let read = input().with(|graph| graph.initializer.push(floats("infinite", &[1], &[f32::INFINITY]))).node(
+        "Add",
+        &["x", "infinite"],
+        &["y"],
+        vec![],
+    );
+    let text = onnx::load(&read.write(folder.path()), None, 1).map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("E-WVAL"), "{text}");
 }

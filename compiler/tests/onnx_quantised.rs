@@ -7,7 +7,7 @@ mod builder;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use builder::{Builder, int, tensor};
+use builder::{Builder, int, ints, tensor, typed};
 use resnetc::frontend::onnx;
 use resnetc::frontend::onnx::proto::TensorProto;
 use resnetc::ir::text::{parse, print};
@@ -120,6 +120,32 @@ fn operators_on_integers_tell_their_types() {
     let text = inspect(&model, &["--batch", "3"]);
     let line = "quantised: 2 tensors of uint8, 1 of int32, 1 of int8; simulated in f32, which holds integers up to 2^24 exactly (no integer kernels)";
     assert!(text.lines().any(|found| found == line), "{text}");
+}
+
+#[test]
+fn what_moves_integers_keeps_what_they_stand_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Builder::new(&[1, 2, 4, 4])
+        .with(|graph| {
+            graph.initializer.extend([
+                floats("scale", &[], &[0.02]),
+                integers("zero", 2, &[], &[128]),
+                TensorProto { int64_data: vec![1, 2, 8], ..tensor("dims", &[3], 7) },
+            ]);
+            graph.output.push(typed("flat", &[1, 2, 8]));
+        })
+        .node("QuantizeLinear", &["x", "scale", "zero"], &["q"], vec![])
+        .node("MaxPool", &["q"], &["pooled"], vec![ints("kernel_shape", &[2, 1]), ints("strides", &[2, 1])])
+        .node("Transpose", &["pooled"], &["moved"], vec![ints("perm", &[0, 2, 3, 1])])
+        .node("Concat", &["moved", "moved", "moved"], &["joined"], vec![int("axis", 0)])
+        .node("Reshape", &["pooled", "dims"], &["flat"], vec![])
+        .node("DequantizeLinear", &["joined", "scale", "zero"], &["y"], vec![]);
+    let (network, _) = onnx::load(&model.write(folder.path()), None, 1).unwrap_or_else(|errors| panic!("{errors}"));
+    let said = said(&network.graph);
+    for node in ["MaxPool_1", "Transpose_2", "Concat_3.1.joined", "flat.reshape"] {
+        let line = format!("{node}: uint8, uint8 scale 0.02 zero 128");
+        assert!(said.contains(&line), "{line}: {said:#?}");
+    }
 }
 
 #[test]

@@ -142,6 +142,21 @@ mod tests {
     }
 
     #[test]
+    fn an_output_may_be_empty() {
+        const THREE: &[Output] = &[
+            Output { name: "logits", shape: &[1, 3], softmax: false },
+            Output { name: "none", shape: &[0, 3], softmax: false },
+            Output { name: "maps", shape: &[1, 2, 1, 2], softmax: false },
+        ];
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+        let outputs = Outputs::new(THREE, &values).unwrap();
+        assert_eq!((outputs.get(1), outputs.named("none")), (Some(&[][..]), Some(&[][..])));
+        assert_eq!(outputs.named("maps"), Some(&values[3..]));
+        assert!(<[[f32; 3]; 0]>::from_flat(&[]).unwrap().flat().is_empty());
+        assert!(<[[f32; 3]; 0]>::boxed().flat().is_empty());
+    }
+
+    #[test]
     fn other_numbers_of_values_are_refused() {
         for count in [0, 6, 8] {
             assert_eq!(Outputs::new(TWO, &vec![0.0; count]), None);

@@ -19,7 +19,14 @@ fn programs() -> PathBuf {
 
 fn sh(script: &str, folder: &Path) -> String {
     let path = format!("{}:{}", programs().display(), env::var("PATH").unwrap());
-    let output = Command::new("sh")
+    let mut shell = Command::new("sh");
+    // What cargo says of this package to its tests would have dependencies built anew by cargo in the commands, which look for it.
+    for (key, _) in env::vars_os() {
+        if key.to_str().is_some_and(|key| key.starts_with("CARGO_PKG_") || key.starts_with("CARGO_MANIFEST_")) {
+            shell.env_remove(key);
+        }
+    }
+    let output = shell
         .args(["-euc", script])
         .current_dir(folder)
         .env("PATH", path)

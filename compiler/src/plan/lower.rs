@@ -283,6 +283,9 @@ impl Lowering<'_> {
     fn output(&mut self, id: NodeId, index: usize) {
         let Some(Output { name, shape, .. }) = self.lowered.outputs.get(index).cloned() else { return };
         if let Some(value) = self.graph.value(id) {
+            if value.values().is_empty() {
+                return;
+            }
             let draft = self.constant_output(value.clone(), index);
             self.push(name, shape, draft);
             return;

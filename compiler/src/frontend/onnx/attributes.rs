@@ -42,7 +42,7 @@ impl<'m> Node<'m> {
         match self.value(position)? {
             Value::Computed(view) => Ok(view),
             Value::Array(_) => Err(array_read()),
-            Value::Constant(_) | Value::Unknown => {
+            Value::Constant(_) | Value::Text(_) | Value::Unknown => {
                 Err(Failure::Unsupported(format!("its input {position} is constant")))
             }
         }
@@ -52,7 +52,7 @@ impl<'m> Node<'m> {
     pub fn literal(&self, position: usize) -> Result<&Literal, Failure> {
         match self.value(position)? {
             Value::Constant(literal) => Ok(literal),
-            Value::Computed(_) | Value::Array(_) | Value::Unknown => {
+            Value::Computed(_) | Value::Array(_) | Value::Text(_) | Value::Unknown => {
                 Err(Failure::Unsupported(format!("its input {position} depends on the network's input")))
             }
         }

@@ -63,7 +63,7 @@ fn arithmetic<'m>(importer: &mut Importer<'m>, node: &Node<'m>, operation: Arith
         },
         (Value::Computed(x), Value::Constant(c)) => affine(importer, node, x, c, operation, 0),
         (Value::Constant(c), Value::Computed(x)) => affine(importer, node, x, c, operation, 1),
-        (Value::Unknown, _) | (_, Value::Unknown) => Ok(Value::Unknown),
+        (Value::Text(_) | Value::Unknown, _) | (_, Value::Text(_) | Value::Unknown) => Ok(Value::Unknown),
         (Value::Array(_), _) | (_, Value::Array(_)) => Err(array_read()),
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum Arithmetic {
 /// Constant.
 pub(super) fn constant<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     if let Some(tensor) = node.tensor("value")? {
-        return Ok(Value::Constant(literal::read(tensor, &mut importer.external)?));
+        return importer.tensor(tensor);
     }
     if let Some(tensor) = node.sparse_tensor("sparse_value")? {
         return Ok(Value::Constant(importer.dense(tensor)?));
@@ -101,7 +101,7 @@ pub(super) fn expand<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
             };
         }
         Value::Array(_) => return Err(array_read()),
-        Value::Unknown => return Ok(Value::Unknown),
+        Value::Text(_) | Value::Unknown => return Ok(Value::Unknown),
     };
     let dims = broadcast(&from.dims, &target)?;
     importer.charge(elements(&dims))?;
@@ -288,13 +288,13 @@ fn dense_strides(dims: &[usize]) -> Vec<usize> {
 }
 
 /// Distances of neighbours along each of `rank` axes when broadcast: 0 along an axis of extent 1.
-fn strides(dims: &[usize], rank: usize) -> Vec<usize> {
+pub(super) fn strides(dims: &[usize], rank: usize) -> Vec<usize> {
     let own = dense_strides(dims).into_iter().zip(dims).map(|(stride, extent)| if *extent == 1 { 0 } else { stride });
     std::iter::repeat_n(0, rank.saturating_sub(dims.len())).chain(own).collect()
 }
 
 /// For each element of a tensor in row-major order, where it comes from.
-fn sources<'a>(dims: &'a [usize], strides: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
+pub(super) fn sources<'a>(dims: &'a [usize], strides: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
     let count = elements(dims).unwrap_or(0);
     let mut index = vec![0_usize; dims.len()];
     let mut offset = 0_usize;

@@ -12,7 +12,8 @@ use super::literal::{self, Data, Literal, element, elements};
 use super::model::{Model, standard};
 use super::operators;
 use super::order::{Schedule, label};
-use super::proto::{NodeProto, SparseTensorProto, ValueInfoProto};
+use super::proto::{NodeProto, SparseTensorProto, TensorProto, ValueInfoProto};
+use super::text;
 use super::unsupported::{CONTROL_FLOW, Unsupported};
 use super::value::{Value, View};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
@@ -36,9 +37,6 @@ pub(super) fn refuse(code: &'static str, message: impl Into<String>) -> Failure 
 pub(super) fn array_read() -> Failure {
     Failure::Unsupported("it reads a tensor that is neither a map [N, C, H, W] nor a vector [N, features]".to_owned())
 }
-
-/// Terms of all sums and products of the constants that a model computes.
-const MOST_TERMS: usize = 1 << 31;
 
 /// What a node makes first; what else it makes, it defines itself.
 pub(super) type Outcome = Result<Value, Failure>;
@@ -187,9 +185,17 @@ impl<'m> Importer<'m> {
             return Ok(value);
         }
         let Some(proto) = self.schedule.initializers.get(name) else { return Ok(Value::Unknown) };
-        let value = Value::Constant(literal::read(proto, &mut self.external)?);
+        let value = self.tensor(proto)?;
         self.values.insert(name, value.clone());
         Ok(value)
+    }
+
+    /// A constant of the file.
+    pub fn tensor(&mut self, proto: &TensorProto) -> Outcome {
+        Ok(match proto.data_type {
+            element::STRING => Value::Text(literal::read_text(proto)?),
+            _ => Value::Constant(literal::read(proto, &mut self.external)?),
+        })
     }
 
     /// A sparse constant with its zeros.
@@ -310,13 +316,14 @@ impl<'m> Importer<'m> {
     /// Takes note of terms that are added up for constants that the model computes, before they are.
     pub fn work(&mut self, terms: Option<usize>) -> Result<(), Failure> {
         match terms.and_then(|terms| terms.checked_add(self.worked)) {
-            Some(total) if total <= MOST_TERMS => {
+            Some(total) if total <= limits::ONNX_CONSTANT_TERMS.count() => {
                 self.worked = total;
                 Ok(())
             }
             _ => {
-                let message = format!("the constants that the model computes have more than {MOST_TERMS} terms");
-                Err(refuse("E-ONNX-LIMIT", message))
+                let limit = limits::ONNX_CONSTANT_TERMS;
+                let message = format!("the constants that the model computes have more than {} terms", limit.get());
+                Err(Failure::Refused(Box::new(Diagnostic::error("E-ONNX-LIMIT", message).hint(limit.hint()))))
             }
         }
     }
@@ -346,6 +353,11 @@ impl<'m> Importer<'m> {
         }
         if inputs.iter().flatten().any(|value| matches!(value, Value::Unknown)) {
             return Ok(Value::Unknown);
+        }
+        if !text::READ_BY.contains(&proto.op_type.as_str())
+            && inputs.iter().flatten().any(|value| matches!(value, Value::Text(_)))
+        {
+            return Err(Failure::Unsupported("it reads words, not numbers".to_owned()));
         }
         let name = if proto.name.is_empty() { format!("{}_{index}", proto.op_type) } else { proto.name.clone() };
         let node = Node { proto, name, opset: self.opset(index), inputs };
@@ -428,6 +440,7 @@ impl<'m> Importer<'m> {
             Value::Computed(view) => &view.dims,
             Value::Constant(literal) => &literal.dims,
             Value::Array(array) => &array.dims,
+            Value::Text(text) => &text.dims,
             Value::Unknown => return Ok(value),
         };
         let Some((_, Some(dims))) = tensor_type(declared) else { return Ok(value) };

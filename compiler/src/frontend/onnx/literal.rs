@@ -20,6 +20,15 @@ pub(super) struct Literal {
     pub element: i32,
 }
 
+/// A constant of words: no value of a network, but numbers are made of it.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    /// Extents, outermost first.
+    pub dims: Vec<usize>,
+    /// Words in row-major order, as many as the extents say.
+    pub words: Arc<[String]>,
+}
+
 /// Elements of a constant.
 #[derive(Debug, Clone)]
 pub(super) enum Data {
@@ -41,6 +50,7 @@ pub(super) mod element {
     pub const INT16: i32 = 5;
     pub const INT32: i32 = 6;
     pub const INT64: i32 = 7;
+    pub const STRING: i32 = 8;
     pub const BOOL: i32 = 9;
     pub const FLOAT16: i32 = 10;
     pub const DOUBLE: i32 = 11;
@@ -190,11 +200,7 @@ pub(in crate::frontend) fn type_name(code: i32) -> String {
 /// Reads a tensor of a file, its external data included.
 pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Literal, Failure> {
     let about = format!("tensor `{}`", proto.name);
-    let dims: Option<Vec<usize>> = proto.dims.iter().map(|extent| usize::try_from(*extent).ok()).collect();
-    let count = dims.as_deref().filter(|dims| dims.len() <= LARGEST_RANK).and_then(elements);
-    let (Some(dims), Some(count)) = (dims, count) else {
-        return Err(refuse("E-ONNX-SHAPE", format!("{about} has the extents {:?}", proto.dims)));
-    };
+    let (dims, count) = extents(proto)?;
     let bits = match proto.data_type {
         21 | 22 => 4,
         2 | 3 | 9 | 17..=20 => 8,
@@ -233,11 +239,53 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Liter
         }
         None => from_fields(proto, count),
     };
+    if let Some(value) = beyond(proto, raw) {
+        return Err(Failure::Refused(Box::new(
+            crate::Diagnostic::error("E-ONNX-TYPE", format!("{about} has the value {value:e}"))
+                .expected("values that a float of 32 bits holds, which is what programs compute with"),
+        )));
+    }
     let literal = Literal { dims: dims.clone(), data, element: proto.data_type };
     if literal.len() != count {
         return Err(mismatch(literal.len(), "values"));
     }
     Ok(literal)
+}
+
+/// A value of a tensor of doubles that no f32 stands for. The greatest double is none: it says that there is no bound.
+fn beyond(proto: &TensorProto, raw: Option<&[u8]>) -> Option<f64> {
+    let lost = |value: &f64| value.is_finite() && value.abs() < f64::MAX && !(*value as f32).is_finite();
+    match (proto.data_type, raw) {
+        (element::DOUBLE, Some(raw)) => raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).find(lost),
+        (element::DOUBLE, None) => proto.double_data.iter().copied().find(lost),
+        _ => None,
+    }
+}
+
+/// Extents of a tensor, and the number of its elements.
+fn extents(proto: &TensorProto) -> Result<(Vec<usize>, usize), Failure> {
+    let dims: Option<Vec<usize>> = proto.dims.iter().map(|extent| usize::try_from(*extent).ok()).collect();
+    let count = dims.as_deref().filter(|dims| dims.len() <= LARGEST_RANK).and_then(elements);
+    dims.zip(count)
+        .ok_or_else(|| refuse("E-ONNX-SHAPE", format!("tensor `{}` has the extents {:?}", proto.name, proto.dims)))
+}
+
+/// Reads a tensor of words.
+pub(super) fn read_text(proto: &TensorProto) -> Result<Text, Failure> {
+    let (dims, count) = extents(proto)?;
+    let words = &proto.string_data;
+    if words.len() != count {
+        let message =
+            format!("tensor `{}` has the extents {dims:?}, {count} elements, but {} words", proto.name, words.len());
+        return Err(refuse("E-ONNX-SHAPE", message));
+    }
+    let word = |bytes: &Vec<u8>| match str::from_utf8(bytes) {
+        Ok(word) => Ok(word.to_owned()),
+        Err(error) => {
+            Err(refuse("E-ONNX-TYPE", format!("tensor `{}` has a word that is not UTF-8: {error}", proto.name)))
+        }
+    };
+    Ok(Text { dims, words: words.iter().map(word).collect::<Result<_, _>>()? })
 }
 
 /// Whether what a file keeps in 32 bits goes into the fewer bits of its type.

@@ -31,6 +31,7 @@ mod result;
 mod shape;
 mod slice;
 mod stand_in;
+mod text;
 mod unsupported;
 mod value;
 

@@ -47,7 +47,9 @@ impl<'m> Importer<'m> {
     fn origin(&self, name: &str, maker: Option<(usize, &NodeProto)>) -> String {
         let value = self.known(name);
         let shape = match value {
-            Some(value @ (Value::Constant(_) | Value::Computed(_) | Value::Array(_))) => format!(" {:?}", dims(value)),
+            Some(value @ (Value::Constant(_) | Value::Computed(_) | Value::Array(_) | Value::Text(_))) => {
+                format!(" {:?}", dims(value))
+            }
             Some(Value::Unknown) | None => String::new(),
         };
         match maker {

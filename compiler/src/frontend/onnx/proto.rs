@@ -166,6 +166,9 @@ pub struct TensorProto {
     /// Values of types INT32, INT16, INT8, UINT16, UINT8, BOOL, FLOAT16, BFLOAT16.
     #[prost(int32, repeated, tag = "5")]
     pub int32_data: ::prost::alloc::vec::Vec<i32>,
+    /// Values of type STRING, UTF-8.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub string_data: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
     /// Values of type INT64.
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: ::prost::alloc::vec::Vec<i64>,

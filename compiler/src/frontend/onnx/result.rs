@@ -87,9 +87,16 @@ fn output<'m>(importer: &mut Importer<'m>, info: &'m ValueInfoProto) {
                 Ok(id) => importer.graph.output(info.name.clone(), id),
                 Err(_) => importer.report(
                     fail(format!("it is a constant of shape {:?}", literal.dims))
-                        .expected("a tensor that is not empty"),
+                        .expected("a tensor that fits in memory"),
                 ),
             }
+            return;
+        }
+        Value::Text(text) => {
+            importer.report(
+                fail(format!("it is {} words, of shape {:?}", text.words.len(), text.dims))
+                    .expected("a tensor of numbers"),
+            );
             return;
         }
         // What made it unknown is an error of its own.
@@ -130,11 +137,13 @@ fn parameters(graph: &Graph) -> u64 {
     graph.ids().map(|id| trainable(&id)).sum()
 }
 
-/// One error for all weights that have no finite value, or a negative variance.
+/// One error for all weights that have values that are not finite, or negative variances. A constant that nobody reads is a result, which
+/// may be anything.
 fn bad_values(graph: &Graph) -> Option<Diagnostic> {
     let mut bad: BTreeMap<NodeId, &str> = BTreeMap::new();
     for id in graph.ids() {
-        if graph.value(id).is_some_and(|value| value.values().iter().any(|value| !value.is_finite())) {
+        let read = !graph.readers(id).is_empty();
+        if read && graph.value(id).is_some_and(|value| value.values().iter().any(|value| !value.is_finite())) {
             bad.insert(id, "has values that are not finite");
         }
         let variance = match graph.node(id).op() {

@@ -4,6 +4,7 @@ use super::attributes::{Node, attribute, axis};
 use super::fold;
 use super::importer::{Failure, Importer, Outcome, array_read, known, refuse};
 use super::literal::{Data, LARGEST_RANK, Literal, element, elements, type_name};
+use super::text;
 use super::value::{Array, Value, View};
 
 /// Identity.
@@ -12,7 +13,7 @@ pub(super) fn identity<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Out
 }
 
 /// Cast and CastLike, where nothing changes: the graph computes in f32, whatever width the model has.
-pub(super) fn cast<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
+pub(super) fn cast<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let to = cast_to(node)?;
     match node.value(0)? {
         Value::Computed(view) if element::is_float(to) => Ok(Value::Computed(view.clone())),
@@ -28,6 +29,7 @@ pub(super) fn cast<'m>(_importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome
         },
         Value::Computed(_) => Err(Failure::Unsupported("it turns a computed value into integers".to_owned())),
         Value::Array(_) => Err(array_read()),
+        Value::Text(text) => text::numbers(importer, text, to),
         Value::Unknown => Ok(Value::Unknown),
     }
 }
@@ -38,6 +40,7 @@ pub(super) fn cast_to(node: &Node<'_>) -> Result<i32, Failure> {
         "CastLike" => match node.value(1)? {
             Value::Constant(literal) => literal.element,
             Value::Array(array) => array.element,
+            Value::Text(_) => element::STRING,
             Value::Computed(_) | Value::Unknown => element::FLOAT,
         },
         _ => i32::try_from(target(node)?).unwrap_or(0),
@@ -141,7 +144,7 @@ pub(super) fn transpose<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Out
             Ok(Value::Computed(View { node: view.node, axes, dims }))
         }
         Value::Array(_) => Err(array_read()),
-        Value::Unknown => Ok(Value::Unknown),
+        Value::Text(_) | Value::Unknown => Ok(Value::Unknown),
     }
 }
 
@@ -165,6 +168,7 @@ pub(super) fn dims(value: &Value) -> &[usize] {
         Value::Constant(literal) => &literal.dims,
         Value::Computed(view) => &view.dims,
         Value::Array(array) => &array.dims,
+        Value::Text(text) => &text.dims,
         Value::Unknown => &[],
     }
 }
@@ -181,7 +185,7 @@ pub(super) fn reshaped(importer: &Importer<'_>, value: &Value, dims: Vec<usize>)
             let map = importer.maps.get(&(array.node, array.dims.clone())).filter(|_| element::is_float(array.element));
             Ok(map.map_or(Value::Array(array), |map| importer.whole(*map)))
         }
-        Value::Unknown => Ok(Value::Unknown),
+        Value::Text(_) | Value::Unknown => Ok(Value::Unknown),
     }
 }
 

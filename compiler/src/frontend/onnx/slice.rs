@@ -29,7 +29,7 @@ pub(super) fn slice<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome
         Value::Constant(literal) => Ok(Value::Constant(fold::sliced(importer, literal, &runs)?)),
         Value::Computed(view) => part(importer, &node.name, view, &runs),
         Value::Array(_) => Err(array_read()),
-        Value::Unknown => Ok(Value::Unknown),
+        Value::Text(_) | Value::Unknown => Ok(Value::Unknown),
     }
 }
 
@@ -90,7 +90,8 @@ pub(super) fn split<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome
         }
     };
     let total = lengths.iter().try_fold(0_usize, |total, length| total.checked_add(*length));
-    if lengths.len() != names.len() || total != Some(extent) || lengths.contains(&0) {
+    let empty = lengths.contains(&0) && !matches!(value, Value::Constant(_));
+    if lengths.len() != names.len() || total != Some(extent) || empty {
         let message = format!("it splits {extent} positions into {lengths:?}, for {} outputs", names.len());
         return Err(refuse("E-ONNX-SHAPE", message));
     }
@@ -114,7 +115,7 @@ pub(super) fn split<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome
                     other => other?,
                 }
             }
-            Value::Unknown => Value::Unknown,
+            Value::Text(_) | Value::Unknown => Value::Unknown,
         };
         if index == 0 {
             first = part;
@@ -250,7 +251,7 @@ pub(super) fn concat<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcom
             Value::Constant(literal) => literals.push(literal),
             Value::Computed(view) => computed.push((position, view)),
             Value::Array(_) => return Err(array_read()),
-            Value::Unknown => return Ok(Value::Unknown),
+            Value::Text(_) | Value::Unknown => return Ok(Value::Unknown),
         }
     }
     let given = node.int("axis", 1)?;

@@ -1,6 +1,6 @@
 //! What an ONNX value is while a model is read.
 
-use super::literal::Literal;
+use super::literal::{Literal, Text};
 use crate::ir::{NodeId, Shape};
 
 /// A value of the model.
@@ -12,6 +12,8 @@ pub(super) enum Value {
     Computed(View),
     /// It is computed by the graph as an array, in row-major order.
     Array(Array),
+    /// Words, which depend on no input.
+    Text(Text),
     /// What makes it was refused; who reads it is passed over.
     Unknown,
 }

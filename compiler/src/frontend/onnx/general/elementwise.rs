@@ -5,6 +5,7 @@ use super::super::importer::{Failure, Importer, Outcome};
 use super::super::literal::{element, type_name};
 use super::super::operators::Operator;
 use super::super::shape;
+use super::super::text;
 use super::super::value::Value;
 use super::window::channel_dims;
 use super::{Operand, binary, operand, optional, overflow, range, unary};
@@ -165,6 +166,9 @@ fn mean<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
 }
 
 fn compared<'m>(importer: &mut Importer<'m>, node: &Node<'m>, combine: Combine, swapped: bool) -> Outcome {
+    if let (Value::Text(a), Value::Text(b)) = (node.value(0)?, node.value(1)?) {
+        return text::equal(importer, a, b);
+    }
     let [a, b] = matched(importer, node)?;
     let (a, b) = if swapped { (b, a) } else { (a, b) };
     Ok(binary(importer, &node.name, &a, &b, combine, element::BOOL)?.value())
@@ -185,19 +189,23 @@ fn choose<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
 fn clip<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let mut x = operand(importer, node, 0)?;
     let element = x.element;
-    if node.opset < 11 {
-        let bounds = [node.float("min", f32::NEG_INFINITY)?, node.float("max", f32::INFINITY)?].map(f64::from);
-        let [low, high] = bounds;
+    let bounds = if node.opset < 11 {
+        let bound = |name: &str, none: f32| Ok(Some(Operand::floats(Vec::new(), vec![node.float(name, none)?])));
+        [bound("min", f32::NEG_INFINITY)?, bound("max", f32::INFINITY)?]
+    } else {
+        [optional(importer, node, 1)?, optional(importer, node, 2)?]
+    };
+    let known = |bound: &Option<Operand>, none: f64| match bound {
+        None => Some(none),
+        Some(bound) => bound.values().and_then(|values| <[f64; 1]>::try_from(values).ok()).map(|[value]| value),
+    };
+    let [low, high] = &bounds;
+    if let (Some(low), Some(high)) = (known(low, f64::NEG_INFINITY), known(high, f64::INFINITY)) {
         return Ok(unary(importer, &node.name, &x, Function::of(FunctionKind::Clip, low, high), element)?.value());
     }
-    let bounds = [optional(importer, node, 1)?, optional(importer, node, 2)?];
-    for (bound, combine, word) in bounds
-        .into_iter()
-        .zip([(Combine::Maximum, "min"), (Combine::Minimum, "max")])
-        .map(|(bound, (combine, word))| (bound, combine, word))
-    {
+    for (bound, (combine, word)) in bounds.iter().zip([(Combine::Maximum, "min"), (Combine::Minimum, "max")]) {
         if let Some(bound) = bound {
-            x = binary(importer, &format!("{}.{word}", node.name), &x, &bound, combine, element)?;
+            x = binary(importer, &format!("{}.{word}", node.name), &x, bound, combine, element)?;
         }
     }
     Ok(x.value())

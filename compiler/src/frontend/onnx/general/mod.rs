@@ -125,6 +125,16 @@ impl Operand {
         }
     }
 
+    /// What its elements stand for, when that is the same for all.
+    pub fn stands_for(&self, importer: &Importer<'_>) -> Option<Quantisation> {
+        let quantisation = match &self.source {
+            Source::Node(id) => importer.graph.node(*id).numbers().quantisation.as_ref(),
+            Source::Constant(literal) => importer.quantised.get(&literal.data.address()).map(|(_, known)| known),
+        };
+        let own = element::of_graph(self.element);
+        quantisation.filter(|known| known.axis.is_none() && known.element == own).map(|known| known.as_ref().clone())
+    }
+
     /// Says what its elements stand for, or what stood for them.
     pub fn declare(&self, importer: &mut Importer<'_>, quantisation: Option<Quantisation>) {
         let Some(quantisation) = quantisation.map(Arc::new) else { return };
@@ -195,7 +205,9 @@ pub(super) fn array(importer: &mut Importer<'_>, value: &Value) -> Result<Array,
     match value {
         Value::Array(array) => Ok(array.clone()),
         Value::Computed(view) => array_of(importer, view),
-        Value::Constant(_) | Value::Unknown => Err(Failure::Unsupported("it reads a constant".to_owned())),
+        Value::Constant(_) | Value::Text(_) | Value::Unknown => {
+            Err(Failure::Unsupported("it reads a constant".to_owned()))
+        }
     }
 }
 
@@ -244,17 +256,18 @@ pub(super) fn exposed(importer: &mut Importer<'_>, name: &str, array: &Array) ->
     if importer.graph.node(array.node).shape().0 == array.dims {
         return Ok(array.node);
     }
-    let nest = Nest::copy(Shape(array.dims.clone()));
-    let id = importer.add(&format!("{name}.reshape"), Op::Nest(Box::new(nest)), &[array.node])?;
-    importer.graph.declare(id, Numbers::of(element::of_graph(array.element)));
-    Ok(id)
+    let whole = Operand { source: Source::Node(array.node), dims: array.dims.clone(), element: array.element };
+    let reads = [(&whole, Access::whole(&array.dims))];
+    let copied =
+        nest(importer, &format!("{name}.reshape"), array.dims.clone(), &[], &reads, Recipe::copy(array.element))?;
+    match copied.source {
+        Source::Node(id) => Ok(id),
+        Source::Constant(literal) => constant(importer, name, &literal),
+    }
 }
 
 /// A constant of the graph.
 pub(super) fn constant(importer: &mut Importer<'_>, name: &str, literal: &Literal) -> Result<NodeId, Failure> {
-    if literal.len() == 0 {
-        return Err(Failure::Unsupported(format!("it makes an empty tensor, of shape {:?}", literal.dims)));
-    }
     let values = match &literal.data {
         Data::Float(values) => values.clone(),
         Data::Int(values) => values.iter().map(|value| *value as f32).collect(),
@@ -274,6 +287,17 @@ pub(super) fn nest(
     recipe: Recipe,
 ) -> Result<Operand, Failure> {
     let Recipe { combine, fold, finish, element } = recipe;
+    let carried = match reads {
+        // Elements of one tensor, moved or chosen.
+        [(x, _)]
+            if finish == Function::IDENTITY
+                && element == x.element
+                && (reduced.is_empty() || matches!(fold, Fold::Maximum | Fold::Minimum)) =>
+        {
+            x.stands_for(importer)
+        }
+        _ => None,
+    };
     addressable(&shape)?;
     addressable(reduced)?;
     let accesses: Vec<Access> = reads.iter().map(|(_, access)| access.clone()).collect();
@@ -293,7 +317,9 @@ pub(super) fn nest(
             false => Data::Float(data.into_iter().map(|value| value as f32).collect()),
         };
         let literal = Literal { dims: dims.clone(), data, element };
-        return Ok(Operand { source: Source::Constant(literal), dims, element });
+        let result = Operand { source: Source::Constant(literal), dims, element };
+        result.declare(importer, carried);
+        return Ok(result);
     }
     if count == Some(0) || reduced.contains(&0) {
         return Err(Failure::Unsupported(format!("it makes an empty tensor, of shape {dims:?}")));
@@ -302,12 +328,17 @@ pub(super) fn nest(
     for (position, (operand, _)) in reads.iter().enumerate() {
         operands.push(match &operand.source {
             Source::Node(node) => *node,
+            Source::Constant(literal) if literal.len() == 0 => {
+                return Err(Failure::Unsupported(format!("it reads an empty tensor, of shape {:?}", literal.dims)));
+            }
             Source::Constant(literal) => constant(importer, &format!("{name}.constant{position}"), literal)?,
         });
     }
     let id = importer.add(name, Op::Nest(Box::new(nest)), &operands)?;
     importer.graph.declare(id, Numbers::of(element::of_graph(element)));
-    Ok(Operand { source: Source::Node(id), dims, element })
+    let result = Operand { source: Source::Node(id), dims, element };
+    result.declare(importer, carried);
+    Ok(result)
 }
 
 fn evaluated(nest: Nest, constants: &[&Literal]) -> Result<Vec<f64>, Failure> {

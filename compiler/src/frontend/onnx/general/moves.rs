@@ -154,7 +154,13 @@ pub(super) fn joined(
         });
     }
     match so_far {
-        Some(whole) => Ok(whole),
+        Some(whole) => {
+            let known = parts.first().and_then(|part| part.stands_for(importer));
+            if parts.iter().all(|part| part.stands_for(importer) == known) {
+                whole.declare(importer, known);
+            }
+            Ok(whole)
+        }
         None => {
             let data =
                 if element::is_whole(element) { Data::Int(Vec::new().into()) } else { Data::Float(Vec::new().into()) };
