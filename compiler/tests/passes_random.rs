@@ -3,20 +3,22 @@
 //! **The bound**, after each pass. With u = 2^-24, a folded constant is `w (1 + d)`, |d| <= u (or off by at most 2^-150, where f32 is
 //! subnormal). The graph after the pass is walked with, for every value v, an e(v) that its distance from the exact value cannot
 //! exceed: e = 0 for the input and for constants of the graph before the pass, u |c| + 2^-150 for those the pass made, and for
-//! every operation what its definition makes of that: for conv and dense
-//! `|Δ(w x)| <= |e_w| (|x| + e_x) + |w| e_x`, plus e of bias and shortcut, and so for a conv's second result, of the first; for batch_norm |scale| e_x; a sum adds; a mean is
-//! the mean and a maximum at most the maximum of the e of its window; a product moves by at most
-//! `e_a (|b| + e_b) + |a| e_b`; an activation multiplies e by at most its steepest slope; a softmax value p moves at
-//! most by p (exp(2 max e) - 1), and never by more than 1. The rest, different orders of summation in f64, is far below 1e-9 of the largest value.
+//! every operation what its definition makes of that: for conv and dense `|Δ(w x)| <= |e_w| (|x| + e_x) + |w| e_x`, plus e of bias and
+//! shortcut, and so for a conv's second result, of the first; for batch_norm |scale| e_x; a sum adds; a mean is the mean and a maximum
+//! at most the maximum of the e of its window; a product moves by at most `e_a (|b| + e_b) + |a| e_b`; a group_norm, with E the greatest
+//! e of the group, a = |x - mean| and s the root, by at most `2 E / s (1 + (a + 2 E) / (s - 2 E))` times gamma; an activation multiplies
+//! e by at most its steepest slope; a softmax value p moves by at most p (exp(2 max e) - 1), and never by more than 1. The rest,
+//! different orders of summation in f64, is far below 1e-9 of the largest value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use resnetc::ir::interpreter::{self, Operand, Values, evaluate};
+use resnetc::ir::scalar::{Combine, Fold};
 use resnetc::ir::text::{parse, print};
 use resnetc::ir::verify::verify;
-use resnetc::ir::{Activation, BatchNorm, Conv, Dense, Graph, Op, Shape, Tensor};
+use resnetc::ir::{Activation, BatchNorm, Conv, Dense, Graph, Nest, Op, Shape, Tensor};
 use resnetc::passes::{self, Eagerness, PASSES, Switches};
 
 #[path = "support/random.rs"]
@@ -112,7 +114,38 @@ fn bounds(graph: &Graph, values: &Values, known: &BTreeMap<&str, &Tensor>) -> Va
                 reads.extend(vectors.iter().enumerate().map(|(at, vector)| (shape(at + 1), vector.as_slice())));
                 apply(&bare, &reads)
             }
-            Op::GroupNorm(_) | Op::AsArray | Op::AsMap | Op::Nest(_) => unreachable!("the random graphs have none"),
+            Op::GroupNorm(norm) => {
+                let [channels, plane] = [shape(0).0[1], shape(0).0[2] * shape(0).0[3]];
+                let pixels = channels / norm.groups * plane;
+                let (gamma, e_gamma, e_beta) = (&values[&operands[1]], &errors[&operands[1]], &errors[&operands[2]]);
+                let groups = values[&operands[0]].chunks(pixels).zip(errors[&operands[0]].chunks(pixels)).enumerate();
+                let of_group = groups.flat_map(|(group, (x, e))| {
+                    let most = e.iter().copied().fold(0.0, f64::max);
+                    let mean = x.iter().sum::<f64>() / pixels as f64;
+                    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / pixels as f64;
+                    let (root, least) = ((variance + norm.epsilon).sqrt(), norm.epsilon.sqrt());
+                    x.iter().enumerate().map(move |(at, x)| {
+                        let c = (group * pixels + at) / plane % channels;
+                        let apart = (x - mean).abs();
+                        let before = (apart + 2.0 * most) / (root - 2.0 * most).max(least);
+                        let moved = 2.0 * most / root * (1.0 + before);
+                        gamma[c].abs() * moved + e_gamma[c] * (apart / root + moved) + e_beta[c]
+                    })
+                });
+                of_group.collect()
+            }
+            // Those of the random graphs add, subtract and choose, so that errors add up, or the greatest of them is the bound.
+            Op::Nest(nest) => {
+                let combine = match nest.combine {
+                    Combine::Add | Combine::Subtract => Combine::Add,
+                    _ => Combine::Maximum,
+                };
+                let fold = if nest.fold == Fold::Sum { Fold::Sum } else { Fold::Maximum };
+                let nest = Op::Nest(Box::new(Nest { combine, fold, ..nest.as_ref().clone() }));
+                let reads: Vec<_> =
+                    (0..operands.len()).map(|at| (shape(at), errors[&operands[at]].as_slice())).collect();
+                apply(&nest, &reads)
+            }
             Op::Add { .. } => errors[&operands[0]].iter().zip(&errors[&operands[1]]).map(|(a, b)| a + b).collect(),
             Op::Softmax => {
                 let classes = node.shape().0[1];
@@ -138,6 +171,8 @@ fn bounds(graph: &Graph, values: &Values, known: &BTreeMap<&str, &Tensor>) -> Va
             | Op::AveragePool { .. }
             | Op::GlobalAveragePool
             | Op::GlobalMaxPool
+            | Op::AsArray
+            | Op::AsMap
             | Op::Slice { .. }
             | Op::Flatten
             | Op::Pad(_)

@@ -33,8 +33,11 @@ pub(super) fn run(graph: &mut Graph) -> Edit<PassReport> {
                 for layer in layers {
                     layer.put(graph, &name)?;
                 }
+                // Else nobody reads it now: left there, it would still read what the next passes look at.
                 if follows {
                     graph.supersede(id, x)?;
+                } else {
+                    graph.remove_unread(id);
                 }
             }
             Err(reason) => report.refused(name, reason),

@@ -1,6 +1,10 @@
 //! Random residual graphs, each a function of its seed.
 
-use resnetc::ir::{Activation, BatchNorm, Conv, Dense, Graph, Layout, NodeId, Op, Pad, Padding, Pool, Shape, Tensor};
+use resnetc::ir::scalar::{Combine, Fold, Function};
+use resnetc::ir::{
+    Access, Activation, BatchNorm, Conv, Dense, Graph, GroupNorm, Layout, Move, Nest, NodeId, Op, Pad, Padding, Pool,
+    Shape, Tensor, strides,
+};
 
 /// A source of choices: SplitMix64, so that a graph is a function of its seed.
 struct Dice(u64);
@@ -120,6 +124,72 @@ impl Builder {
         self.push(Op::BatchNorm(BatchNorm { epsilon, gamma, beta, activation }), &operands)
     }
 
+    fn group_norm(&mut self, x: NodeId) {
+        let channels = self.extents(x)[1];
+        let groups = self.dice.pick(&(1..=channels).filter(|groups| channels % groups == 0).collect::<Vec<_>>());
+        let operands = [x, self.tensor(&[channels], -1.5, 1.5), self.tensor(&[channels], -1.0, 1.0)];
+        // Pixels that are all alike are divided by its root.
+        let epsilon = self.dice.pick(&[1.0, 0.25]);
+        let activation = self.activation(10);
+        self.push(Op::GroupNorm(GroupNorm { groups, epsilon, activation }), &operands);
+    }
+
+    /// Loop nests over the values of a map, which becomes one again.
+    fn nests(&mut self, x: NodeId) {
+        let map = self.extents(x);
+        let array = self.graph.add(format!("array {}", self.graph.len()), Op::AsArray, &[x]).unwrap();
+        let steps = strides(&map);
+        let (turned, [h, w]) = (self.dice.chance(50), [map[2], map[3]]);
+        let mut shape = map.clone();
+        let mut first = Access::whole(&map);
+        if turned {
+            shape.swap(2, 3);
+            first.axes.swap(2, 3);
+        }
+        if self.dice.chance(50) {
+            // The last channel first.
+            first.start = (map[1] - 1) * steps[1];
+            first.axes[1] = Move::Even(-(steps[1] as isize));
+        }
+        let mut reduced = Vec::new();
+        if self.dice.chance(50) {
+            // Two neighbouring rows, one of them beyond the map at its end.
+            let (axis, step, extent) = if turned { (3, steps[2], h) } else { (2, steps[2], h) };
+            let row = |at: usize| if at < extent { (at * step) as i32 } else { -1 };
+            shape[axis] = 2 * extent.div_ceil(3);
+            first.axes[axis] = Move::Listed((0..shape[axis]).map(row).collect());
+            reduced.push(w.min(2));
+            first.axes[if turned { 2 } else { 3 }] = Move::Even(0);
+            first.axes.push(Move::Even(1));
+        }
+        let mut operands = vec![array];
+        let mut reads = vec![first];
+        if self.dice.chance(50) {
+            // One value for each channel, or the array itself again.
+            let mut access = reads[0].clone();
+            if self.dice.chance(50) {
+                operands.push(self.tensor(&[map[1]], -1.0, 1.0));
+                access.start = 0;
+                access.axes.iter_mut().for_each(|axis| *axis = Move::Even(0));
+                access.axes[1] = Move::Even(1);
+            } else {
+                operands.push(array);
+            }
+            reads.push(access);
+        }
+        let (mut combine, mut fold) = (Combine::Add, Fold::Sum);
+        if reads.len() > 1 {
+            combine = self.dice.pick(&[Combine::Add, Combine::Subtract, Combine::Maximum, Combine::Minimum]);
+        }
+        if !reduced.is_empty() {
+            fold = self.dice.pick(&[Fold::Sum, Fold::Maximum, Fold::Minimum]);
+        }
+        let nest = Nest { shape: Shape(shape), reduced, operands: reads, combine, fold, finish: Function::IDENTITY };
+        let name = format!("nest {}", self.graph.len());
+        let nest = self.graph.add(name, Op::Nest(Box::new(nest)), &operands).unwrap();
+        self.push(Op::AsMap, &[nest]);
+    }
+
     fn window(&mut self, x: NodeId) -> Pool {
         let [_, _, h, w] = self.extents(x)[..] else { unreachable!() };
         let kernel = [1 + self.dice.below(h.min(3)), 1 + self.dice.below(w.min(3))];
@@ -137,7 +207,7 @@ impl Builder {
         let maps: Vec<_> = self.pool.iter().copied().filter(|id| self.extents(*id).len() == 4).collect();
         let x = if self.dice.chance(75) { *maps.last().unwrap() } else { self.dice.pick(&maps) };
         let shape = self.extents(x);
-        match self.dice.below(32) {
+        match self.dice.below(35) {
             0..=3 => {
                 let conv = self.conv(x, None);
                 self.norm(conv);
@@ -270,6 +340,12 @@ impl Builder {
             26 | 27 => self.projection(x),
             28 | 29 => self.siblings(x),
             30 => self.pre_activation(x),
+            31 => {
+                let y = self.conv(x, Some(&shape));
+                self.group_norm(y);
+            }
+            32 => self.group_norm(x),
+            33 => self.nests(x),
             _ => {
                 let (spatial, channels) = (self.dice.padding(2), self.dice.below(2));
                 self.push(Op::Pad(Pad { channels: [0, channels], spatial }), &[x]);
