@@ -268,7 +268,7 @@ fn extreme_numbers_are_answered() {
         ("DequantizeLinear", &["axis", "block_size"]),
     ];
     // Operators that take lists as inputs.
-    let inputs: [(&str, usize); 9] = [
+    let inputs: [(&str, usize); 12] = [
         ("Reshape", 1),
         ("Slice", 4),
         ("Pad", 1),
@@ -278,6 +278,9 @@ fn extreme_numbers_are_answered() {
         ("TopK", 1),
         ("Unsqueeze", 1),
         ("ReduceMean", 1),
+        ("CumSum", 1),
+        ("Trilu", 1),
+        ("Compress", 1),
     ];
     let shapes: [&[i64]; 3] = [&[1, 4, 8], &[1, 4, 4, 8], &[1, 4, 2, 4, 8]];
     // Of the input, and of a constant, which is computed with at once; by the standard of today and of long ago.
@@ -322,6 +325,28 @@ fn extreme_numbers_are_answered() {
                     };
                     let what = format!("{name} of {number}");
                     try_it(op, x, model.node(op, all, &["y"], vec![int(name, number)]), &what);
+                }
+            }
+            // Operators on constants alone: with their own number and with one as axis.
+            for (op, name, all) in [
+                ("GatherElements", "axis", &["x", "place"][..]),
+                ("ScatterElements", "axis", &["x", "place", "update"]),
+                ("GatherND", "batch_dims", &["x", "numbers"]),
+                ("ScatterND", "axis", &["x", "numbers", "update"]),
+                ("OneHot", "axis", &["x", "numbers", "two"]),
+                ("Compress", "axis", &["x", "numbers"]),
+                ("EyeLike", "k", &["square"]),
+                ("BitShift", "direction", &["numbers", "numbers"]),
+            ] {
+                let ones = vec![1; x.len()];
+                let place = TensorProto { int64_data: vec![number], ..tensor("place", &ones, 7) };
+                let model = Builder::new(x).ints("numbers", &[number]).floats("two", &[2]).floats("square", &[3, 5]);
+                let model = model.floats("update", &ones).with(|graph| graph.initializer.push(place));
+                let attribute = if op == "BitShift" { string(name, "LEFT") } else { int(name, number) };
+                let what = format!("{name} of {number}");
+                try_it(op, x, model.clone().node(op, all, &["y"], vec![attribute]), &what);
+                if op != "BitShift" {
+                    try_it(op, x, model.node(op, all, &["y"], vec![]), &format!("positions of {number}"));
                 }
             }
             for (op, count) in inputs {

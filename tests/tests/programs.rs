@@ -554,7 +554,7 @@ fn build(folder: &Path, cases: &[Case]) -> PathBuf {
     let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("runtime");
     let manifest = format!(
         "[package]\nname = \"programs\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\nresnet = {{ path = {runtime:?}, \
-         default-features = false }}\n\n[profile.release]\npanic = \"abort\"\n\n[workspace]\n"
+         default-features = false }}\n\n[profile.release]\npanic = \"abort\"\nlto = \"off\"\n\n[workspace]\n"
     );
     std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     let (mut modules, mut calls) = (String::new(), String::new());

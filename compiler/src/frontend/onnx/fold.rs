@@ -283,7 +283,7 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Failure>
         .collect()
 }
 
-fn dense_strides(dims: &[usize]) -> Vec<usize> {
+pub(super) fn dense_strides(dims: &[usize]) -> Vec<usize> {
     (0..dims.len()).map(|axis| dims.iter().skip(axis + 1).product()).collect()
 }
 
@@ -313,7 +313,7 @@ pub(super) fn sources<'a>(dims: &'a [usize], strides: &'a [usize]) -> impl Itera
     })
 }
 
-fn picked(data: &Data, sources: impl Iterator<Item = usize>) -> Data {
+pub(super) fn picked(data: &Data, sources: impl Iterator<Item = usize>) -> Data {
     match data {
         Data::Float(values) => Data::Float(sources.filter_map(|source| values.get(source)).copied().collect()),
         Data::Int(values) => Data::Int(sources.filter_map(|source| values.get(source)).copied().collect()),

@@ -6,6 +6,7 @@
 
 mod activation;
 mod attributes;
+mod constants;
 mod convolution;
 mod elementwise;
 mod external;

@@ -15,6 +15,7 @@ mod window;
 use std::sync::Arc;
 
 use super::attributes::Node;
+use super::constants;
 use super::fold::broadcast;
 use super::importer::{Failure, Importer, Outcome, refuse};
 use super::literal::{Data, Literal, element, elements};
@@ -37,6 +38,7 @@ pub(super) fn find(domain: &str, operator: &str) -> Option<Operator> {
         .or_else(|| window::find(operator))
         .or_else(|| norm::find(operator))
         .or_else(|| resize::find(operator))
+        .or_else(|| constants::find(operator))
         .filter(|_| super::model::standard(domain))
         .or_else(|| quantised::find(domain, operator))
 }
