@@ -49,6 +49,20 @@ fn the_largest_picture_takes_bounded_memory_and_a_larger_one_is_refused() {
         Some(bytes) => assert!(bytes < 450_000_000, "{bytes} bytes"),
         None => println!("skipped in part: this system does not tell a process's memory"),
     }
+
+    let with = |limit: &str| {
+        // SAFETY: this is the only test of the process, and nobody beside it reads or writes the environment now.
+        unsafe { std::env::set_var("RESNET_PICTURE_PIXELS", limit) };
+        decode(&path).map(|picture| picture.pixels.len()).map_err(|problem| problem.to_string())
+    };
+    let message = with("99999999").unwrap_err();
+    assert!(
+        message.contains("at most 99999999 pixels") && message.contains("RESNET_PICTURE_PIXELS=NUMBER"),
+        "{message}"
+    );
+    assert!(with("many").unwrap_err().contains("a number of pixels from 1 to 2^40"));
+    write(&path, 10_000, 10_001);
+    assert_eq!(with("100010000"), Ok(300_030_000));
 }
 
 /// The most memory that this process has had.

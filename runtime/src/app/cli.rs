@@ -188,6 +188,8 @@ fn examples(network: &Network, name: &str) -> String {
   {name} bench --threads 1 --json    the latency of one thread
   {name} bench --profile             the time of every layer, and what bounds it
   RESNET_ISA=portable {name} info    force an instruction set (avx512, avx2, neon, portable)
+  RESNET_PICTURE_PIXELS=400000000 {name} map.png
+                                     read pictures of more than 100 million pixels
 
 Exit codes: 0 all went well, 1 a picture or a run failed, 2 called wrongly."
     )

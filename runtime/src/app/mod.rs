@@ -14,6 +14,7 @@
 //! wrongly or with settings that this machine cannot meet.
 //!
 //! `RESNET_ISA` forces an instruction set; [`Model::open`] reads it, and its errors are printed as they are.
+//! `RESNET_PICTURE_PIXELS` sets how many pixels a picture may have.
 
 #![deny(unsafe_code)]
 
@@ -95,6 +96,7 @@ fn start<M: Model>(
             return Ok(0);
         }
     };
+    decode::most_pixels().map_err(Failure::Usage)?;
     match task {
         Task::Predict(task) => predict::run::<M>(&task, out, err, terminal),
         Task::Tensor(task) => tensor::run::<M>(&task).map(|()| 0),

@@ -1,6 +1,6 @@
 //! From a picture to the network's input, as Pillow and the transforms of torchvision, timm, Keras and Hugging Face do it.
 
-use super::decode::{MOST_PIXELS, Picture};
+use super::decode::{Picture, most_pixels};
 use super::resample::{self, Filter};
 use crate::network::{Color, Input, Interpolation, Network, Preprocess, Resize, Rounding};
 
@@ -72,7 +72,8 @@ fn tables(rules: &Preprocess) -> [[f32; 256]; 3] {
 pub fn resize(picture: &Picture, rules: &Preprocess) -> Result<Picture, String> {
     let [height, width] = resized_size([picture.height, picture.width], rules.resize);
     let pixels = [(width as u64).checked_mul(height as u64), resample::between(picture, width, height)];
-    if pixels.iter().any(|pixels| pixels.is_none_or(|pixels| pixels > MOST_PIXELS)) {
+    let most = most_pixels().map_err(|problem| problem.to_string())?;
+    if pixels.iter().any(|pixels| pixels.is_none_or(|pixels| pixels > most)) {
         return Err(format!(
             "the picture of {}x{} pixels (width x height) is too long and narrow to be resized to {width}x{height}",
             picture.width, picture.height

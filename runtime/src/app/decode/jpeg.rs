@@ -9,27 +9,26 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use super::{MOST_PIXELS, Picture, Refusal, check_size, exif, spread};
-
-/// The most bytes a file may have: eight per pixel of the largest picture.
-const MOST_BYTES: u64 = MOST_PIXELS * 8;
+use super::{Picture, Refusal, check_size, exif, spread};
 
 /// A block of 8x8 values takes a bit at least, and the channel with the most blocks has one for 16x16 pixels at least.
 const MOST_PIXELS_PER_BYTE: u64 = 8 * 16 * 16;
 
 /// The picture and its EXIF orientation.
-pub(super) fn decode(file: File, length: u64) -> Result<(Picture, u8), Refusal> {
-    if length > MOST_BYTES {
-        return Err(Refusal::Unsupported(format!("the file has {length} bytes, which is more than {MOST_BYTES}")));
+pub(super) fn decode(file: File, length: u64, most: u64) -> Result<(Picture, u8), Refusal> {
+    // Eight per pixel of the largest picture.
+    let most_bytes = most * 8;
+    if length > most_bytes {
+        return Err(Refusal::Unsupported(format!("the file has {length} bytes, which is more than {most_bytes}")));
     }
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(Refusal::Unreadable)?;
+    file.take(most_bytes).read_to_end(&mut bytes).map_err(Refusal::Unreadable)?;
     let options = DecoderOptions::default().set_strict_mode(false).set_max_width(1 << 16).set_max_height(1 << 16);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_slice()), options);
     decoder.decode_headers().map_err(refusal)?;
     let damaged = |reason: &str| Refusal::Damaged(reason.to_string());
     let (width, height) = decoder.dimensions().ok_or_else(|| damaged("it says no size"))?;
-    check_size(width as u64, height as u64)?;
+    check_size(width as u64, height as u64, most)?;
     // The decoder makes up what a cut-off file lacks.
     if !is_whole(&bytes) || (width * height) as u64 / MOST_PIXELS_PER_BYTE > length {
         return Err(damaged("the file ends before the picture does"));

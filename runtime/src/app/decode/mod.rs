@@ -4,13 +4,30 @@ mod exif;
 mod jpeg;
 mod png;
 
+use std::ffi::OsString;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
 use super::{Problem, files};
 
-/// The most pixels a picture may have.
-pub(super) const MOST_PIXELS: u64 = 100_000_000;
+/// The variable that sets how many pixels a picture may have.
+const VARIABLE: &str = "RESNET_PICTURE_PIXELS";
+/// How many it may have where nothing is set.
+const USUAL: u64 = 100_000_000;
+
+/// The most pixels that a picture may have: 100 million, or what the variable `RESNET_PICTURE_PIXELS` says.
+///
+/// # Errors
+/// When the variable is no such number.
+pub(super) fn most_pixels() -> Result<u64, Problem> {
+    parsed(std::env::var_os(VARIABLE))
+}
+
+fn parsed(set: Option<OsString>) -> Result<u64, Problem> {
+    let Some(set) = set else { return Ok(USUAL) };
+    let number = set.to_str().and_then(|text| text.parse().ok()).filter(|number| (1..=1 << 40).contains(number));
+    number.ok_or_else(|| Problem::new(VARIABLE, format!("it is {set:?}")).expected("a number of pixels from 1 to 2^40"))
+}
 
 /// A picture: rows from the top, pixels from the left, each red, green, blue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +59,8 @@ enum Refusal {
 ///
 /// # Errors
 /// When the file cannot be read, is no ordinary file, is no JPEG or PNG, is damaged or cut off, or has more than 100
-/// million pixels. The header is judged before memory is taken for what it promises.
+/// million pixels (or than the variable `RESNET_PICTURE_PIXELS` allows). The header is judged before memory is taken for
+/// what it promises.
 pub fn decode(path: &Path) -> Result<Picture, Problem> {
     let problem = |found: String| Problem::new(path.display(), found);
     let unreadable = |error: io::Error| problem(format!("cannot be read: {error}"));
@@ -52,9 +70,10 @@ pub fn decode(path: &Path) -> Result<Picture, Problem> {
     }
     let mut start = Vec::new();
     (&mut file).take(16).read_to_end(&mut start).and_then(|_| file.rewind()).map_err(unreadable)?;
+    let most = most_pixels()?;
     let decoded = match Format::of(&start) {
-        Some(Format::Jpeg) => jpeg::decode(file, length),
-        Some(Format::Png) => png::decode(BufReader::new(file)),
+        Some(Format::Jpeg) => jpeg::decode(file, length, most),
+        Some(Format::Png) => png::decode(BufReader::new(file), most),
         Some(Format::Other(name)) => {
             return Err(problem(format!("the content is {name}"))
                 .expected("a JPEG or PNG picture")
@@ -74,16 +93,20 @@ pub fn decode(path: &Path) -> Result<Picture, Problem> {
             .expected("a JPEG or PNG picture of a common kind")
             .hint("save it again with another program"),
         Refusal::Size(width, height) => problem(format!("the picture is {width}x{height} pixels"))
-            .expected(format!("at least one and at most {} million pixels", MOST_PIXELS / 1_000_000)),
+            .expected(match most {
+                USUAL => "at least one and at most 100 million pixels".to_owned(),
+                other => format!("at least one and at most {other} pixels"),
+            })
+            .hint(format!("{VARIABLE}=NUMBER allows as many")),
         Refusal::Unreadable(error) => unreadable(error),
     })?;
     Ok(exif::upright(picture, orientation))
 }
 
 /// Checks a header's width and height before anything is done for them.
-fn check_size(width: u64, height: u64) -> Result<(), Refusal> {
+fn check_size(width: u64, height: u64, most: u64) -> Result<(), Refusal> {
     match width.checked_mul(height) {
-        Some(1..=MOST_PIXELS) => Ok(()),
+        Some(pixels) if (1..=most).contains(&pixels) => Ok(()),
         _ => Err(Refusal::Size(width, height)),
     }
 }

@@ -10,14 +10,14 @@ use super::{Picture, Refusal, check_size, exif, spread};
 const MOST_BESIDE: usize = 1 << 26;
 
 /// The picture and its EXIF orientation.
-pub(super) fn decode(file: impl BufRead + Seek) -> Result<(Picture, u8), Refusal> {
+pub(super) fn decode(file: impl BufRead + Seek, most: u64) -> Result<(Picture, u8), Refusal> {
     let mut decoder = Decoder::new(file);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let header = decoder.read_header_info().map_err(refusal)?;
     let (width, height) = (header.width, header.height);
-    check_size(u64::from(width), u64::from(height))?;
+    check_size(u64::from(width), u64::from(height), most)?;
     let (width, height) = (width as usize, height as usize);
     // A row as stored takes eight bytes per pixel at most, and it is kept together with the one before.
     decoder.set_limits(Limits { bytes: MOST_BESIDE + width * 16 });
