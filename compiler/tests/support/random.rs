@@ -126,7 +126,8 @@ impl Builder {
 
     fn group_norm(&mut self, x: NodeId) {
         let channels = self.extents(x)[1];
-        let groups = self.dice.pick(&(1..=channels).filter(|groups| channels % groups == 0).collect::<Vec<_>>());
+        let groups =
+            self.dice.pick(&(1..=channels).filter(|groups| channels.is_multiple_of(*groups)).collect::<Vec<_>>());
         let operands = [x, self.tensor(&[channels], -1.5, 1.5), self.tensor(&[channels], -1.0, 1.0)];
         // Pixels that are all alike are divided by its root.
         let epsilon = self.dice.pick(&[1.0, 0.25]);
