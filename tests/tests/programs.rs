@@ -593,20 +593,55 @@ fn main() {{
     );
     std::fs::write(source.join("main.rs"), main).unwrap();
     let target = folder.join("target");
-    let done = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--offline", "--quiet"])
-        .current_dir(folder)
-        .env("CARGO_TARGET_DIR", &target)
-        .output()
-        .unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--release", "--offline", "--quiet"]).current_dir(folder).env("CARGO_TARGET_DIR", &target);
+    let mut built = target.join("release/programs");
+    if let Some(other) = Other::machine() {
+        cargo.args(["--target", &other.target]).env("RUSTC", &other.rustc);
+        built = target.join(&other.target).join("release/programs");
+    }
+    let done = cargo.output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(done.stderr.is_empty(), "generated code gives warnings: {}", String::from_utf8_lossy(&done.stderr));
-    target.join("release/programs")
+    built
+}
+
+/// Another machine that the programs are built for and run on, under emulation.
+struct Other {
+    target: String,
+    rustc: String,
+    runner: String,
+}
+
+impl Other {
+    /// As `RESNET_PROGRAMS_TARGET`, `_RUSTC` and `_RUNNER` say, if they do.
+    fn machine() -> Option<Self> {
+        let of = |name: &str| std::env::var(format!("RESNET_PROGRAMS_{name}"));
+        let target = of("TARGET").ok()?;
+        Some(Self { target, rustc: of("RUSTC").unwrap(), runner: of("RUNNER").unwrap() })
+    }
+}
+
+/// The instruction sets of the machine that the programs run on.
+fn kinds() -> Vec<resnet::Kind> {
+    match Other::machine() {
+        None => resnet::Kind::ALL.into_iter().filter(|kind| kind.available()).collect(),
+        Some(other) if other.target.starts_with("aarch64") => vec![resnet::Kind::Neon, resnet::Kind::Portable],
+        Some(other) => panic!("instruction sets of {} are not known here", other.target),
+    }
 }
 
 /// By the number of the program and the index of the output.
 fn results(program: &Path, isa: &str, threads: usize) -> Option<BTreeMap<(usize, usize), Vec<f32>>> {
-    let done = Command::new(program).arg(threads.to_string()).env("RESNET_ISA", isa).output().unwrap();
+    let mut command = match Other::machine() {
+        None => Command::new(program),
+        Some(other) => {
+            let mut command = Command::new(other.runner);
+            command.arg(program);
+            command
+        }
+    };
+    let done = command.arg(threads.to_string()).env("RESNET_ISA", isa).output().unwrap();
     if !done.status.success() {
         return None;
     }
@@ -627,7 +662,7 @@ fn programs_compute_what_the_interpreter_does() {
     compare(&cases, &program);
 }
 
-/// Other graphs than those above; `RESNET_FIRST_SEED` gives yet others.
+/// Other graphs than those above; `RESNET_FIRST_SEED` gives yet others, and `RESNET_PROGRAMS_TARGET` has them run on another machine.
 #[test]
 #[ignore = "compiles two dozen random networks, for minutes; run by .ci/run"]
 fn many_random_graphs_compute_what_the_interpreter_does() {
@@ -664,7 +699,7 @@ fn many_random_graphs_compute_what_the_interpreter_does() {
 /// Runs the programs on every instruction set of the machine and with several numbers of threads.
 fn compare(cases: &[Case], program: &Path) {
     let mut sets = 0;
-    for kind in resnet::Kind::ALL.iter().filter(|kind| kind.available()) {
+    for kind in kinds() {
         let Some(one) = results(program, kind.name(), 1) else { panic!("{kind} does not run") };
         sets += 1;
         assert_eq!(one.len(), cases.iter().map(|case| case.expected.len()).sum::<usize>());
