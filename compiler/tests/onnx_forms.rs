@@ -7,7 +7,7 @@ mod builder;
 
 use std::collections::BTreeMap;
 
-use builder::{Builder, int, ints, tensor, typed};
+use builder::{Builder, int, ints, string, tensor, typed};
 use resnetc::frontend::onnx;
 use resnetc::frontend::onnx::proto::{AttributeProto, TensorProto};
 use resnetc::ir::interpreter;
@@ -249,6 +249,43 @@ fn words_that_no_network_can_have_are_refused() {
     };
     assert!(broken(vec![b"1".to_vec()]).contains("2 elements, but 1 words"));
     assert!(broken(vec![b"1".to_vec(), vec![0xff]]).contains("is not UTF-8"));
+}
+
+/// Sums of constants overflow as their type does: each of these is 1 by then.
+#[test]
+fn integers_of_constants_overflow_as_their_type_does() {
+    let plain =
+        input().with(|graph| graph.initializer.push(TensorProto { float_data: vec![1.0], ..tensor("one", &[1], 1) }));
+    let plain = plain.node("Add", &["x", "one"], &["y"], vec![]);
+    let integers = |name: &str, kind: i32, values: &[i32]| TensorProto {
+        int32_data: values.to_vec(),
+        ..tensor(name, &[values.len() as i64], kind)
+    };
+    let sums = |kind: i32, all: &[i32]| {
+        let last = all.len() as i64 - 1;
+        input()
+            .with(|graph| graph.initializer.push(integers("all", kind, all)))
+            .ints("axis", &[0])
+            .ints("last", &[last])
+            .node("CumSum", &["all", "axis"], &["sums"], vec![])
+            .node("Gather", &["sums", "last"], &["sum"], vec![])
+            .node("Cast", &["sum"], &["one"], vec![int("to", 1)])
+            .node("Add", &["x", "one"], &["y"], vec![])
+    };
+    // uint8, int8, int32
+    for (kind, all) in [(2, &[200, 57][..]), (3, &[127, 127, 3]), (6, &[i32::MAX, i32::MAX, 3])] {
+        assert_eq!(results(&sums(kind, all)), results(&plain), "type {kind}");
+    }
+    let scattered = input()
+        .with(|graph| {
+            graph.initializer.extend([integers("data", 3, &[100]), integers("update", 3, &[100, 57])]);
+        })
+        .ints("places", &[0, 0])
+        .node("ScatterElements", &["data", "places", "update"], &["sum"], vec![string("reduction", "add")])
+        .opset(18)
+        .node("Cast", &["sum"], &["one"], vec![int("to", 1)])
+        .node("Add", &["x", "one"], &["y"], vec![]);
+    assert_eq!(results(&scattered), results(&plain));
 }
 
 /// Results that no input leads to: nothing at all, and what is no number.

@@ -53,6 +53,19 @@ fn wrapped(index: i64, extent: usize) -> Result<usize, Failure> {
     inside.ok_or_else(|| refuse("E-ONNX-SHAPE", format!("it takes position {index} of {extent}")))
 }
 
+/// An integer as it overflows in a type.
+fn fitted(value: i64, element: i32) -> i64 {
+    match element {
+        element::UINT8 => i64::from(value as u8),
+        element::UINT16 => i64::from(value as u16),
+        element::UINT32 => i64::from(value as u32),
+        element::INT8 => i64::from(value as i8),
+        element::INT16 => i64::from(value as i16),
+        element::INT32 => i64::from(value as i32),
+        _ => value,
+    }
+}
+
 /// A result that counts against what may be computed.
 fn made(importer: &mut Importer<'_>, dims: Vec<usize>, element: i32, data: impl FnOnce() -> Data) -> Outcome {
     if dims.len() > LARGEST_RANK {
@@ -208,7 +221,9 @@ fn scattered(importer: &mut Importer<'_>, data: &Literal, updates: &Literal, pla
     }
     let result = match (&data.data, &updates.data) {
         (Data::Float(old), Data::Float(new)) => Data::Float(onto(old, new, places, |old, new| put.float(old, new))),
-        (Data::Int(old), Data::Int(new)) => Data::Int(onto(old, new, places, |old, new| put.whole(old, new))),
+        (Data::Int(old), Data::Int(new)) => {
+            Data::Int(onto(old, new, places, |old, new| fitted(put.whole(old, new), data.element)))
+        }
         _ => return Err(refuse("E-ONNX-TYPE", "it mixes floating-point values and integers")),
     };
     made(importer, data.dims.clone(), data.element, || result)
@@ -295,7 +310,9 @@ fn cumulative_sum<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let how = [node.flag("exclusive", false)?, node.flag("reverse", false)?];
     made(importer, x.dims.clone(), x.element, || match &x.data {
         Data::Float(values) => Data::Float(sums(values, around, how, 0.0, |a, b| a + b).into()),
-        Data::Int(values) => Data::Int(sums(values, around, how, 0, i64::wrapping_add).into()),
+        Data::Int(values) => {
+            Data::Int(sums(values, around, how, 0, |a, b| fitted(a.wrapping_add(b), x.element)).into())
+        }
     })
 }
 
@@ -382,16 +399,6 @@ fn compress<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     made(importer, shape, x.element, || picked(&x.data, places))
 }
 
-/// Bits of an unsigned type, or all.
-fn mask(element: i32) -> i64 {
-    match element {
-        element::UINT8 => 0xff,
-        element::UINT16 => 0xffff,
-        element::UINT32 => 0xffff_ffff,
-        _ => -1,
-    }
-}
-
 fn bits<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let (a, b) = (node.literal(0)?, node.literal(1)?);
     let dims = broadcast(&a.dims, &b.dims)?;
@@ -416,15 +423,14 @@ fn bits<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
                 _ => a.cast_unsigned().checked_shr(by).unwrap_or(0).cast_signed(),
             }
         };
-        let mask = mask(a.element);
-        Data::Int(pairs.map(|pair| value(pair) & mask).collect())
+        Data::Int(pairs.map(|pair| fitted(value(pair), a.element)).collect())
     })
 }
 
 fn bitwise_not<'m>(importer: &mut Importer<'m>, node: &Node<'m>) -> Outcome {
     let (x, values) = (node.literal(0)?, node.input_ints(0)?);
-    let mask = mask(x.element);
-    made(importer, x.dims.clone(), x.element, || Data::Int(values.iter().map(|value| !value & mask).collect()))
+    let not = |value: &i64| fitted(!value, x.element);
+    made(importer, x.dims.clone(), x.element, || Data::Int(values.iter().map(not).collect()))
 }
 
 /// The floats of a constant.
