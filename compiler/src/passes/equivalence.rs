@@ -300,10 +300,11 @@ output "y" = %15
         assert_eq!(culprit(BLOCK, &forgets_the_activation), found("fuse_activation", "relu", "add"));
 
         let scales_twice = mutant("fold_scale", |graph| {
+            let double = graph.node(find(graph, "double")).op().clone();
             run("fold_scale", graph)?;
             let last = find(graph, "last");
             let mut operands = graph.operands(last);
-            operands[0] = find(graph, "double");
+            operands[0] = graph.add("double", double, &operands[..1])?;
             graph.replace(last, graph.node(last).op().clone(), &operands)?;
             let mut report = PassReport::new("fold_scale");
             report.changed("double", "folded, and left in place");
