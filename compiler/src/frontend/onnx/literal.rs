@@ -200,7 +200,7 @@ pub(in crate::frontend) fn type_name(code: i32) -> String {
 /// Reads a tensor of a file, its external data included.
 pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Literal, Failure> {
     let about = format!("tensor `{}`", proto.name);
-    let (dims, count) = extents(proto)?;
+    let (dims, count) = extents(&about, &proto.dims)?;
     let bits = match proto.data_type {
         21 | 22 => 4,
         2 | 3 | 9 | 17..=20 => 8,
@@ -263,27 +263,24 @@ fn beyond(proto: &TensorProto, raw: Option<&[u8]>) -> Option<f64> {
 }
 
 /// Extents of a tensor, and the number of its elements.
-fn extents(proto: &TensorProto) -> Result<(Vec<usize>, usize), Failure> {
-    let dims: Option<Vec<usize>> = proto.dims.iter().map(|extent| usize::try_from(*extent).ok()).collect();
+fn extents(about: &str, said: &[i64]) -> Result<(Vec<usize>, usize), Failure> {
+    let dims: Option<Vec<usize>> = said.iter().map(|extent| usize::try_from(*extent).ok()).collect();
     let count = dims.as_deref().filter(|dims| dims.len() <= LARGEST_RANK).and_then(elements);
-    dims.zip(count)
-        .ok_or_else(|| refuse("E-ONNX-SHAPE", format!("tensor `{}` has the extents {:?}", proto.name, proto.dims)))
+    dims.zip(count).ok_or_else(|| refuse("E-ONNX-SHAPE", format!("{about} has the extents {said:?}")))
 }
 
 /// Reads a tensor of words.
 pub(super) fn read_text(proto: &TensorProto) -> Result<Text, Failure> {
-    let (dims, count) = extents(proto)?;
+    let about = format!("tensor `{}`", proto.name);
+    let (dims, count) = extents(&about, &proto.dims)?;
     let words = &proto.string_data;
     if words.len() != count {
-        let message =
-            format!("tensor `{}` has the extents {dims:?}, {count} elements, but {} words", proto.name, words.len());
+        let message = format!("{about} has the extents {dims:?}, {count} elements, but {} words", words.len());
         return Err(refuse("E-ONNX-SHAPE", message));
     }
     let word = |bytes: &Vec<u8>| match str::from_utf8(bytes) {
         Ok(word) => Ok(word.to_owned()),
-        Err(error) => {
-            Err(refuse("E-ONNX-TYPE", format!("tensor `{}` has a word that is not UTF-8: {error}", proto.name)))
-        }
+        Err(error) => Err(refuse("E-ONNX-TYPE", format!("{about} has a word that is not UTF-8: {error}"))),
     };
     Ok(Text { dims, words: words.iter().map(word).collect::<Result<_, _>>()? })
 }
@@ -306,11 +303,7 @@ pub(super) fn read_sparse(proto: &SparseTensorProto, external: &mut External) ->
         return Err(refuse("E-ONNX-SHAPE", "a sparse tensor lacks its values or its indices"));
     };
     let about = format!("sparse tensor `{}`", values.name);
-    let dims: Option<Vec<usize>> = proto.dims.iter().map(|extent| usize::try_from(*extent).ok()).collect();
-    let count = dims.as_deref().filter(|dims| dims.len() <= LARGEST_RANK).and_then(elements);
-    let (Some(dims), Some(count)) = (dims, count) else {
-        return Err(refuse("E-ONNX-SHAPE", format!("{about} has the extents {:?}", proto.dims)));
-    };
+    let (dims, count) = extents(&about, &proto.dims)?;
     let (values, indices) = (read(values, external)?, read(indices, external)?);
     let wrong = |message: String| {
         let expected = "a place inside the tensor for each value, by number or by indices, in ascending order";
